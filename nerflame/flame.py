@@ -9,8 +9,8 @@ __all__ = ['JOINT_NAMES', 'PARENTS', 'FLAME_SITE', 'LANDMARK_SOURCE', 'Landmarks
            'load_flame', 'save_head_arrays', 'load_landmarks', 'head_yaw', 'contour_row', 'surface_points',
            'load_params', 'save_params']
 
-# %% ../nbs/03_flame.ipynb #1de14e41
-import dataclasses, hashlib, pickle, zipfile, zlib
+# %% ../nbs/03_flame.ipynb #053993b3
+import dataclasses, hashlib, pickle, pickletools, zipfile, zlib
 from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
@@ -384,7 +384,15 @@ class _Reader(pickle.Unpickler):
         return _FORMS[f"{module}.{name}"]
     def persistent_load(self, pid): raise InputError(self.where, "content", "a file that stands on its own", "a persistent id, which was not loaded")
 
-# %% ../nbs/03_flame.ipynb #0322b26d
+# %% ../nbs/03_flame.ipynb #7dbd609a
+def _check_sizes(data:bytes):
+    "Raise ValueError for a stream whose strings are longer than itself, or that numbers its shortcuts higher than it has bytes."
+    for instruction, value, _ in pickletools.genops(data):   # reads the strings too, and stops where they end early
+        name = instruction.name
+        if name in ("PUT", "BINPUT", "LONG_BINPUT", "FRAME") and value > len(data): raise ValueError(f"{name} {value} in a file of {len(data)} bytes")
+        if name.startswith("EXT"): raise ValueError(f"{name}, a class by number")
+
+# %% ../nbs/03_flame.ipynb #08b0fae5
 def _plain_bytes(x)->bytes:
     "The bytes of an array: as they are, or as the text that Python 2 and protocol 2 made of them."
     if isinstance(x, str): return x.encode("latin1")
@@ -408,17 +416,18 @@ def _to_array(shape, dtype, data, order="C")->np.ndarray:
     else: a = np.frombuffer(_plain_bytes(data), dtype)
     return a.reshape(shape, order=order).copy()
 
-# %% ../nbs/03_flame.ipynb #f3ec14f1
+# %% ../nbs/03_flame.ipynb #22a75789
 def _to_dense(kind:str, state:dict)->np.ndarray:
     "A dense matrix from the state of a scipy csc or csr matrix."
     rows, columns = (int(n) for n in state.get("_shape", state.get("shape")))
-    if min(rows, columns) < 0 or rows*columns > 2**28: raise ValueError(f"a sparse matrix of {rows} x {columns}")
-    major = np.repeat(np.arange(columns if kind == "csc" else rows), np.diff(state["indptr"]))
+    lengths = np.diff(state["indptr"])
+    if min(rows, columns) < 0 or rows*columns > 2**26 or lengths.sum() != len(state["indices"]): raise ValueError(f"a broken sparse matrix of {rows} x {columns}")
+    major = np.repeat(np.arange(columns if kind == "csc" else rows), lengths)
     dense = np.zeros((rows, columns))
     np.add.at(dense, (state["indices"], major) if kind == "csc" else (major, state["indices"]), state["data"])
     return dense
 
-# %% ../nbs/03_flame.ipynb #c7e31431
+# %% ../nbs/03_flame.ipynb #78c07f24
 def _to_value(kind:str, s:dict)->np.ndarray:
     "The value of a chumpy expression, whose operands are values already."
     if kind == "chumpy": return np.asarray(s["x"])
@@ -435,7 +444,7 @@ def _to_value(kind:str, s:dict)->np.ndarray:
     if kind == "negative": return -(s["x"] if "x" in s else s["a"])
     raise ValueError(f"a {kind} that stands alone")
 
-# %% ../nbs/03_flame.ipynb #3dc6a667
+# %% ../nbs/03_flame.ipynb #af536788
 def _fill(x, done:dict):
     "The value of `x` with all forms inside it filled in. `done` holds finished objects by id: streams share them."
     if isinstance(x, type) or not isinstance(x, (dict, list, tuple, set, _Form)): return x
@@ -466,7 +475,7 @@ def _fill_form(x, done:dict):
     if kind == "array": return _to_array(state[1], state[2], state[4], "F" if state[3] else "C")
     return _to_dense(kind, state) if kind in ("csc", "csr") else _to_value(kind, state)
 
-# %% ../nbs/03_flame.ipynb #73361b11
+# %% ../nbs/03_flame.ipynb #cb8c7d2e
 def _name_of(e:Exception)->str:
     "A short account of an exception, one line."
     return " ".join(f"{type(e).__name__}: {e}".split())
@@ -479,12 +488,15 @@ def read_pickle(
     if not hasattr(source, "read"):
         require(Path(source).is_file(), source, "file", "an existing pickle")
         with open(source, "rb") as file: return read_pickle(file, where or source)
-    try: return _fill(_Reader(source, where).load(), {})
+    data = source.read()
+    try:
+        _check_sizes(data)
+        return _fill(_Reader(BytesIO(data), where).load(), {})
     except InputError: raise
     except RecursionError: raise InputError(where, "content", "a readable pickle of arrays", "containers within containers without end") from None
     except Exception as e: raise InputError(where, "content", "a readable pickle of arrays", _name_of(e)) from None
 
-# %% ../nbs/03_flame.ipynb #015ea3aa
+# %% ../nbs/03_flame.ipynb #76c3236b
 def read_npy(
     source,      # a path, or an open binary file
     where=None,  # what to call it in messages
@@ -505,7 +517,7 @@ def read_npy(
     value = read_pickle(source, where)
     return value.item() if isinstance(value, np.ndarray) and value.shape == () else value
 
-# %% ../nbs/03_flame.ipynb #4bb70fbb
+# %% ../nbs/03_flame.ipynb #8f7ced94
 def read_npz(
     path,            # the file
     keys=None,       # entries to read, where present; all when None
@@ -518,7 +530,7 @@ def read_npz(
             return {n: read_npy(BytesIO(archive.read(n + ".npy")), f"{path}[{n}]") for n in names if keys is None or n in keys}
     except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as e: raise InputError(path, "content", "a readable .npz archive", _name_of(e)) from None
 
-# %% ../nbs/03_flame.ipynb #d2ed21fd
+# %% ../nbs/03_flame.ipynb #6bd57199
 FLAME_SITE = "https://flame.is.tue.mpg.de"
 _FLAME_KEYS = dict(v_template="v_template", faces="f", shapedirs="shapedirs", posedirs="posedirs", J_regressor="J_regressor", lbs_weights="weights", parents="kintree_table")
 _OPTIONAL_KEYS = ("n_shape", "n_expr", "expression_names", "shape_names", "part_names", "vertex_part", "uv", "uv_faces", "vt", "ft", "name",
@@ -533,7 +545,7 @@ def _read_entries(path)->dict:
     for key in _FLAME_KEYS.values(): require(key in entries, path, key, "this entry of the FLAME layout", "a file without it")
     return entries
 
-# %% ../nbs/03_flame.ipynb #1c26a4a3
+# %% ../nbs/03_flame.ipynb #aa197d0d
 def _numbers(entries, key, dtype, path)->np.ndarray:
     "An entry as a contiguous numeric array."
     try: a = np.asarray(entries[key])
@@ -555,7 +567,7 @@ def _counts(entries, available:int, path)->tuple[int, int]:
     require(fits, path, "shapedirs", f"{n_shape} identity and {n_expr} expression components", f"{available} in all")
     return n_shape, n_expr
 
-# %% ../nbs/03_flame.ipynb #99bd59d3
+# %% ../nbs/03_flame.ipynb #ab03d080
 def _tree(entries, path)->np.ndarray:
     "The parents of the joints."
     table = _numbers(entries, "kintree_table", np.int64, path)
@@ -569,7 +581,7 @@ def _parts(entries, weights, path)->dict:
     rigid = (weights[:, 3:] > 0.99) if weights.ndim == 2 and weights.shape[1] == 5 else np.zeros((len(weights), 2), bool)
     return dict(vertex_part=rigid @ np.array([1, 2]), part_names=("skin", "left_eye", "right_eye"))
 
-# %% ../nbs/03_flame.ipynb #744cee42
+# %% ../nbs/03_flame.ipynb #1b6bef66
 def load_flame(
     path,                     # generic_model.pkl, flame2023.pkl, or an .npz in the same layout
     n_shape:int|None=None,    # keep the first so many identity components; all when None
@@ -593,14 +605,14 @@ def load_flame(
     if arrays["landmarks"] is not None: check_landmarks(arrays["landmarks"], len(arrays["faces"]), landmarks or path.parent)
     return HeadArrays(**arrays)
 
-# %% ../nbs/03_flame.ipynb #891ca8de
+# %% ../nbs/03_flame.ipynb #813d5bc9
 def _texture(entries, path)->dict:
     "Texture coordinates, under our names or FLAME's (`vt`, `ft`); empty when absent."
     names = ("uv", "uv_faces") if "uv" in entries else ("vt", "ft")
     if not all(n in entries for n in names): return {}
     return dict(uv=_numbers(entries, names[0], np.float32, path), uv_faces=_numbers(entries, names[1], np.int64, path))
 
-# %% ../nbs/03_flame.ipynb #4742f697
+# %% ../nbs/03_flame.ipynb #b553ee33
 def save_head_arrays(
     arrays:HeadArrays,  # the head
     path,               # .npz
@@ -620,7 +632,7 @@ def _landmark_entries(landmarks:Landmarks)->dict:
     names = dict(lmk_face_idx="face_idx", lmk_b_coords="bary", contour_lmk_face_idx="contour_face_idx", contour_lmk_b_coords="contour_bary")
     return {k: getattr(landmarks, name) for k,name in names.items() if getattr(landmarks, name) is not None}
 
-# %% ../nbs/03_flame.ipynb #a6c41d99
+# %% ../nbs/03_flame.ipynb #86093ba0
 LANDMARK_SOURCE = (f"the landmark embedding beside the model: flame_static_embedding.pkl (51 points) and flame_dynamic_embedding.npy (contour), from the folder flame_model of "
                    f"https://github.com/soubhiksanyal/RingNet, or landmark_embedding.npy from {FLAME_SITE}")
 _STATIC = (("lmk_face_idx", "lmk_b_coords"), ("static_lmk_faces_idx", "static_lmk_bary_coords"))
@@ -632,7 +644,7 @@ def _pair(entries, names, path):
     for idx, bary in names:
         if idx in entries and bary in entries: return _numbers(entries, idx, np.int64, path), _numbers(entries, bary, np.float32, path)
 
-# %% ../nbs/03_flame.ipynb #4e664a18
+# %% ../nbs/03_flame.ipynb #5ecba625
 def _from_entries(entries, path)->Landmarks|None:
     "Landmarks from the entries of a file, under any of the names in use. A contour without a table becomes a table of one row."
     static, contour, full = (_pair(entries, names, path) for names in (_STATIC, _CONTOUR, _FULL))
@@ -658,7 +670,7 @@ def load_landmarks(
     require(found is not None, path, "lmk_face_idx", "the entries lmk_face_idx and lmk_b_coords", f"{', '.join(map(str, entries)) or 'nothing'}")
     return found
 
-# %% ../nbs/03_flame.ipynb #d4c42adf
+# %% ../nbs/03_flame.ipynb #6ddd43b7
 def _landmarks_of(entries, path:Path, asked)->Landmarks|None:
     "The landmarks of a model: those asked for, in the model's file, or beside it; None when there are none."
     if asked is not None and not Path(asked).is_dir(): return load_landmarks(asked)
@@ -671,7 +683,7 @@ def _landmarks_of(entries, path:Path, asked)->Landmarks|None:
         if (folder/name).is_file(): return load_landmarks(folder/name)
     require(asked is None, folder, names[0], LANDMARK_SOURCE, "no such file")
 
-# %% ../nbs/03_flame.ipynb #a2ce87b9
+# %% ../nbs/03_flame.ipynb #823781fa
 def head_yaw(
     global_orient:Float[Tensor, "b 3"],  # axis-angle, radians
     neck_pose:Float[Tensor, "b 3"],
@@ -689,7 +701,7 @@ def contour_row(
     degree = (-yaw).round().long().clamp(-half, half)
     return torch.where(degree >= 0, degree, half - degree)
 
-# %% ../nbs/03_flame.ipynb #b12c1fda
+# %% ../nbs/03_flame.ipynb #44d249bb
 def surface_points(
     verts:Float[Tensor, "b v 3"],
     faces:Int[Tensor, "f 3"],
@@ -701,7 +713,7 @@ def surface_points(
     rows = torch.arange(len(verts), device=verts.device)[:, None, None]
     return (verts[rows, corners]*bary[..., None].to(verts)).sum(-2)
 
-# %% ../nbs/03_flame.ipynb #bfb5b15c
+# %% ../nbs/03_flame.ipynb #eb8e5a9c
 @patch
 def static_landmarks(self:FLAME,
     verts:Float[Tensor, "b v 3"],  # what the layer returned
@@ -728,7 +740,7 @@ def landmarks(self:FLAME, verts:Float[Tensor, "b v 3"], params:HeadParams)->Floa
     "All 68 points in iBUG order: the contour, then the 51."
     return torch.cat([self.contour_landmarks(verts, params), self.static_landmarks(verts)], 1)
 
-# %% ../nbs/03_flame.ipynb #be620ed2
+# %% ../nbs/03_flame.ipynb #379dc9be
 _FILE_KEYS = dict(betas="shape", expression="expr", global_orient="rotation", neck_pose="neck_pose", jaw_pose="jaw_pose", eye_pose="eyes_pose", transl="translation")
 
 def _rows(entries, key:str, width:int, path)->np.ndarray:
@@ -742,7 +754,7 @@ def _rows(entries, key:str, width:int, path)->np.ndarray:
     a = a[:, :width]
     return np.pad(a, ((0, 0), (0, width - a.shape[1])))
 
-# %% ../nbs/03_flame.ipynb #54f2ba05
+# %% ../nbs/03_flame.ipynb #1959774b
 def _offset(entries, n_verts:int, path)->np.ndarray|None:
     "The static offset (V, 3), or None when it is absent or zero. Offsets per frame are refused: no part of this package would apply them."
     if "dynamic_offset" in entries: require(not _numbers(entries, "dynamic_offset", np.float32, path).any(), path, "dynamic_offset", "zeros, or a file without it", "offsets that change with time")
@@ -753,7 +765,7 @@ def _offset(entries, n_verts:int, path)->np.ndarray|None:
     require(bool(np.isfinite(a).all()), path, "static_offset", "finite numbers", "NaN or infinity")
     return a if a.any() else None
 
-# %% ../nbs/03_flame.ipynb #7cd98206
+# %% ../nbs/03_flame.ipynb #2da4eac9
 def load_params(
     path,               # .npz
     arrays:HeadArrays,  # the head that the parameters are for
@@ -771,7 +783,7 @@ def load_params(
     tensors = {k: torch.as_tensor(np.repeat(a, n//len(a), 0)) for k,a in rows.items()}
     return HeadParams(**tensors, static_offset=None if offset is None else torch.as_tensor(offset), head=head)
 
-# %% ../nbs/03_flame.ipynb #2c2bbbc9
+# %% ../nbs/03_flame.ipynb #026e2620
 def save_params(
     params:HeadParams,  # B rows
     path,               # .npz

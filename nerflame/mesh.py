@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Mesh', 'check_mesh', 'icosphere', 'face_normals', 'face_areas', 'vertex_normals', 'face_frames', 'interpolate',
-           'closest_on_triangle', 'Closest', 'closest_reference', 'MeshBVH', 'signed_distance', 'RayHits', 'load_obj',
-           'save_obj']
+           'closest_on_triangle', 'Closest', 'closest_reference', 'launch', 'MeshBVH', 'signed_distance', 'RayHits',
+           'load_obj', 'save_obj']
 
 # %% ../nbs/02_mesh.ipynb #1eed5b54
 import contextlib, functools, math, os
@@ -68,10 +68,10 @@ def icosphere(
         faces = torch.stack([a, ab, ca, b, bc, ab, c, ca, bc, ab, bc, ca], 1).reshape(-1, 3)
     return Mesh((verts*radius).float(), faces)
 
-# %% ../nbs/02_mesh.ipynb #ca6b2d86
+# %% ../nbs/02_mesh.ipynb #7d7f5f13
 def _corners(verts, faces):
     "The three corners of every face, each (F, 3)."
-    return verts[faces].unbind(1)
+    return [verts.index_select(0, faces[:, i]) for i in range(3)]
 
 def _unit(vectors):
     "Unit vectors; zero stays zero and has zero gradient instead of NaN."
@@ -95,17 +95,17 @@ def face_areas(
     a, b, c = _corners(verts, faces)
     return torch.linalg.cross(b - a, c - a).norm(dim=1)/2
 
-# %% ../nbs/02_mesh.ipynb #101f0583
+# %% ../nbs/02_mesh.ipynb #39f681d9
 def vertex_normals(
     verts:Float[Tensor, "v 3"],
     faces:Int[Tensor, "f 3"],
 )->Float[Tensor, "v 3"]:         # unit; zero where no face with area meets the vertex
     "The angle-weighted mean of the normals around every vertex."
-    corners, normals = verts[faces], face_normals(verts, faces)
+    a, b, c = _corners(verts, faces)
+    normals, sides = face_normals(verts, faces), [_unit(b - a), _unit(c - b), _unit(a - c)]
     total = torch.zeros_like(verts)
     for i in range(3):
-        ahead, back = corners[:, (i + 1)%3] - corners[:, i], corners[:, (i + 2)%3] - corners[:, i]
-        cosine = (_unit(ahead)*_unit(back)).sum(1)
+        cosine = -(sides[i]*sides[i - 1]).sum(1)
         # the clamp keeps the derivative of arccos finite for slivers
         angle = torch.acos(cosine.clamp(-1 + 1e-6, 1 - 1e-6))
         total = total.index_add(0, faces[:, i], angle[:, None]*normals)
@@ -344,32 +344,43 @@ def _start_warp():
             os.dup2(null, 2)
         wp.init()
 
-# %% ../nbs/02_mesh.ipynb #1b4d3a33
+# %% ../nbs/02_mesh.ipynb #f43df5b9
 def _stream(device):
     "Work on torch's current CUDA stream; nothing to do on a CPU."
     return wp.ScopedStream(wp.stream_from_torch(device)) if torch.device(device).type == "cuda" else contextlib.nullcontext()
 
+@functools.cache
+def _threads(n:int)->ThreadPoolExecutor:
+    "Threads that wait for kernels: starting new ones for every launch would cost more than a small launch itself."
+    return ThreadPoolExecutor(n, thread_name_prefix="nerflame")
+
+@functools.cache
+def _compiled(kernel, device:str):
+    "Compile and load a kernel's module, once and before threads could try to do it at the same time."
+    wp.load_module(kernel.module, device=device)
+
+# %% ../nbs/02_mesh.ipynb #e1ed7c84
 _SHARE = 2048  # work items that are worth a launch of their own
 
-def _launch(
-    kernel,         # takes the index of its first item, then `inputs`
-    count:int,      # work items
-    inputs:list,    # the kernel's other arguments
-    device,         # a torch device
-    threads:int,    # Python threads on a CPU
+def launch(
+    kernel,                   # a Warp kernel that takes the index of its first item, then `inputs`
+    count:int,                # work items
+    inputs:list,              # the kernel's other arguments
+    device,                   # a torch device
+    threads:int|None=None,    # Python threads on a CPU; None for all cores that this process may use
 ):
-    "Run a kernel over `count` items, on a CPU shared between threads."
-    where = wp.device_from_torch(device)
+    "Run a kernel over `count` items, on a CPU shared between threads. Items must not write to the same place."
+    _start_warp()
+    where, threads = wp.device_from_torch(device), threads or cpu_threads()
     run = lambda first, last: wp.launch(kernel, dim=last - first, inputs=[first, *inputs], device=where)
     shares = min(count//_SHARE, threads*4) if where.is_cpu and threads > 1 else 1
     with _quiet(), _stream(device):
+        _compiled(kernel, where.alias)
         if shares <= 1: return run(0, count)
-        # a kernel that must be compiled is compiled here, once
-        run(0, 1)
         cuts = [count*i//shares for i in range(shares + 1)]
-        with ThreadPoolExecutor(threads) as pool: list(pool.map(run, cuts, cuts[1:]))
+        list(_threads(threads).map(run, cuts, cuts[1:]))
 
-# %% ../nbs/02_mesh.ipynb #fd6b121b
+# %% ../nbs/02_mesh.ipynb #b0a68bf8
 def _morton_order(
     points:Tensor,  # (N, 3) float32
 )->Tensor:          # (N,) int32 permutation
@@ -380,14 +391,16 @@ def _morton_order(
     for shift, mask in ((16, 0x030000FF), (8, 0x0300F00F), (4, 0x030C30C3), (2, 0x09249249)): cell = (cell | (cell << shift)) & mask
     return (cell[:, 0] | (cell[:, 1] << 1) | (cell[:, 2] << 2)).argsort().int()
 
-# %% ../nbs/02_mesh.ipynb #853d41ac
+# %% ../nbs/02_mesh.ipynb #27c770dd
 _THIN = 0.05  # faces whose height is less than this part of their longest edge are also searched in double precision
 
 def _thin_faces(verts, faces):
     "Faces on which single precision is not to be trusted, (T,) indices: needles, and triangles so small that their squares vanish."
-    a, b, c = (x.double() for x in _corners(verts, faces))
-    longest = torch.stack([((b - a)**2).sum(1), ((c - b)**2).sum(1), ((a - c)**2).sum(1)]).amax(0)
-    return ((torch.linalg.cross(b - a, c - a).norm(dim=1) < _THIN*longest) | (longest < 1e-16)).nonzero().squeeze(1)
+    a, b, c = _corners(verts, faces)
+    longest = functools.reduce(torch.maximum, [((end - start)**2).sum(1) for start,end in ((a, b), (b, c), (c, a))])
+    # compared squared, twice the area is height times longest edge
+    area = (torch.linalg.cross(b - a, c - a)**2).sum(1)
+    return ((area < (_THIN*longest)**2) | (longest < 1e-16)).nonzero().squeeze(1)
 
 class MeshBVH:
     "A mesh that answers which of its points is closest and what a ray hits, on the device of its vertices."
@@ -405,7 +418,7 @@ class MeshBVH:
         self._mesh = None
         self.refit(verts)
 
-# %% ../nbs/02_mesh.ipynb #9e4aa0a9
+# %% ../nbs/02_mesh.ipynb #d15bb0de
 @patch
 def refit(self:MeshBVH,
     verts:Float[Tensor, "v 3"],  # new positions of the same vertices
@@ -429,7 +442,7 @@ def _thin_tree(verts, faces):
     thin.tree = tree.id if tree else 0
     return thin, tree
 
-# %% ../nbs/02_mesh.ipynb #af14c7a5
+# %% ../nbs/02_mesh.ipynb #e7ac87b6
 def _vectors(tensor, device, name):
     "A tensor (N, 3) as contiguous float32 without history, for Warp."
     require(tensor.ndim == 2 and tensor.shape[1] == 3 and tensor.device == device, "mesh query", name, f"a tensor of shape (N, 3) on {device}", f"{tuple(tensor.shape)} on {tensor.device}")
@@ -439,7 +452,7 @@ def _warp_arrays(*tensors):
     "Torch tensors as Warp arrays over the same memory; (N, 3) floats become vectors."
     return [wp.from_torch(t, dtype=wp.vec3 if t.ndim == 2 else None) for t in tensors]
 
-# %% ../nbs/02_mesh.ipynb #31925b7b
+# %% ../nbs/02_mesh.ipynb #363c376e
 def _attach(points, verts, faces, face_idx, bary):
     "Distance, barycentrics and closest points in the type of `points`, distance and points as differentiable functions."
     hit, corners = face_idx >= 0, verts[faces[face_idx.clamp(min=0)]].to(points.dtype)
@@ -452,7 +465,7 @@ def _attach(points, verts, faces, face_idx, bary):
     distance = torch.where(usable, torch.where(usable, square, 1).sqrt(), 0)
     return torch.where(hit, distance, float("inf")), bary, closest
 
-# %% ../nbs/02_mesh.ipynb #5874d336
+# %% ../nbs/02_mesh.ipynb #323c2406
 @patch
 def closest(self:MeshBVH,
     points:Float[Tensor, "n 3"],
@@ -463,12 +476,12 @@ def closest(self:MeshBVH,
     distance, face_idx, bary, closest = new(n), new(n, dtype=torch.int64), new(n, 3), new(n, 3)
     if n:
         order = _morton_order(query)
-        _launch(_closest_kernel, n, [self._mesh.id, self._thin[0], max_distance, *_warp_arrays(order, query, distance, face_idx, bary, closest)], self.device, self.threads)
+        launch(_closest_kernel, n, [self._mesh.id, self._thin[0], max_distance, *_warp_arrays(order, query, distance, face_idx, bary, closest)], self.device, self.threads)
     if points.dtype == torch.float32 and not (torch.is_grad_enabled() and (points.requires_grad or self.verts.requires_grad)): return Closest(distance, face_idx, bary, closest)
     distance, bary, closest = _attach(points, self.verts, self.faces, face_idx, bary)
     return Closest(distance, face_idx, bary, closest)
 
-# %% ../nbs/02_mesh.ipynb #875648be
+# %% ../nbs/02_mesh.ipynb #46701742
 def signed_distance(
     points:Float[Tensor, "n 3"],
     closest:Closest,                # of these points, on this mesh
@@ -481,7 +494,7 @@ def signed_distance(
         inside = ((points - closest.points)*normals).sum(1) < 0
     return torch.where(inside, -closest.distance, closest.distance)
 
-# %% ../nbs/02_mesh.ipynb #097244e4
+# %% ../nbs/02_mesh.ipynb #52f1ae78
 @dataclass
 class RayHits:
     "What rays meet first."
@@ -505,7 +518,7 @@ def raycast(self:MeshBVH,
     "The first face along every ray, seen from either side. Not differentiable; `interpolate` with the barycentrics is."
     n, new = len(origins), functools.partial(torch.empty, device=self.device)
     t, face_idx, bary = new(n), new(n, dtype=torch.int64), new(n, 3)
-    if n: _launch(_raycast_kernel, n, _ray_inputs(self, origins, directions, t_max) + _warp_arrays(t, face_idx, bary), self.device, self.threads)
+    if n: launch(_raycast_kernel, n, _ray_inputs(self, origins, directions, t_max) + _warp_arrays(t, face_idx, bary), self.device, self.threads)
     return RayHits(t.to(origins.dtype), face_idx, bary.to(origins.dtype))
 
 @patch
@@ -517,10 +530,10 @@ def occluded(self:MeshBVH,
     "Whether anything stands in the way of each ray. Faster than `raycast`, as any hit will do."
     n = len(origins)
     blocked = torch.zeros(n, dtype=torch.bool, device=self.device)
-    if n: _launch(_occluded_kernel, n, _ray_inputs(self, origins, directions, t_max) + _warp_arrays(blocked), self.device, self.threads)
+    if n: launch(_occluded_kernel, n, _ray_inputs(self, origins, directions, t_max) + _warp_arrays(blocked), self.device, self.threads)
     return blocked
 
-# %% ../nbs/02_mesh.ipynb #fdd7436d
+# %% ../nbs/02_mesh.ipynb #cccfcf07
 def _obj_faces(words, count):
     "A polygon of an OBJ file as a fan of triangles. Indices count from 1, or backwards from the last vertex so far."
     corners = [int(word.split("/")[0]) for word in words]

@@ -1,0 +1,61 @@
+# make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv only.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lab notebooks export readme clean
+
+BIN       := .venv/bin
+# the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
+PYTHON    ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+               $$p -c 'import sys, venv, ensurepip; sys.exit(not (3,10) <= sys.version_info < (3,14))' 2>/dev/null && { echo $$p; break; }; done)
+TORCH     := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+OUT       ?= runs/demo
+MINUTES   ?= 3
+WORKERS   ?= 2
+NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
+START      = $(firstword $(wildcard nbs/30_*.ipynb) nbs/index.ipynb)
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/02_mesh.ipynb ...'"
+
+demo: .venv/installed  ## photograph the built-in head, fit, train, evaluate, drive it; pictures, a video and metrics in runs/demo
+	$(BIN)/nerflame_demo --out "$(OUT)" --minutes $(MINUTES)
+
+# shapes in signatures are checked under test; one thread each, because the notebooks run side by side
+test: .venv/installed check  ## run the tests in all notebooks; check that notebooks, modules and README agree
+	NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers $(WORKERS) --do_print --timing
+
+check: .venv/installed  ## check that export, clean and readme would change nothing
+	$(BIN)/python tools/check.py
+
+lab: .venv/installed  ## JupyterLab on the quickstart
+	$(BIN)/jupyter lab $(START)
+
+notebooks: .venv/installed  ## run the notebooks (or NB=...) and save their outputs
+	MPLBACKEND=module://matplotlib_inline.backend_inline $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 $(NB)
+	$(BIN)/nbdev_clean
+
+export: .venv/installed  ## write the modules in nerflame/ from the notebooks
+	$(BIN)/nbdev_export
+
+readme: .venv/installed  ## write README.md from nbs/index.ipynb
+	$(BIN)/python tools/readme.py
+
+install: .venv/installed  ## make .venv and install everything into it
+
+# A stamp, so that a second make installs nothing. Without an NVIDIA card the CPU build of torch is taken, 3 GB smaller: from a place
+# that pip already knows, else from torch's own index; where neither has it, the registry's build does as well.
+.venv/installed: settings.ini setup.py constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 with venv found; install one (Debian, Ubuntu: python3-venv) or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(BIN)/python -c pass 2>/dev/null || { echo "creating .venv with $(PYTHON)"; "$(PYTHON)" -m venv --clear .venv; }
+	@if $(BIN)/python -c 'import sys, importlib.metadata as m; sys.exit(m.version("torch").split("+")[0] != sys.argv[1])' $(TORCH:torch==%=%) 2>/dev/null; then :; \
+	elif [ "$$(uname)" != Linux ] || nvidia-smi -L >/dev/null 2>&1; then $(BIN)/pip install -c constraints.txt $(TORCH); \
+	else $(BIN)/pip install --no-deps $(TORCH)+cpu 2>/dev/null \
+	  || $(BIN)/pip install --no-deps --timeout 15 --retries 1 --index-url $(CPU_INDEX) $(TORCH)+cpu \
+	  || { echo "no CPU build of torch within reach: taking the registry's"; $(BIN)/pip install -c constraints.txt $(TORCH); }; fi
+	$(BIN)/pip install --use-pep517 -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:  ## remove the environment and build products, not runs
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,54 @@
+"Write README.md from nbs/index.ipynb, without Quarto. Uses the outputs that are saved in the notebook and runs nothing, so the same notebook gives the same file."
+import os, re
+from pathlib import Path
+import nbformat
+from nbconvert import MarkdownExporter
+from nbconvert.preprocessors import ExtractOutputPreprocessor
+
+ROOT = Path(__file__).resolve().parent.parent
+DIRECTIVE = re.compile(r"^#\|\s*(.*?)\s*$", re.M)
+LINK = re.compile(r'(\]\(|\bsrc="|\bhref=")([^)"\s#]+)')
+
+def visible(nb):
+    "The notebook as a reader of the README sees it: hidden cells and nbdev's directives are gone."
+    cells = []
+    for cell in nb.cells:
+        directives = DIRECTIVE.findall(cell.source) if cell.cell_type == "code" else []
+        words = {d.split()[0] for d in directives if d}
+        if cell.cell_type == "raw" or words & {"hide", "default_exp", "export", "exporti"}: continue
+        if cell.cell_type == "code":
+            cell.source = DIRECTIVE.sub("", cell.source).strip()
+            if "echo: false" in directives: cell.source = ""
+            if "output: false" in directives: cell.outputs = []
+            if not cell.source and not cell.outputs: continue
+        cells.append(cell)
+    nb.cells = cells
+    return nb
+
+def relink(text, root):
+    "Links and pictures are written relative to nbs/; the README stands one folder higher. Code blocks stay as they are."
+    def moved(m):
+        path = os.path.normpath(f"nbs/{m[2]}").replace(os.sep, "/")
+        return m[1] + (path if "://" not in m[2] and (root/path).exists() else m[2])
+    parts = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
+    return "".join(p if i % 2 else LINK.sub(moved, p) for i,p in enumerate(parts))
+
+def readme(root=ROOT):
+    "Write the README and the pictures of the notebook's outputs."
+    nb = visible(nbformat.read(root/"nbs/index.ipynb", as_version=4))
+    for i,cell in enumerate(nb.cells): cell.pop("execution_count", None)
+    extract = ExtractOutputPreprocessor(output_filename_template="images/index_{cell_index}_{index}{extension}")
+    nb, resources = extract.preprocess(nb, {})
+    exporter = MarkdownExporter()
+    exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
+    text, _ = exporter.from_notebook_node(nb, resources)
+    for name,data in (resources.get("outputs") or {}).items():
+        path = root/"nbs"/name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    text = relink(text, root)
+    text = re.sub(r"\n{3,}", "\n\n", re.sub(r"^```python\n\s*```$", "", text, flags=re.M))
+    text = "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+    (root/"README.md").write_text("<!-- Generated from nbs/index.ipynb by `make readme`. Do not edit. -->\n\n" + text, encoding="utf-8")
+
+if __name__ == "__main__": readme()
