@@ -10,7 +10,7 @@ import functools, inspect, sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 
-# %% ../nbs/00b_checks.ipynb #e85bc03b
+# %% ../nbs/00b_checks.ipynb #8be8d3fc
 def _wrap(f):
     "`f` with its annotations checked at each call; as it is when it has none, or has been wrapped before."
     from beartype import BeartypeConf, beartype
@@ -21,8 +21,10 @@ def _wrap(f):
     @functools.wraps(f)
     def call(*args, **kwargs):
         try: return checked(*args, **kwargs)
-        except TypeCheckError:
-            f(*args, **kwargs)   # functions that refuse bad input themselves do so with a better message
+        except TypeCheckError as e:
+            if not hasattr(e, "_seen"):   # not from a call further in
+                e._seen = True
+                f(*args, **kwargs)   # functions that refuse bad input themselves do so with a better message
             raise
     call._unchecked = f
     return call

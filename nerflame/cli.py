@@ -30,11 +30,11 @@ from .model import NeRFlame
 from .train import Clock, Run, RunConfig, TrainConfig, fit, load_run
 from .evaluate import evaluate, frame_params, render_frames, same_params, save_frames, turntable, turntable_cameras, write_json, write_video, yawn
 
-# %% ../nbs/21_cli.ipynb #a9eb2ae0
+# %% ../nbs/21_cli.ipynb #a6913a58
 class Parser(argparse.ArgumentParser):
     "An argument parser whose errors are one line; options are written in full."
     def __init__(self, prog:str, description:str):
-        super().__init__(prog=prog, description=description, allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
 
     def error(self, message): self.exit(2, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
 
@@ -113,7 +113,7 @@ def run_folder(
             if earlier: earlier.rename(path)
             raise
 
-# %% ../nbs/21_cli.ipynb #4749d9f7
+# %% ../nbs/21_cli.ipynb #fb84009d
 _DEVICE = dict(choices=("cpu", "cuda"), help="where to compute; left out: cuda when there is such a device")
 
 def train_parser()->Parser:
@@ -121,14 +121,14 @@ def train_parser()->Parser:
     p = Parser("nerflame_train", "Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA images (val and test too, when they are there).")
     p.add_argument("data", metavar="DATA", help="scene folder")
     p.add_argument("--out", metavar="RUN", required=True, help="folder to write; an earlier RUN is replaced")
-    p.add_argument("--preset", choices=("fast",), default="fast", help="settings")
+    p.add_argument("--preset", choices=("fast",), default="fast", help="settings; default %(default)s")
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model; left out: flame when FLAME/model has one, else anny, the open built-in head")
-    p.add_argument("--parameters", choices=("fit", "given", "refine"), default="fit", help="fit: find the head in the pictures; given: use the parameters that the scene names; refine: start from them")
+    p.add_argument("--parameters", choices=("fit", "given", "refine"), default="fit", help="fit: find the head in the pictures; given: use the parameters that the scene names; refine: start from them; default %(default)s")
     p.add_argument("--resolution", metavar="PX", type=whole(8), help="width of the images to work with, pixels; left out: their own")
     length = p.add_mutually_exclusive_group()
-    length.add_argument("--minutes", metavar="M", type=positive, default=3.0, help="wall time from the start of the command to the end of training, minutes")
-    length.add_argument("--steps", metavar="N", type=whole(1), help="steps of stage 2, instead of a time")
-    p.add_argument("--seed", metavar="S", type=whole(0), default=0, help="of all random numbers")
+    length.add_argument("--minutes", metavar="M", type=positive, default=3.0, help="wall time from the start of the command to the end of training, minutes; default %(default)s")
+    length.add_argument("--steps", metavar="N", type=whole(1), help="steps of stage 2, instead of a time; left out: --minutes decides")
+    p.add_argument("--seed", metavar="S", type=whole(0), default=0, help="of all random numbers; default %(default)s")
     p.add_argument("--device", **_DEVICE)
     return p
 
@@ -156,13 +156,13 @@ def train_command(arguments=None)->int:
     "`nerflame_train`."
     return run_command(train_parser(), lambda options: train(options, Clock(None, _STARTED) if arguments is None else None), arguments)
 
-# %% ../nbs/21_cli.ipynb #89865d1f
+# %% ../nbs/21_cli.ipynb #493a6a83
 def eval_parser()->Parser:
     "The options of `nerflame_eval`."
     p = Parser("nerflame_eval", "Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS. Writes one PNG a frame, named after it, metrics.json, and a sheet beside them.")
     p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
     p.add_argument("--data", metavar="DIR", help="scene folder; left out: the one that the RUN was trained on")
-    p.add_argument("--split", default="test", help="which transforms_SPLIT.json")
+    p.add_argument("--split", default="test", help="which transforms_SPLIT.json; default %(default)s")
     p.add_argument("--out", metavar="DIR", help="folder to write; left out: RUN/SPLIT")
     p.add_argument("--device", **_DEVICE)
     return p
@@ -224,7 +224,7 @@ def eval_command(arguments=None)->int:
         print(f"{out}: {summary(report)}" + (f", LPIPS {report['lpips_unavailable']}" if report["lpips_unavailable"] else ""))
     return run_command(eval_parser(), work, arguments)
 
-# %% ../nbs/21_cli.ipynb #1dcf2671
+# %% ../nbs/21_cli.ipynb #ba2d6dae
 def render_parser()->Parser:
     "The options of `nerflame_render`."
     p = Parser("nerflame_render", "Render a RUN with new parameters. Rotations are axis-angle vectors in radians; what is not given stays as it was captured. Writes PNG files, and a film (mp4, gif) when there are several frames.")
@@ -237,7 +237,7 @@ def render_parser()->Parser:
     p.add_argument("--params", metavar="FILE.npz", help="parameters of one or more frames (keys of VHAP and GaussianAvatars); the options above replace theirs; left out: as captured")
     view = p.add_mutually_exclusive_group()
     view.add_argument("--camera", metavar="AZ,EL,R", type=numbers(3), default=[0., 0., 4.],
-                      help="azimuth and elevation of the camera, radians (0,0 is in front of the face, +AZ on the subject's left), and its distance from the origin, scene units (1/8 m)")
+                      help="azimuth and elevation of the camera, radians (0,0 is in front of the face, +AZ on the subject's left), and its distance from the origin, scene units (1/8 m); default 0,0,4")
     view.add_argument("--split", help="use the cameras of this split of the RUN's scene instead; left out: --camera")
     p.add_argument("--data", metavar="DIR", help="scene folder for --split; left out: the one that the RUN was trained on")
     p.add_argument("--size", metavar="PX", type=whole(8), help="width of the pictures, pixels; left out: 400, with --split the width that was trained on")
@@ -297,12 +297,12 @@ def render_command(arguments=None)->int:
         print(f"{options.out}: {', '.join(p.name for p in files[:3])}" + (f" and {len(files) - 3} more" if len(files) > 3 else ""))
     return run_command(render_parser(), work, arguments)
 
-# %% ../nbs/21_cli.ipynb #a88a2cf1
+# %% ../nbs/21_cli.ipynb #700ec151
 def demo_parser()->Parser:
     "The options of `nerflame_demo`."
     p = Parser("nerflame_demo", "Photograph the built-in head, find it in its pictures, train its face, measure it, drive it, and write pictures, films and metrics.")
-    p.add_argument("--out", metavar="DIR", default="runs/demo", help="folder to write, a RUN; an earlier one is replaced")
-    p.add_argument("--minutes", metavar="M", type=positive, default=3.0, help="time for finding the head and training, minutes; photographs and measurements take about 2 more")
+    p.add_argument("--out", metavar="DIR", default="runs/demo", help="folder to write, a RUN; an earlier one is replaced; default %(default)s")
+    p.add_argument("--minutes", metavar="M", type=positive, default=3.0, help="time for finding the head and training, minutes; photographs and measurements come on top; default %(default)s")
     p.add_argument("--device", **_DEVICE)
     return p
 

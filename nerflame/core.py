@@ -135,7 +135,7 @@ def chunked(
     if n <= size: return fn(*tensors)
     return _join([fn(*(t[i:i+size] for t in tensors)) for i in range(0, n, size)])
 
-# %% ../nbs/00_core.ipynb #509283b2
+# %% ../nbs/00_core.ipynb #cb4bcb33
 def pick_device(
     name:str|None=None,  # "cpu", "cuda" or None for a CUDA device when there is one
 )->torch.device:
@@ -145,8 +145,10 @@ def pick_device(
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 def cpu_threads()->int:
-    "The number of CPU cores that this process may use."
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    "The number of CPU cores that this process may use: those it is bound to, at most `OMP_NUM_THREADS`."
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
 
 # %% ../nbs/00_core.ipynb #4b0010a0
 def repository()->Path:

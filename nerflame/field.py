@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['shell_points', 'encode_reference', 'ShellGrid', 'direction_harmonics', 'FieldConfig', 'Field']
 
-# %% ../nbs/10_field.ipynb #2994f8f7
+# %% ../nbs/10_field.ipynb #3f5474ef
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from torch import nn, Tensor
 from .core import cpu_threads, require
 from .mesh import MeshBVH, launch
 from .density import prior_sigma
+from .sampling import lattice_near_mesh
 
-# %% ../nbs/10_field.ipynb #364e6dae
+# %% ../nbs/10_field.ipynb #d659d0af
 def shell_points(
     bvh:MeshBVH,                 # the unposed mesh
     low:Float[Tensor, "3"],      # first grid point
@@ -26,14 +27,8 @@ def shell_points(
     epsilon:float,               # half the thickness of the shell, scene units
 )->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, increasing, int64
     "The grid points that some position of the shell needs: those within `epsilon` and a cell's diagonal of the mesh."
-    reach, edge, device = epsilon + math.sqrt(3)*spacing*1.001, 8, low.device
-    grid = lambda sizes: torch.stack(torch.meshgrid(*(torch.arange(n, device=device) for n in sizes), indexing="ij"), -1).reshape(-1, 3)
-    blocks = grid([-(-n//edge) for n in dims])*edge
-    # block by block, as most of the box is far away; (edge - 1)/2 is a block's middle
-    near = bvh.closest(low + (blocks + (edge - 1)/2)*spacing, reach + math.sqrt(3)*spacing*(edge - 1)/2).face_idx >= 0
-    index = (blocks[near][:, None] + grid([edge]*3)).reshape(-1, 3)
-    index = index[(index < torch.tensor(dims, device=device)).all(1)]
-    index = index[bvh.closest(low + index*spacing, reach).face_idx >= 0]
+    index, _ = lattice_near_mesh(bvh, low, spacing, [-(-n//8) for n in dims], epsilon + math.sqrt(3)*spacing*1.001)
+    index = index[(index < torch.tensor(dims, device=low.device)).all(1)]
     return ((index[:, 0]*dims[1] + index[:, 1])*dims[2] + index[:, 2]).sort().values
 
 # %% ../nbs/10_field.ipynb #040abb75

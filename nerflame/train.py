@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'TrainConfig', 'rate_factor', 'Callback', 'call', 'ProgressBar',
            'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock', 'steps_in',
-           'mesh_leaves', 'from_leaves', 'fit_mesh', 'train_field', 'RunConfig', 'versions', 'save_run', 'Run',
-           'load_run', 'scene_psnr', 'captured_state', 'fit', 'start_params']
+           'mesh_leaves', 'from_leaves', 'fit_mesh', 'train_field', 'field_step', 'RunConfig', 'versions', 'save_run',
+           'Run', 'load_run', 'scene_psnr', 'captured_state', 'fit', 'start_params']
 
 # %% ../nbs/15_train.ipynb #968cf603
 import json, time
@@ -224,7 +224,7 @@ def fit_mesh(
     model.params = from_leaves(start, leaves).detach()
     return step
 
-# %% ../nbs/15_train.ipynb #d969f916
+# %% ../nbs/15_train.ipynb #1180c361
 def train_field(
     model:NeRFlame,
     scene:Scene,
@@ -233,35 +233,45 @@ def train_field(
     generator:torch.Generator,
     callbacks=(),
 )->int:
-    "Stage 2. Changes the model's field; returns the number of steps."
-    settings, device = config.field_stage, scene.rgb.device
+    "Stage 2. Changes the model's field; returns the number of steps. An interrupt (Ctrl-C) ends it early."
     model.stage.fill_(2)
-    posed = model.pose(model.params)
-    bank, optimiser = pixels_in_shell(scene, posed.shell), field_optimiser(model, config)
-    steps, step = config.steps, 0
+    posed, optimiser, settings = model.pose(model.params), field_optimiser(model, config), config.field_stage
+    bank, steps, step = pixels_in_shell(scene, posed.shell), config.steps, 0
     call(callbacks, "begin", "stage 2", steps)
-    while steps is None or step < steps:
-        if step == config.warm_up//2: marked = clock.spent
-        if step == config.warm_up:
-            if steps is None: steps = steps_in(clock.left, step, (clock.spent - marked)/(config.warm_up - config.warm_up//2), 2*config.warm_up)
-            model.config = replace(model.config, epsilon=replace(model.config.epsilon, begin=step, finish=step + int(config.growth*(steps - step))))
-            call(callbacks, "begin", "stage 2", steps)
-        factor = rate_factor(step, steps or config.warm_up, config.warm_up, config.final_rate)
-        set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
-        model.step.fill_(step)
-        if step % settings.refresh == 0:
-            model.update_density(1.0 if step == 0 else 0.5 if step < config.warm_up else settings.refresh_share, generator=generator)
-            model.refresh(posed)
-        batch = bank.batch(settings.rays, generator)
-        loss, error = batch_loss(model, posed, batch, scene.background, settings.mask_weight, torch.rand(settings.rays, generator=generator, device=device))
-        optimiser.zero_grad(); loss.backward(); optimiser.step()
-        step += 1
-        call(callbacks, "step", "stage 2", step, loss.item(), float(mse_to_psnr(error)))
+    try:
+        while steps is None or step < steps:
+            if step == config.warm_up//2: marked = clock.spent
+            if step == config.warm_up:
+                if steps is None: steps = steps_in(clock.left, step, (clock.spent - marked)/(config.warm_up - config.warm_up//2), 2*config.warm_up)
+                model.config = replace(model.config, epsilon=replace(model.config.epsilon, begin=step, finish=step + int(config.growth*(steps - step))))
+                call(callbacks, "begin", "stage 2", steps)
+            factor = rate_factor(step, steps or config.warm_up, config.warm_up, config.final_rate)
+            set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
+            model.step.fill_(step)
+            if step % settings.refresh == 0:
+                model.update_density(1.0 if step == 0 else 0.5 if step < config.warm_up else settings.refresh_share, generator=generator)
+                model.refresh(posed)
+            loss, error = field_step(model, posed, bank.batch(settings.rays, generator), scene.background, settings, optimiser, generator)
+            call(callbacks, "step", "stage 2", step + 1, loss, error)
+            step += 1
+    except KeyboardInterrupt:
+        # the work of an hour is not thrown away: what was learned so far is a face, too
+        call(callbacks, "note", f"interrupted at step {step}: keeping what was learned until here")
     model.step.fill_(step)
-    model.update_density(generator=generator)
+    for _ in range(4): model.update_density(fade=1.0, generator=generator)   # one look at a random place of a cell can miss a thin wall
     return step
 
-# %% ../nbs/15_train.ipynb #3ffc35e8
+# %% ../nbs/15_train.ipynb #d1010bf6
+def field_step(model, posed, batch, background, settings, optimiser, generator):
+    "One step of stage 2; returns loss and PSNR of the batch."
+    phase = torch.rand(len(batch.rays), generator=generator, device=background.device)
+    loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, phase)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss.item(), float(mse_to_psnr(error))
+
+# %% ../nbs/15_train.ipynb #573d5e19
 RUN_FORMAT = "nerflame-run-1"
 
 @dataclass(frozen=True)
@@ -282,7 +292,7 @@ def versions()->dict:
         except PackageNotFoundError: found[name] = None
     return found
 
-# %% ../nbs/15_train.ipynb #e506101a
+# %% ../nbs/15_train.ipynb #fee8eac7
 def save_run(
     folder,              # the RUN
     model:NeRFlame,
@@ -320,7 +330,7 @@ def load_run(
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     return Run(folder, config, load_model(folder, device), metrics)
 
-# %% ../nbs/15_train.ipynb #6296105c
+# %% ../nbs/15_train.ipynb #a105c401
 @torch.no_grad()
 def scene_psnr(
     model:NeRFlame,
@@ -343,7 +353,7 @@ def captured_state(
         if name != "static_offset": require(bool((rows - rows[:1]).abs().max() < 1e-6), scene.source, "flame_param_path", f"the same {name} in all training frames: one state of the face", "frames that differ")
     return first
 
-# %% ../nbs/15_train.ipynb #687850a3
+# %% ../nbs/15_train.ipynb #7f29d1cb
 def fit(
     scene:Scene,                         # the training pictures
     head:Head,
@@ -375,13 +385,13 @@ def fit(
         config, stages["stage 1"] = replace(config, mesh_steps=steps), measured("stage 1", steps, begin)
     begin = clock.spent
     steps = train_field(model, scene, config, clock, generator, callbacks)
-    config, stages["stage 2"] = replace(config, steps=steps), measured("stage 2", steps, begin)
+    config, stages["stage 2"] = replace(config, steps=max(steps, config.warm_up)), measured("stage 2", steps, begin)
     metrics = {"stages": stages, "psnr_on": "val" if val else "train", "seconds": round(clock.spent, 1)}
     result = Run(Path(out) if out else None, replace(run or RunConfig(head=head.name, device=scene.rgb.device.type), train=replace(config, model=model.config)), model, metrics)
     if out is not None: save_run(out, model, result.config, metrics)
     return result
 
-# %% ../nbs/15_train.ipynb #c52fa4db
+# %% ../nbs/15_train.ipynb #e8a12ba4
 def start_params(scene, head, config, generator, clock, callbacks):
     "Where stage 1 starts, and what to note about it: the scene's own parameters, or what the outlines say."
     if config.parameters != "fit": return captured_state(scene, head), {"given": True}

@@ -38,7 +38,7 @@ def readme(root=ROOT):
     nb = visible(nbformat.read(root/"nbs/index.ipynb", as_version=4))
     for i,cell in enumerate(nb.cells): cell.pop("execution_count", None)
     extract = ExtractOutputPreprocessor(output_filename_template="images/index_{cell_index}_{index}{extension}")
-    nb, resources = extract.preprocess(nb, {})
+    nb, resources = extract.preprocess(nb, {"outputs": {}})
     exporter = MarkdownExporter()
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     text, _ = exporter.from_notebook_node(nb, resources)
