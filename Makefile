@@ -9,6 +9,9 @@ PYTHON    ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.1
 TORCH     := $(shell sed -n 's/^\(torch==[0-9.]*\).*/\1/p' constraints.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
+# torch's threads sleep while they wait: spinning, they would take the cores from Warp's kernels and from other programs
+export OMP_WAIT_POLICY ?= PASSIVE
+
 OUT       ?= runs/demo
 MINUTES   ?= 3
 WORKERS   ?= 2
@@ -33,7 +36,7 @@ lab: .venv/installed  ## JupyterLab on the quickstart
 	$(BIN)/jupyter lab $(START)
 
 notebooks: .venv/installed  ## run the notebooks (or NB=...) and save their outputs
-	MPLBACKEND=module://matplotlib_inline.backend_inline $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 $(NB)
+	MPLBACKEND=module://matplotlib_inline.backend_inline $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False $(NB)
 	$(BIN)/nbdev_clean
 
 export: .venv/installed  ## write the modules in nerflame/ from the notebooks

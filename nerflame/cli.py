@@ -8,11 +8,12 @@ __all__ = ['Parser', 'run_command', 'numbers', 'weights', 'positive', 'whole', '
            'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render', 'render_command', 'demo_parser',
            'film_face', 'demo', 'demo_command']
 
-# %% ../nbs/21_cli.ipynb #c7246624
-import time
+# %% ../nbs/21_cli.ipynb #e73fea86
+import os, time
 
-# %% ../nbs/21_cli.ipynb #51574924
+# %% ../nbs/21_cli.ipynb #92947162
 _STARTED = time.monotonic()
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # %% ../nbs/21_cli.ipynb #a47277d9
 import argparse, contextlib, json, shutil, sys, tempfile

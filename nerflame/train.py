@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'TrainConfig', 'rate_factor', 'Callback', 'call', 'ProgressBar',
            'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock', 'steps_in',
-           'mesh_leaves', 'from_leaves', 'fit_mesh', 'train_field', 'field_step', 'RunConfig', 'versions', 'save_run',
-           'Run', 'load_run', 'scene_psnr', 'captured_state', 'fit', 'start_params']
+           'mesh_leaves', 'from_leaves', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss',
+           'train_field', 'field_step', 'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr',
+           'captured_state', 'fit', 'start_params']
 
-# %% ../nbs/15_train.ipynb #968cf603
+# %% ../nbs/15_train.ipynb #6559b198
 import json, time
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -19,14 +20,15 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm.auto import tqdm
 from .core import InputError, cpu_threads, from_dict, read_yaml, require, save_config, write_text
+from .mesh import MeshBVH
 from .flame import HeadParams
 from .heads import Head
 from .data import Scene
 from .metrics import psnr, mse_to_psnr
 from .model import ModelConfig, NeRFlame, PosedHead, load_model
-from .fit import OutlineConfig, PixelBatch, find_head, pixels_in_shell
+from .fit import OutlineConfig, PixelBank, PixelBatch, find_head, pixels_in_shell
 
-# %% ../nbs/15_train.ipynb #5aad0885
+# %% ../nbs/15_train.ipynb #31d2997f
 @dataclass(frozen=True)
 class MeshStage:
     "Stage 1: the mesh is the density; head and colour are fitted together."
@@ -43,6 +45,7 @@ class FieldStage:
     "Stage 2: the mesh is frozen, density is learned in the shell around it."
     rays: int = 4096           # a step
     mask_weight: float = 0.1   # of the squared error of accumulation against the mask
+    hidden_weight: float = 0.05  # of the pull on parts of the mouth that no photograph shows
     refresh: int = 16          # steps between updates of the density grid
     refresh_share: float = 0.08  # of its cells that an update looks at
 
@@ -128,18 +131,24 @@ class History(Callback):
     @property
     def rows(self): return self._rows   # (stage, step, loss, psnr)
 
-# %% ../nbs/15_train.ipynb #00ee515b
+# %% ../nbs/15_train.ipynb #007f6e5f
 def batch_loss(
     model:NeRFlame,
     posed:PosedHead,
     batch:PixelBatch,
-    background:Tensor,       # (3)
-    mask_weight:float,       # of the mask's part
-    phase:Tensor,            # (N) of the samples on each ray
+    background:Tensor,               # (3) that the pictures are composited on
+    mask_weight:float,               # of the mask's part
+    generator:torch.Generator|None,  # draws phases and backgrounds
 ):
     "The loss of a batch, and the mean squared error of its colours (detached)."
-    pixels = model(batch.rays, posed, background, phase)
-    colour = ((pixels.rgb - batch.rgb)**2).mean()
+    n, device = len(batch.rgb), batch.rgb.device
+    behind, target = background.expand(n, 3), batch.rgb
+    if batch.mask is not None:
+        # on a white background, white fog costs nothing; with a new background for every ray it does
+        behind = torch.rand(n, 3, generator=generator, device=device)
+        target = batch.rgb + (1 - batch.mask)[:, None]*(behind - background)
+    pixels = model(batch.rays, posed, behind, torch.rand(n, generator=generator, device=device))
+    colour = ((pixels.rgb - target)**2).mean()
     outline = 0 if batch.mask is None else ((pixels.accumulation - batch.mask)**2).mean()
     return colour + mask_weight*outline, colour.detach()
 
@@ -188,7 +197,7 @@ def from_leaves(params:HeadParams, leaves:dict)->HeadParams:
     same = {k: leaves[k] for k in leaves if k not in ("log_scale", "transl")}
     return params.replace(**same, scale=leaves["log_scale"].exp(), transl=leaves["transl"]/10)
 
-# %% ../nbs/15_train.ipynb #07676733
+# %% ../nbs/15_train.ipynb #171b99ca
 def fit_mesh(
     model:NeRFlame,
     scene:Scene,
@@ -216,7 +225,7 @@ def fit_mesh(
         set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
         set_rates(heads, (settings.rate_shape*factor, settings.rate_pose*factor))
         posed, batch = model.move(posed, from_leaves(start, leaves), settings.margin), bank.batch(settings.rays, generator)
-        loss, error = batch_loss(model, posed, batch, scene.background, settings.mask_weight, torch.rand(settings.rays, generator=generator, device=scene.rgb.device))
+        loss, error = batch_loss(model, posed, batch, scene.background, settings.mask_weight, generator)
         prior = settings.shape_prior*((leaves["betas"]**2).mean() + (leaves["expression"]**2).mean())
         optimiser.zero_grad(); heads.zero_grad(); (loss + prior).backward(); optimiser.step(); heads.step()
         step += 1
@@ -224,7 +233,55 @@ def fit_mesh(
     model.params = from_leaves(start, leaves).detach()
     return step
 
-# %% ../nbs/15_train.ipynb #1180c361
+# %% ../nbs/15_train.ipynb #e2fa79be
+def inner_colours()->dict:
+    "Plain colours for parts of the mouth that are never seen, rgb, as they look in the mouth's shadow."
+    teeth = (0.62, 0.58, 0.52)
+    return dict(mouth=(0.22, 0.08, 0.07), tongue=(0.42, 0.18, 0.17), teeth_upper=teeth, teeth_lower=teeth)
+
+@dataclass(eq=False)
+class HiddenParts:
+    "Faces of the mouth that no training ray meets, with the colours that they shall have."
+    faces: Tensor     # (F, 3) vertex indices
+    colours: Tensor   # (F, 3) rgb
+
+def hidden_parts(
+    head:Head,
+    verts:Tensor,      # (V, 3) of the captured state, scene units
+    bank:PixelBank,    # the training pixels
+    generator:torch.Generator|None=None,
+    rays:int=200_000,  # to look with
+)->HiddenParts|None:
+    "The parts of the mouth that stay hidden, or None."
+    if head.vertex_part is None: return None
+    known = {head.part_names.index(name): colour for name, colour in inner_colours().items() if name in head.part_names}
+    faces, bvh = head.faces, MeshBVH(verts, head.faces)
+    seen = torch.zeros(len(faces), dtype=torch.bool, device=faces.device)
+    looked = bank.batch(rays, generator).rays
+    hit = bvh.raycast(looked.origins, looked.directions).face_idx
+    seen[hit[hit >= 0]] = True
+    part = torch.as_tensor(head.vertex_part, device=faces.device)[faces[:, 0]]
+    keep = ~seen & torch.isin(part, torch.tensor(list(known), dtype=part.dtype, device=part.device))
+    if not keep.any(): return None
+    return HiddenParts(faces[keep], torch.tensor([known[int(p)] for p in part[keep]], device=faces.device))
+
+# %% ../nbs/15_train.ipynb #41997ec6
+def hidden_loss(
+    model:NeRFlame,
+    hidden:HiddenParts,
+    generator:torch.Generator|None=None,
+    n:int=256,   # random points
+)->Tensor:
+    "Mean squared error of the colour on hidden parts, seen from anywhere."
+    device = hidden.faces.device
+    chosen = torch.randint(len(hidden.faces), (n,), generator=generator, device=device)
+    bary = torch.rand(n, 3, generator=generator, device=device)
+    points = (model.unposed[hidden.faces[chosen]]*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1)
+    directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator, device=device), dim=1)
+    _, features = model.field.density(points, torch.zeros(n, device=device))
+    return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean()
+
+# %% ../nbs/15_train.ipynb #f820a847
 def train_field(
     model:NeRFlame,
     scene:Scene,
@@ -237,6 +294,7 @@ def train_field(
     model.stage.fill_(2)
     posed, optimiser, settings = model.pose(model.params), field_optimiser(model, config), config.field_stage
     bank, steps, step = pixels_in_shell(scene, posed.shell), config.steps, 0
+    hidden = hidden_parts(model.head, posed.verts, bank, generator)
     call(callbacks, "begin", "stage 2", steps)
     try:
         while steps is None or step < steps:
@@ -251,7 +309,7 @@ def train_field(
             if step % settings.refresh == 0:
                 model.update_density(1.0 if step == 0 else 0.5 if step < config.warm_up else settings.refresh_share, generator=generator)
                 model.refresh(posed)
-            loss, error = field_step(model, posed, bank.batch(settings.rays, generator), scene.background, settings, optimiser, generator)
+            loss, error = field_step(model, posed, bank.batch(settings.rays, generator), scene.background, settings, optimiser, hidden, generator)
             call(callbacks, "step", "stage 2", step + 1, loss, error)
             step += 1
     except KeyboardInterrupt:
@@ -261,17 +319,17 @@ def train_field(
     for _ in range(4): model.update_density(fade=1.0, generator=generator)   # one look at a random place of a cell can miss a thin wall
     return step
 
-# %% ../nbs/15_train.ipynb #d1010bf6
-def field_step(model, posed, batch, background, settings, optimiser, generator):
+# %% ../nbs/15_train.ipynb #1ae5d4d9
+def field_step(model, posed, batch, background, settings, optimiser, hidden, generator):
     "One step of stage 2; returns loss and PSNR of the batch."
-    phase = torch.rand(len(batch.rays), generator=generator, device=background.device)
-    loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, phase)
+    loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, generator)
+    pull = settings.hidden_weight*hidden_loss(model, hidden, generator) if hidden else 0
     optimiser.zero_grad()
-    loss.backward()
+    (loss + pull).backward()
     optimiser.step()
     return loss.item(), float(mse_to_psnr(error))
 
-# %% ../nbs/15_train.ipynb #573d5e19
+# %% ../nbs/15_train.ipynb #b5944c48
 RUN_FORMAT = "nerflame-run-1"
 
 @dataclass(frozen=True)
@@ -292,7 +350,7 @@ def versions()->dict:
         except PackageNotFoundError: found[name] = None
     return found
 
-# %% ../nbs/15_train.ipynb #fee8eac7
+# %% ../nbs/15_train.ipynb #586673bd
 def save_run(
     folder,              # the RUN
     model:NeRFlame,
@@ -330,7 +388,7 @@ def load_run(
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     return Run(folder, config, load_model(folder, device), metrics)
 
-# %% ../nbs/15_train.ipynb #a105c401
+# %% ../nbs/15_train.ipynb #3302b793
 @torch.no_grad()
 def scene_psnr(
     model:NeRFlame,
@@ -353,7 +411,7 @@ def captured_state(
         if name != "static_offset": require(bool((rows - rows[:1]).abs().max() < 1e-6), scene.source, "flame_param_path", f"the same {name} in all training frames: one state of the face", "frames that differ")
     return first
 
-# %% ../nbs/15_train.ipynb #7f29d1cb
+# %% ../nbs/15_train.ipynb #75985066
 def fit(
     scene:Scene,                         # the training pictures
     head:Head,
@@ -391,7 +449,7 @@ def fit(
     if out is not None: save_run(out, model, result.config, metrics)
     return result
 
-# %% ../nbs/15_train.ipynb #e8a12ba4
+# %% ../nbs/15_train.ipynb #bd9b0931
 def start_params(scene, head, config, generator, clock, callbacks):
     "Where stage 1 starts, and what to note about it: the scene's own parameters, or what the outlines say."
     if config.parameters != "fit": return captured_state(scene, head), {"given": True}
