@@ -629,7 +629,7 @@ def rim_point(
     row = int(np.flatnonzero((faces == a).any(1) & (faces == b).any(1))[0])
     return row, (faces[row] == a)*(1 - t) + (faces[row] == b)*t
 
-def vertex_point(faces:np.ndarray, vertex:int)->tuple:
+def vertex_point(faces:np.ndarray, vertex)->tuple:
     "A vertex as a point on one of its faces."
     row = int(np.flatnonzero((faces == vertex).any(1))[0])
     return row, (faces[row] == vertex)*1.

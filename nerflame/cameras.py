@@ -30,9 +30,9 @@ class Cameras:
         if isinstance(i, int): i = [i] if i >= 0 else [i + len(self)]
         return replace(self, c2w=self.c2w[i], focal=self.focal[i], centre=self.centre[i])
 
-    def to(self, *args, **kwargs):
+    def to(self, *args):
         "All tensors through `Tensor.to`."
-        return replace(self, **{k: getattr(self, k).to(*args, **kwargs) for k in ("c2w", "focal", "centre")})
+        return replace(self, **{k: getattr(self, k).to(*args) for k in ("c2w", "focal", "centre")})
 
     @property
     def positions(self)->Float[Tensor, "n 3"]:
@@ -125,9 +125,9 @@ class Rays:
     def __len__(self): return len(self.origins)
     def __getitem__(self, i): return Rays(self.origins[i], self.directions[i], self.nears[i], self.fars[i])
 
-    def to(self, *args, **kwargs):
+    def to(self, *args):
         "All tensors through `Tensor.to`."
-        return Rays(*(v.to(*args, **kwargs) for v in (self.origins, self.directions, self.nears, self.fars)))
+        return Rays(*(v.to(*args) for v in (self.origins, self.directions, self.nears, self.fars)))
 
     def at(self, t:Float[Tensor, "r *s"])->Float[Tensor, "r *s 3"]:
         "The points at distance `t` along each ray."

@@ -266,8 +266,8 @@ def waves(
 
 # %% ../nbs/06b_capture.ipynb #bf55bc1f
 def smoothstep(
-    low:float,   # 0 up to here
-    high:float,  # 1 from here on
+    low,         # 0 up to here; a number or a tensor
+    high,        # 1 from here on; likewise
     x:Tensor,
 )->Tensor:
     "A soft switch."
@@ -331,9 +331,9 @@ class Paint:
     gloss: Tensor; roughness: Tensor   # (N,) strength of the gloss relative to a plain dielectric; 0 mirror .. 1 matt
     albedo: Tensor | None = None       # (N, 3) linear light, once pigments have become colour
 
-    def waves(self, wavelength, count=24, rows=None, **drawn):
+    def waves(self, wavelength, count=24, rows=None, flow=None, length=0.):
         "Noise, on the chosen rows."
-        return waves(self.positions if rows is None else self.positions[rows], wavelength, self.generator, count, **drawn)
+        return waves(self.positions if rows is None else self.positions[rows], wavelength, self.generator, count, flow, length)
 
     def cover(self, amount, colour, gloss, roughness, rows=slice(None)):
         "Lay a colour over what is there."

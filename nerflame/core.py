@@ -27,7 +27,7 @@ class InputError(ValueError):
         super().__init__(" ".join(f"{message}, got {got}".split()) if got is not None else " ".join(message.split()))
 
 # %% ../nbs/00_core.ipynb #fbd8a4fd
-def require(condition:bool, where, field:str, expected:str, got=None):
+def require(condition, where, field:str, expected:str, got=None):
     "Raise `InputError` unless `condition` holds."
     if not condition: raise InputError(where, field, expected, got)
 

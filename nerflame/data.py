@@ -156,7 +156,7 @@ def frame_intrinsics(
     height:int,      # of the image, pixels
     where,           # the JSON file
     field:str,       # "frames[3]."
-)->tuple[float, float, float, float]:  # fl_x, fl_y, cx, cy in pixels of the image
+)->list[float]:      # fl_x, fl_y, cx, cy in pixels of the image
     "Focal lengths and principal point of a frame. Raises `InputError`."
     def get(key, low=-math.inf, integer=False):
         return _number(frame, key, where, field, low, _number(top, key, where, "", low, integer=integer), integer)
@@ -170,7 +170,7 @@ def frame_intrinsics(
     # what the frame says counts, before what the file says; a focal length before an angle
     if fl_x is None or (frame.get("fl_x") is None and frame.get("camera_angle_x") is not None): fl_x = focal_from_fov(angle, width)
     centre = [c if c is not None else size/2 for c,size in ((get("cx"), width), (get("cy"), height))]
-    return fl_x, get("fl_y", 0) or fl_x, *centre
+    return [fl_x, get("fl_y", 0) or fl_x, *centre]
 
 # %% ../nbs/06_data.ipynb #326ee46f
 def _named_path(folder, value, where, field):

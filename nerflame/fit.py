@@ -172,7 +172,7 @@ def first_guess(
     at = transform_points(torch.linalg.inv(scene.flame_to_scene), nearest_point(crown_rays(scene)))
     return params.replace(transl=(at - crown)[None])
 
-# %% ../nbs/14_fit.ipynb #2d00a163
+# %% ../nbs/14_fit.ipynb #37fa934c
 @dataclass(eq=False)
 class OutlineFit:
     "What stage 0 found."
@@ -191,14 +191,14 @@ def search_outlines(
     "Stage 0 from a given start."
     maps, floor, used = outline_distance(scene.mask), mask_floor(scene.mask), head_vertices(head)
     outlines = [points[points[:, 1] < row] for points, row in zip(map(outline_points, scene.mask), floor)]
-    leaves, losses = _leaves(start, _POSE + _SHAPE), []
+    leaves, losses, device = _leaves(start, _POSE + _SHAPE), [], scene.rgb.device
     groups = [dict(params=[leaves[k] for k in _POSE], lr=config.rate_pose), dict(params=[leaves["betas"]], lr=config.rate_shape), dict(params=[leaves["neck_pose"]], lr=config.rate_pose)]
     optimiser = torch.optim.Adam(groups)
     for step in range(config.steps):
         for group, rate in zip(optimiser.param_groups, (config.rate_pose, config.rate_shape*(step > config.steps/5), config.rate_pose*(step > config.steps/5))):
             group["lr"] = rate*0.05**(step/config.steps)
-        views = torch.randperm(len(scene), generator=generator)[:config.views]
-        few = [outlines[i][torch.randint(len(outlines[i]), (config.points,), generator=generator)] if len(outlines[i]) else outlines[i] for i in views.tolist()]
+        views = torch.randperm(len(scene), generator=generator, device=device)[:config.views]
+        few = [outlines[i][torch.randint(len(outlines[i]), (config.points,), generator=generator, device=device)] if len(outlines[i]) else outlines[i] for i in views.tolist()]
         verts = transform_points(scene.flame_to_scene, head(_with_leaves(start, leaves)))[0]
         loss = outline_loss(verts, head.faces, used, scene.cameras[views], maps[views], floor[views], few, config)
         prior = config.shape_prior*(leaves["betas"]**2).sum()/100 + 0.5*(leaves["neck_pose"]**2).sum()

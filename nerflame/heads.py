@@ -307,7 +307,7 @@ def default_head_name()->str:
 
 # %% ../nbs/04b_heads.ipynb #9b9d7287
 def load_head(
-    name:str|None=None,  # "anny", "flame" or a path; None chooses `default_head_name()`
+    name=None,           # "anny", "flame" or a path; None chooses `default_head_name()`
 )->Head:
     "A head by name or from a file. Raises `InputError`."
     name = default_head_name() if name is None else str(name)

@@ -155,9 +155,9 @@ def _foot_bary(p, ends):
     return torch.where((bary > 0).all(-1, keepdim=True), bary, float("nan"))
 
 def closest_on_triangle(
-    points:Float[Tensor, "*n 3"],
-    corners:Float[Tensor, "*n 3 3"],  # the triangle of each point, one corner a row; broadcasts against `points`
-)->Float[Tensor, "*n 3"]:             # barycentrics of the closest point
+    points:Float[Tensor, "*#n 3"],
+    corners:Float[Tensor, "*#n 3 3"], # the triangle of each point, one corner a row; broadcasts against `points`
+)->Float[Tensor, "*#n 3"]:            # barycentrics of the closest point
     "The closest point of a triangle, degenerate ones included."
     shape = torch.broadcast_shapes(points.shape[:-1], corners.shape[:-2])
     p, ends = points.expand(*shape, 3), corners.expand(*shape, 3, 3).unbind(-2)

@@ -175,7 +175,7 @@ def render(self:NeRFlame,
 # %% ../nbs/12_model.ipynb #28d8014f
 @patch
 def move(self:NeRFlame,
-    posed:PosedHead,
+    posed:PosedHead|None, # from the step before
     params:HeadParams,    # one row, may require gradients
     margin:float,         # how far vertices may move before the shell is built anew, scene units
 )->PosedHead:

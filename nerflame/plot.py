@@ -53,12 +53,12 @@ def _displayable(image):
     if image.ndim == 3 and image.shape[-1] == 1: image = image[..., 0]
     return np.clip(image, 0, 1)
 
-def _picture(ax, image, title=None, **shown):
+def _picture(ax, image, title=None, cmap=None, vmin=None, vmax=None):
     "Draw one image on `ax`, without ticks."
     ax.set_xticks([]); ax.set_yticks([])
     for spine in ax.spines.values(): spine.set_visible(False)
     if title is not None: ax.set_title(title, fontsize=9)
-    return ax.imshow(image, **shown)
+    return ax.imshow(image, cmap=cmap, vmin=vmin, vmax=vmax)
 
 # %% ../nbs/01_plot.ipynb #735c5d5d
 def show_images(

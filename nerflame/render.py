@@ -49,9 +49,9 @@ def volume_weights(
 @dataclass(frozen=True, eq=False)
 class Pixels:
     "What R rays see."
-    rgb: Float[Tensor, "r 3"]           # composited on the background
-    accumulation: Float[Tensor, "r"]    # how much of the pixel is covered, 0 to 1
-    depth: Float[Tensor, "r"]           # expected distance along the ray over what is covered, scene units; 0 where nothing is
+    rgb: Float[Tensor, "*r 3"]          # composited on the background
+    accumulation: Float[Tensor, "*r"]   # how much of the pixel is covered, 0 to 1
+    depth: Float[Tensor, "*r"]          # expected distance along the ray over what is covered, scene units; 0 where nothing is
 
 def sum_by_ray(
     values:Float[Tensor, "s *c"],   # of samples

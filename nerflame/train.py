@@ -9,7 +9,7 @@ __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'TrainConfig', 'rate_factor'
            'train_field', 'field_step', 'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr',
            'captured_state', 'fit', 'start_params']
 
-# %% ../nbs/15_train.ipynb #6559b198
+# %% ../nbs/15_train.ipynb #a640b956
 import json, time
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
-from tqdm.auto import tqdm
+from tqdm import tqdm
 from .core import InputError, cpu_threads, from_dict, read_yaml, require, save_config, write_text
 from .mesh import MeshBVH
 from .flame import HeadParams
@@ -49,7 +49,7 @@ class FieldStage:
     refresh: int = 16          # steps between updates of the density grid
     refresh_share: float = 0.08  # of its cells that an update looks at
 
-# %% ../nbs/15_train.ipynb #c2b901b8
+# %% ../nbs/15_train.ipynb #628356bd
 @dataclass(frozen=True)
 class TrainConfig:
     "All that decides a training run."
@@ -62,7 +62,7 @@ class TrainConfig:
     rate_grid: float = 1e-2       # Adam's rate for features at the beginning
     rate_nets: float = 2e-3       # Adam's rate for the networks at the beginning
     final_rate: float = 0.03      # part of the rates that is left at the end
-    warm_up: int = 100            # steps of stage 2 before rates fall and epsilon grows: they also measure the pace
+    warm_up: int = 200            # steps of stage 2 before rates fall and epsilon grows; the last quarter of them measures the pace
     growth: float = 0.4           # part of stage 2 in which epsilon grows
     outline: OutlineConfig = field(default_factory=OutlineConfig)
     mesh: MeshStage = field(default_factory=MeshStage)
@@ -104,15 +104,20 @@ def call(
     for c in callbacks:
         if hasattr(c, hook): getattr(c, hook)(*values)
 
-# %% ../nbs/15_train.ipynb #671cb5ce
+# %% ../nbs/15_train.ipynb #50f87c02
 class ProgressBar(Callback):
     "A bar for each stage with step, loss, PSNR and time left."
-    def begin(self, stage, steps): self._bar = tqdm(total=steps, desc=stage, mininterval=0.5, dynamic_ncols=True)
-    def note(self, text): self._bar.write(text)
+    def __init__(self): self._bar = None
+    def begin(self, stage, steps):
+        if self._bar is None: self._bar = tqdm(total=steps, desc=stage, mininterval=0.5, dynamic_ncols=True)
+        else: self._bar.total = steps   # the number of steps was measured meanwhile
+    def note(self, text): tqdm.write(text)
     def step(self, stage, step, loss, psnr):
         self._bar.set_postfix_str(f"loss {loss:.5f}" + (f", {psnr:.1f} dB" if psnr else ""), refresh=False)
         self._bar.update(step - self._bar.n)
-    def end(self, stage, psnr): self._bar.close()
+    def end(self, stage, psnr):
+        self._bar.close()
+        self._bar = None
 
 class TensorBoardLog(Callback):
     "Curves of loss and PSNR in a folder for TensorBoard."
@@ -281,7 +286,7 @@ def hidden_loss(
     _, features = model.field.density(points, torch.zeros(n, device=device))
     return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean()
 
-# %% ../nbs/15_train.ipynb #f820a847
+# %% ../nbs/15_train.ipynb #fdaaa410
 def train_field(
     model:NeRFlame,
     scene:Scene,
@@ -298,9 +303,9 @@ def train_field(
     call(callbacks, "begin", "stage 2", steps)
     try:
         while steps is None or step < steps:
-            if step == config.warm_up//2: marked = clock.spent
+            if step == config.warm_up*3//4: marked = clock.spent   # the first steps are slower: the shell is still full of fog
             if step == config.warm_up:
-                if steps is None: steps = steps_in(clock.left, step, (clock.spent - marked)/(config.warm_up - config.warm_up//2), 2*config.warm_up)
+                if steps is None: steps = steps_in(clock.left, step, (clock.spent - marked)/(config.warm_up - config.warm_up*3//4), config.warm_up + 100)
                 model.config = replace(model.config, epsilon=replace(model.config.epsilon, begin=step, finish=step + int(config.growth*(steps - step))))
                 call(callbacks, "begin", "stage 2", steps)
             factor = rate_factor(step, steps or config.warm_up, config.warm_up, config.final_rate)
@@ -350,7 +355,7 @@ def versions()->dict:
         except PackageNotFoundError: found[name] = None
     return found
 
-# %% ../nbs/15_train.ipynb #586673bd
+# %% ../nbs/15_train.ipynb #aabbf6b0
 def save_run(
     folder,              # the RUN
     model:NeRFlame,
@@ -369,7 +374,7 @@ def save_run(
 @dataclass(eq=False)
 class Run:
     "A RUN that was read."
-    folder: Path
+    folder: Path | None   # None: not written
     config: RunConfig
     model: NeRFlame
     metrics: dict
