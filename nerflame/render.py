@@ -45,7 +45,7 @@ def volume_weights(
     "How much each sample contributes to its pixel (NeRF, equation 3). Differentiable."
     return alpha*transmittance(alpha, offsets)
 
-# %% ../nbs/11_render.ipynb #36141488
+# %% ../nbs/11_render.ipynb #8a928ab4
 @dataclass(frozen=True, eq=False)
 class Pixels:
     "What R rays see."
@@ -67,7 +67,7 @@ def composite(
     t:Float[Tensor, "s"],            # their distance along the ray, scene units
     ray_idx:Int[Tensor, "s"],        # the ray of each
     n_rays:int,
-    background:Float[Tensor, "3"],   # colour behind everything, for all rays (3) or for each (R, 3)
+    background:Float[Tensor, "*b 3"],  # colour behind everything, for all rays (3) or for each (R, 3)
 )->Pixels:
     "Pixels from weighted samples."
     require(len(weights) == len(rgb) == len(t) == len(ray_idx), "composite", "samples", "as many weights, colours, distances and ray indices", [len(v) for v in (weights, rgb, t, ray_idx)])
