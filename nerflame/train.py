@@ -4,12 +4,11 @@
 
 # %% auto #0
 __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'TrainConfig', 'rate_factor', 'Callback', 'call', 'ProgressBar',
-           'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock', 'steps_in',
-           'mesh_leaves', 'from_leaves', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss',
-           'train_field', 'field_step', 'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr',
-           'captured_state', 'fit', 'start_params']
+           'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock', 'steps_in', 'fit_mesh',
+           'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss', 'train_field', 'field_step', 'RunConfig',
+           'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'captured_state', 'fit', 'start_params']
 
-# %% ../nbs/15_train.ipynb #a640b956
+# %% ../nbs/15_train.ipynb #275c8ee5
 import json, time
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +25,7 @@ from .heads import Head
 from .data import Scene
 from .metrics import psnr, mse_to_psnr
 from .model import ModelConfig, NeRFlame, PosedHead, load_model
-from .fit import OutlineConfig, PixelBank, PixelBatch, find_head, pixels_in_shell
+from .fit import OutlineConfig, PixelBank, PixelBatch, find_head, leaves_of, pixels_in_shell, with_leaves
 
 # %% ../nbs/15_train.ipynb #31d2997f
 @dataclass(frozen=True)
@@ -189,20 +188,9 @@ def steps_in(
     "How many steps fit, those already done included."
     return max(done + int(seconds/max(pace, 1e-9)), least)
 
-# %% ../nbs/15_train.ipynb #23f1ddd3
+# %% ../nbs/15_train.ipynb #08c1aa12
 _SHAPED, _PLACED = ("betas", "expression"), ("global_orient", "neck_pose", "jaw_pose", "transl", "log_scale")
 
-def mesh_leaves(params:HeadParams)->dict:
-    "What stage 1 optimises, as leaves: scale as logarithm, translation in 1/10 m."
-    start = dict(params.tensors(), log_scale=params.scale.log(), transl=params.transl*10)
-    return {k: start[k].detach().clone().requires_grad_() for k in _SHAPED + _PLACED}
-
-def from_leaves(params:HeadParams, leaves:dict)->HeadParams:
-    "`params` with the values of leaves."
-    same = {k: leaves[k] for k in leaves if k not in ("log_scale", "transl")}
-    return params.replace(**same, scale=leaves["log_scale"].exp(), transl=leaves["transl"]/10)
-
-# %% ../nbs/15_train.ipynb #171b99ca
 def fit_mesh(
     model:NeRFlame,
     scene:Scene,
@@ -212,7 +200,7 @@ def fit_mesh(
     callbacks=(),
 )->int:
     "Stage 1. Changes the model's parameters and its field; returns the number of steps."
-    settings, leaves = config.mesh, mesh_leaves(model.params)
+    settings, leaves = config.mesh, leaves_of(model.params, _SHAPED + _PLACED)
     start, posed = model.params, model.move(None, model.params, config.mesh.margin)
     bank = pixels_in_shell(scene, posed.shell)
     optimiser, heads = field_optimiser(model, config), torch.optim.Adam([dict(params=[leaves[k] for k in names]) for names in (_SHAPED, _PLACED)])
@@ -229,16 +217,16 @@ def fit_mesh(
         factor = rate_factor(step, steps or pilot, pilot, 0.1)
         set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
         set_rates(heads, (settings.rate_shape*factor, settings.rate_pose*factor))
-        posed, batch = model.move(posed, from_leaves(start, leaves), settings.margin), bank.batch(settings.rays, generator)
+        posed, batch = model.move(posed, with_leaves(start, leaves), settings.margin), bank.batch(settings.rays, generator)
         loss, error = batch_loss(model, posed, batch, scene.background, settings.mask_weight, generator)
         prior = settings.shape_prior*((leaves["betas"]**2).mean() + (leaves["expression"]**2).mean())
         optimiser.zero_grad(); heads.zero_grad(); (loss + prior).backward(); optimiser.step(); heads.step()
         step += 1
         call(callbacks, "step", "stage 1", step, loss.item(), float(mse_to_psnr(error)))
-    model.params = from_leaves(start, leaves).detach()
+    model.params = with_leaves(start, leaves).detach()
     return step
 
-# %% ../nbs/15_train.ipynb #e2fa79be
+# %% ../nbs/15_train.ipynb #c91160ae
 def inner_colours()->dict:
     "Plain colours for parts of the mouth that are never seen, rgb, as they look in the mouth's shadow."
     teeth = (0.62, 0.58, 0.52)
@@ -270,7 +258,7 @@ def hidden_parts(
     if not keep.any(): return None
     return HiddenParts(faces[keep], torch.tensor([known[int(p)] for p in part[keep]], device=faces.device))
 
-# %% ../nbs/15_train.ipynb #41997ec6
+# %% ../nbs/15_train.ipynb #61de5c71
 def hidden_loss(
     model:NeRFlame,
     hidden:HiddenParts,
@@ -286,7 +274,7 @@ def hidden_loss(
     _, features = model.field.density(points, torch.zeros(n, device=device))
     return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean()
 
-# %% ../nbs/15_train.ipynb #fdaaa410
+# %% ../nbs/15_train.ipynb #02d853ac
 def train_field(
     model:NeRFlame,
     scene:Scene,
@@ -324,7 +312,7 @@ def train_field(
     for _ in range(4): model.update_density(fade=1.0, generator=generator)   # one look at a random place of a cell can miss a thin wall
     return step
 
-# %% ../nbs/15_train.ipynb #1ae5d4d9
+# %% ../nbs/15_train.ipynb #af731e2f
 def field_step(model, posed, batch, background, settings, optimiser, hidden, generator):
     "One step of stage 2; returns loss and PSNR of the batch."
     loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, generator)
@@ -334,7 +322,7 @@ def field_step(model, posed, batch, background, settings, optimiser, hidden, gen
     optimiser.step()
     return loss.item(), float(mse_to_psnr(error))
 
-# %% ../nbs/15_train.ipynb #b5944c48
+# %% ../nbs/15_train.ipynb #84628ffe
 RUN_FORMAT = "nerflame-run-1"
 
 @dataclass(frozen=True)
@@ -355,7 +343,7 @@ def versions()->dict:
         except PackageNotFoundError: found[name] = None
     return found
 
-# %% ../nbs/15_train.ipynb #aabbf6b0
+# %% ../nbs/15_train.ipynb #3d878e30
 def save_run(
     folder,              # the RUN
     model:NeRFlame,
@@ -393,7 +381,7 @@ def load_run(
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     return Run(folder, config, load_model(folder, device), metrics)
 
-# %% ../nbs/15_train.ipynb #3302b793
+# %% ../nbs/15_train.ipynb #33bac9cc
 @torch.no_grad()
 def scene_psnr(
     model:NeRFlame,
@@ -416,7 +404,7 @@ def captured_state(
         if name != "static_offset": require(bool((rows - rows[:1]).abs().max() < 1e-6), scene.source, "flame_param_path", f"the same {name} in all training frames: one state of the face", "frames that differ")
     return first
 
-# %% ../nbs/15_train.ipynb #75985066
+# %% ../nbs/15_train.ipynb #87f03e3e
 def fit(
     scene:Scene,                         # the training pictures
     head:Head,
@@ -454,7 +442,7 @@ def fit(
     if out is not None: save_run(out, model, result.config, metrics)
     return result
 
-# %% ../nbs/15_train.ipynb #bd9b0931
+# %% ../nbs/15_train.ipynb #25dcb5c7
 def start_params(scene, head, config, generator, clock, callbacks):
     "Where stage 1 starts, and what to note about it: the scene's own parameters, or what the outlines say."
     if config.parameters != "fit": return captured_state(scene, head), {"given": True}
