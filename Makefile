@@ -1,6 +1,6 @@
-# make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv only.
+# make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lab notebooks export readme clean
+.PHONY: help install demo test test-pytorch3d check lab notebooks export readme clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -16,10 +16,13 @@ OUT       ?= runs/demo
 MINUTES   ?= 3
 WORKERS   ?= 2
 NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
+PARITY     = $(wildcard nbs/02_mesh.ipynb nbs/17_interop.ipynb)
+# what tests need of the dev extra
+TESTERS    = $(filter-out jupyterlab% nbconvert%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
 START      = $(firstword $(wildcard nbs/30_*.ipynb) nbs/index.ipynb)
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-21s %s\n", $$1, $$2 }'
 	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/02_mesh.ipynb ...'"
 
 demo: .venv/installed  ## photograph the built-in head, fit, train, evaluate, drive it; pictures, a video and metrics in runs/demo
@@ -28,6 +31,12 @@ demo: .venv/installed  ## photograph the built-in head, fit, train, evaluate, dr
 # shapes in signatures are checked under test; one thread each, because the notebooks run side by side
 test: .venv/installed check  ## run the tests in all notebooks; check that notebooks, modules and README agree
 	NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers $(WORKERS) --do_print --timing
+
+# PyTorch3D tries every face for every point, so its parity tests are small. What would be skipped for want of it fails here.
+test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an environment of its own (6 GB; Linux x86-64 only)
+	@failed=0; for notebook in $(PARITY); do \
+	  NERFLAME_REQUIRE_PYTORCH3D=1 NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 .venv-pytorch3d/bin/nbdev_test --path $$notebook --n_workers 0 --do_print --timing || failed=1; \
+	done; exit $$failed
 
 check: .venv/installed  ## check that export, clean and readme would change nothing
 	$(BIN)/python tools/check.py
@@ -60,5 +69,15 @@ install: .venv/installed  ## make .venv and install everything into it
 	$(BIN)/pip install --use-pep517 -c constraints.txt -e ".[dev]"
 	@touch $@
 
-clean:  ## remove the environment and build products, not runs
-	rm -rf .venv build dist *.egg-info
+# The extra brings its own version of torch, the CUDA build, which also asks for an older setuptools; everything else as in .venv.
+# Without JupyterLab and without compiling all of torch's Python files beforehand it takes 2 minutes instead of 4.
+.venv-pytorch3d/installed: settings.ini setup.py constraints.txt
+	@test "$$(uname -sm)" = "Linux x86_64" || { echo "make: PyTorch3D comes as a package for Linux on x86-64 only; this is $$(uname -sm)" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 with venv found; say make PYTHON=/path/to/python" >&2; exit 1; }
+	@.venv-pytorch3d/bin/python -c pass 2>/dev/null || { echo "creating .venv-pytorch3d with $(PYTHON)"; "$(PYTHON)" -m venv --clear .venv-pytorch3d; }
+	@grep -v -E '^(torch|setuptools)==' constraints.txt > .venv-pytorch3d/constraints.txt
+	.venv-pytorch3d/bin/pip install --use-pep517 --no-compile -c .venv-pytorch3d/constraints.txt -e ".[pytorch3d]" $(foreach r,$(TESTERS),"$(r)")
+	@touch $@
+
+clean:  ## remove the environments and build products, not runs
+	rm -rf .venv .venv-pytorch3d build dist *.egg-info

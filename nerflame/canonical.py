@@ -63,23 +63,34 @@ def map_points(
     return Canonical(interpolate(unposed, faces, face_idx, bary) + (turn @ offset[..., None])[..., 0],
                      F.normalize((turn @ directions[..., None])[..., 0], dim=1), torch.where(inside, -distance, distance))
 
-# %% ../nbs/09_canonical.ipynb #42f66910
+# %% ../nbs/09_canonical.ipynb #43ce8c15
+def _face_axes(verts, faces, unit_normals):
+    "Two edges and a normal of every face as rows, (F, 3, 3) in double precision, and which faces have no area."
+    a, b, c = verts.double()[faces].unbind(1)
+    edges = torch.stack([b - a, c - a], 1)
+    normal = torch.linalg.cross(edges[:, 0], edges[:, 1])
+    flat = normal.norm(dim=1) <= 1e-5*(edges**2).sum(2).amax(1)
+    if unit_normals: normal = F.normalize(normal, dim=1)
+    return torch.cat([edges, normal[:, None]], 1), flat
+
+# %% ../nbs/09_canonical.ipynb #aac31d17
 def map_points_by_face(
     points:Float[Tensor, "n 3"],   # near the posed mesh
     face_idx:Int[Tensor, "n"],     # their closest faces
-    posed:Float[Tensor, "v 3"],
-    unposed:Float[Tensor, "v 3"],
+    posed:Float[Tensor, "v 3"],    # vertices of the pose to map from
+    unposed:Float[Tensor, "v 3"],  # vertices of the pose to map to
     faces:Int[Tensor, "f 3"],
+    unit_normals:bool=True,        # keep heights above a face; False: they change with its area, as in the published code
 )->Float[Tensor, "n 3"]:
-    "Carry samples with one affine map per face (NeRFlame, section 3.3)."
-    def frames(verts):
-        a, b, c = verts[faces].unbind(1)
-        return torch.stack([b - a, c - a, torch.linalg.cross(b - a, c - a)], 1)
-    matrix = torch.linalg.solve(frames(posed), frames(unposed))
+    "Carry samples with one affine map per face (NeRFlame, section 3). A face without area, in either pose, moves and does not turn."
+    (here, flat), (there, flat_there) = _face_axes(posed, faces, unit_normals), _face_axes(unposed, faces, unit_normals)
+    still = (flat | flat_there)[:, None, None]
+    same = torch.eye(3, dtype=here.dtype, device=here.device)
+    matrix = torch.linalg.solve(torch.where(still, same, here), torch.where(still, same, there)).to(points.dtype)
     first = faces[face_idx, 0]
     return ((points - posed[first])[:, None] @ matrix[face_idx])[:, 0] + unposed[first]
 
-# %% ../nbs/09_canonical.ipynb #6f2ab2f4
+# %% ../nbs/09_canonical.ipynb #6a2c25f9
 @wp.func
 def _closest_bary(p:wp.vec3, a:wp.vec3, b:wp.vec3, c:wp.vec3):
     "Barycentrics of the point of a triangle that is closest to p (Ericson, Real-Time Collision Detection, 5.1.5)."
@@ -101,7 +112,7 @@ def _closest_bary(p:wp.vec3, a:wp.vec3, b:wp.vec3, c:wp.vec3):
     total = va + vb + vc
     return wp.vec3(va/total, vb/total, vc/total)
 
-# %% ../nbs/09_canonical.ipynb #d3bfc9b3
+# %% ../nbs/09_canonical.ipynb #4fa710f9
 @wp.struct
 class _Maps:
     faces: wp.array2d(dtype=wp.int32)
@@ -127,7 +138,7 @@ def _map_kernel(start:int, m:_Maps, points:wp.array(dtype=wp.vec3), directions:w
         distance = -distance
     signed_distance[i] = distance
 
-# %% ../nbs/09_canonical.ipynb #207ae0cb
+# %% ../nbs/09_canonical.ipynb #d95f86b9
 class CanonicalMap:
     "From one posed mesh to the unposed one, for any number of samples. Not differentiable: for a mesh that is frozen."
     def __init__(self,

@@ -26,7 +26,7 @@ class InputError(ValueError):
         message = f"{where}: {field}: expected {expected}"
         super().__init__(" ".join(f"{message}, got {got}".split()) if got is not None else " ".join(message.split()))
 
-# %% ../nbs/00_core.ipynb #fbd8a4fd
+# %% ../nbs/00_core.ipynb #06b58c3a
 def require(condition, where, field:str, expected:str, got=None):
     "Raise `InputError` unless `condition` holds."
     if not condition: raise InputError(where, field, expected, got)
@@ -50,7 +50,7 @@ def _hint_name(hint):
     if get_origin(hint) is Literal: return "one of " + ", ".join(map(str, get_args(hint)))
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
 
-# %% ../nbs/00_core.ipynb #758ca7d2
+# %% ../nbs/00_core.ipynb #1abe13ae
 def from_dict(
     cls,               # a dataclass
     values:dict,       # its settings; nested dataclasses are nested dicts
@@ -63,6 +63,8 @@ def from_dict(
     for key in values: require(key in names, where, f"{path}{key}", f"one of {', '.join(names)}", "an unknown setting")
     def convert(key, value):
         hint = hints[key]
+        # a part of the settings that may be absent: its kind, or None
+        hint = next((a for a in get_args(hint) if is_dataclass(a)), hint) if value is not None else hint
         if is_dataclass(hint): return from_dict(hint, value, where, f"{path}{key}.")
         try: return _matches(value, hint)
         except TypeError as e: raise InputError(where, f"{path}{key}", str(e), repr(value)) from None

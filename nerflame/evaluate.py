@@ -74,19 +74,19 @@ def same_params(
     x, y = a.tensors(), b.tensors()
     return a.head == b.head and x.keys() == y.keys() and all(v.shape == y[k].shape and torch.equal(v, y[k].to(v)) for k,v in x.items())
 
-# %% ../nbs/16_evaluate.ipynb #63d091db
+# %% ../nbs/16_evaluate.ipynb #a3efd798
 def render_each(
     model:NeRFlame,
     cameras:Cameras,               # N
-    params:HeadParams|None=None,   # one row, or one per camera; None for the captured state
+    params:HeadParams|None=None,   # one row, or one per camera; None for the captured state, and for plain NeRF
     background=(1., 1., 1.),       # rgb
 ):
     "Render one picture after the other, an iterator of `Pixels`; a head is posed anew only when its parameters change."
-    params, n, last = model.params if params is None else params, len(cameras), None
-    require(len(params) in (1, n), "render_each", "params", f"1 row, or {n}, one per camera", len(params))
+    params, n, last, posed = model.params if params is None else params, len(cameras), None, None
+    require(params is None or len(params) in (1, n), "render_each", "params", f"1 row, or {n}, one per camera", params and len(params))
     for i in range(n):
-        row = params[i if len(params) > 1 else 0]
-        if last is None or not same_params(row, last): last, posed = row, model.pose(row)
+        row = params and params[i if len(params) > 1 else 0]
+        if row is not None and (last is None or not same_params(row, last)): last, posed = row, model.pose(row)
         yield model.render(cameras[i], posed, background)
 
 def render_frames(
@@ -118,7 +118,7 @@ def transfer_motion(
         return getattr(captured, key) + getattr(params, key) - zero
     return cat_params([captured]*len(params)).replace(**{k: moved(k) for k in (_MOTION if reference is None else _MOTION + _PLACE)})
 
-# %% ../nbs/16_evaluate.ipynb #9f2ca96a
+# %% ../nbs/16_evaluate.ipynb #be5fe7f7
 def same_identity(
     a:HeadParams,   # the first row counts
     b:HeadParams,   # the first row counts
@@ -131,9 +131,9 @@ def frame_params(
     model:NeRFlame,
     params:HeadParams|None,            # N rows that a scene's frames name, or None
     reference:HeadParams|None=None,    # one row: what the scene says about the moment of capture
-)->HeadParams:                         # one row for all frames, or one each
+)->HeadParams|None:                    # one row for all frames, or one each; None for plain NeRF, which cannot be moved
     "What the model shall do in the frames of a scene. Raises `InputError` for parameters of another head."
-    if params is None: return model.params
+    if params is None or model.params is None: return model.params
     if same_identity(params, model.params): return params.to(model.params.betas)
     moved, first = transfer_motion(params, model.params, reference), params[0]
     static = reference is None and all(same_params(params[i], first) for i in range(1, len(params)))
@@ -192,7 +192,7 @@ def moving_region(
     "Where photographs show that something moved."
     return grow_region((truth - still).abs().amax(-1) > threshold, grow)
 
-# %% ../nbs/16_evaluate.ipynb #9a467511
+# %% ../nbs/16_evaluate.ipynb #a2495c42
 @torch.no_grad()
 def moving_pixels(
     model:NeRFlame,
@@ -203,7 +203,7 @@ def moving_pixels(
     grow:int=2,            # pixels
 )->Bool[Tensor, "h w"]:
     "Where the mesh moves between two states, as seen in either of them."
-    camera, faces = camera.to(model.unposed.device), model.head.faces
+    camera, faces = camera.to(model.device), model.head.faces
     rays, (va, vb) = image_rays(camera), (model.scene_verts(p)[0] for p in (a, b))
     region = torch.zeros(len(rays), dtype=torch.bool, device=va.device)
     for here, there in ((va, vb), (vb, va)):
@@ -303,7 +303,7 @@ def collect_scores(
     report = {k: means[k] for k in keys[:4]} | dict(lpips_unavailable=reason) | {k: means[k] for k in keys[4:]}
     return _finite(report | dict(frames=[dict(name=name, **{k: f.get(k, math.nan) for k in keys}) for name,f in zip(names, frames)]))
 
-# %% ../nbs/16_evaluate.ipynb #fa2e941f
+# %% ../nbs/16_evaluate.ipynb #e208deab
 @torch.no_grad()
 def evaluate(
     model:NeRFlame,
@@ -317,7 +317,7 @@ def evaluate(
     progress:bool=True,                # show a bar
 )->dict:                               # what metrics.json holds
     "Scores of a split. Raises `InputError`."
-    paths, device = [picture_path(out or "frames", name) for name in scene.names], model.unposed.device
+    paths, device = [picture_path(out or "frames", name) for name in scene.names], model.device
     params, background = frame_params(model, scene.params, reference), scene.background.tolist()
     renders = tqdm(render_each(model, scene.cameras, params, background), "evaluate", len(scene), disable=not progress)
     rests = render_each(model, scene.cameras, None, background) if motion else None

@@ -66,13 +66,14 @@ def to_png(
         Image.fromarray(to_bytes(image)).save(file, format="PNG", compress_level=1)
         return file.getvalue()
 
-# %% ../nbs/20_preview.ipynb #9e328ddf
+# %% ../nbs/20_preview.ipynb #4035021e
 @torch.no_grad()
 def draft_pose(
     model:NeRFlame,
     params:HeadParams,   # one row
 )->PosedHead:
-    "`model.pose` with voxels of twice the size."
+    "`model.pose` with voxels of twice the size; there are none with samples on whole rays."
+    if model.config.rays: return model.pose(params)
     verts, faces, config = model.scene_verts(params)[0], model.head.faces, model.config
     bvh = MeshBVH(verts, faces)
     shell = build_shell(bvh, config.epsilon.end, 2*config.voxel)
@@ -80,7 +81,7 @@ def draft_pose(
     quarters = torch.cartesian_prod(*[torch.tensor([-0.25, 0.25], device=verts.device)]*3)
     points = (shell.middles(index)[:, None] + shell.voxel*quarters).reshape(-1, 3)
     at = to_unposed(points, torch.zeros_like(points), shell.face[tuple(index.T)].repeat_interleave(8)).positions.reshape(-1, 8, 3)
-    posed = PosedHead(verts, bvh, shell, to_unposed, tuple(index.T), at[:, 0], None)
+    posed = PosedHead(verts, bvh, shell, to_unposed, tuple(index.T), at[:, 0])
     if int(model.stage) == 2:
         posed.sigma = torch.zeros(shell.face.shape, device=verts.device)
         posed.sigma[posed.voxels] = model.density_grid.lookup(at.reshape(-1, 3)).reshape(-1, 8).amax(1).clamp(max=1.5/config.step)
@@ -221,7 +222,7 @@ def reset(self:Preview):
     if self.pending is not None: self.pending.cancel()
     self.finish()
 
-# %% ../nbs/20_preview.ipynb #60b739b8
+# %% ../nbs/20_preview.ipynb #89b90f18
 def preview(
     model,                       # `NeRFlame`, or the folder of one
     size:int=320,                # width and height of the picture, pixels
@@ -230,4 +231,6 @@ def preview(
     background=(1., 1., 1.),     # rgb
 )->Preview:
     "Sliders and a picture, for the last line of a cell. Raises `InputError` for a folder without a face."
-    return Preview(load_model(model) if isinstance(model, (str, Path)) else model, size, draft, shown=shown, background=background)
+    model = load_model(model) if isinstance(model, (str, Path)) else model
+    require(model.config.mesh, "preview", "model", "a face with a head", "plain NeRF, which cannot be moved")
+    return Preview(model, size, draft, shown=shown, background=background)

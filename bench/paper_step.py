@@ -1,0 +1,130 @@
+"""One training step of the published method, with three ways to find the closest faces, and one step of ours; all in one run.
+
+    .venv/bin/python bench/paper_step.py                      # PyTorch3D is left out where it does not import
+    .venv-pytorch3d/bin/python bench/paper_step.py            # with PyTorch3D (`make test-pytorch3d` builds that environment)
+
+The built-in head is photographed at a low resolution (any pictures would do, as time does not depend on colours). A step of the published method is
+1,024 random rays of all pictures, 110 + 30 + 300 samples, both networks, backward, Adam; the three ways give the same samples, and rays that miss the head are left out for
+all of them. "All faces" tries every face for every point in single precision: the fastest plain torch loop that we know. It and PyTorch3D take minutes a step, so
+they run fewer rays, and their time grows with the number of rays: what was run is in the table. Steps of one kind are run in turn with the others, so that a busy machine is busy for all.
+"""
+import os
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import argparse, json, platform, statistics, tempfile, time
+from dataclasses import replace
+from pathlib import Path
+import torch
+from nerflame.capture import CaptureConfig, write_capture
+from nerflame.core import cpu_threads, write_text
+from nerflame.data import load_scene
+from nerflame.fit import pixels_in_shell
+from nerflame.heads import load_head
+from nerflame.mesh import Closest, closest_on_triangle, pytorch3d_missing
+from nerflame.train import field_optimiser, field_step, freeze_head, new_model, preset, published_batch, published_leaves, published_loss, versions, with_published
+
+class AllFaces:
+    "The closest points by trying every face for every point in single precision, in pieces that stay in the cache."
+    def __init__(self, verts, faces): self.faces = faces; self.refit(verts)
+
+    def refit(self, verts):
+        self.verts = verts
+        a, b, c = verts.detach()[self.faces].unbind(1)
+        self.normal = torch.linalg.cross(b - a, c - a)
+        self.square = (self.normal**2).sum(1).clamp(min=1e-30)
+        # for each edge: where it starts, its direction, and the outward normal in the plane of the face
+        self.edges = [(p, q - p, ((q - p)**2).sum(1).clamp(min=1e-30), torch.linalg.cross(q - p, self.normal)) for p, q in ((a, b), (b, c), (c, a))]
+
+    def _squares(self, p):
+        "Squared distance of points (N, 3) to all faces, (N, F): to the plane where the foot is inside, else to the nearest edge."
+        best, inside = None, None
+        for start, edge, length, outward in self.edges:
+            along = ((p @ edge.T - (start*edge).sum(1))/length).clamp_(0, 1)
+            # |p - start - t edge|^2, written out so that only matrices (N, F) are made
+            d = (p*p).sum(1, keepdim=True) - 2*(p @ start.T) + (start*start).sum(1) + along*(along*length - 2*(p @ edge.T - (start*edge).sum(1)))
+            here = p @ outward.T <= (start*outward).sum(1)
+            best, inside = (d, here) if best is None else (torch.minimum(best, d), inside & here)
+        plane = (p @ self.normal.T - (self.edges[0][0]*self.normal).sum(1))**2/self.square
+        return torch.where(inside, plane, best)
+
+    def closest(self, points, max_distance=float("inf")):
+        with torch.no_grad(): face_idx = torch.cat([self._squares(p).argmin(1) for p in points.detach().split(256)])
+        corners = self.verts[self.faces[face_idx]]
+        bary = closest_on_triangle(points.detach(), corners.detach())
+        on_face = (bary[..., None]*corners).sum(1)
+        return Closest((points - on_face).norm(dim=1), face_idx, bary, on_face)
+
+def published_step(model, scene, config, search, stage, generator):
+    "One step of preset `paper` with `search` in place of the model's own; a function without arguments."
+    leaves, optimiser = published_leaves(model.params, config.published), torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=5e-4)
+    heads, at = torch.optim.Adam(leaves.values(), lr=1e-3, weight_decay=1e-4), 1.0 if stage == 1 else config.published.freeze + 15_000.0
+    posed = model.pose(model.params)
+    if search is not None: posed.search = search(posed.verts, model.head.faces)
+    def step():
+        if stage == 1: model.move(posed, with_published(model.params, leaves))
+        loss, _ = published_loss(model, posed, published_batch(scene, config.published, at, generator), scene.background, generator)
+        optimiser.zero_grad(); heads.zero_grad(); loss.backward(); optimiser.step(); heads.step()
+    return step
+
+def fast_step(scene, head, params, rays, generator):
+    "One step of stage 2 of preset `fast`, after its density grid has settled."
+    config = preset("fast")
+    model = new_model(scene, head, params, config, generator)
+    model.stage.fill_(2)
+    posed, settings, optimiser = model.pose(model.params), replace(config.field_stage, rays=rays), field_optimiser(model, config)
+    bank = pixels_in_shell(scene, posed.shell)
+    def step(): field_step(model, posed, bank.batch(rays, generator), scene.background, settings, optimiser, None, generator)
+    for i in range(100):
+        if i % 16 == 0: model.update_density(1.0 if i == 0 else 0.5, generator=generator); model.refresh(posed)
+        step()
+    return step
+
+def timed(step):
+    begin = time.perf_counter()
+    step()
+    return time.perf_counter() - begin
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each step is run; default 3")
+    parser.add_argument("--few", type=int, default=64, help="rays a step where all faces are tried; default 64")
+    parser.add_argument("--stage", type=int, choices=(1, 2), default=1, help="1: the head is fitted (default); 2: density is learned")
+    parser.add_argument("--out", default="bench/results/paper_step", help="files to write, without ending; default %(default)s")
+    options = parser.parse_args()
+    torch.set_num_threads(cpu_threads())
+    generator, head = torch.Generator().manual_seed(0), load_head("anny")
+    with tempfile.TemporaryDirectory() as folder:
+        scene = load_scene(write_capture(Path(folder)/"capture", CaptureConfig(resolution=100, n_train=24, n_val=1, n_test=1, moments=(), samples=1, sky_rays=8, texture_height=512), head), "train", head=head)
+    params, config = scene.params[0], preset("paper")
+    model = new_model(scene, head, params, config, generator)
+    if options.stage == 2: freeze_head(model, params); model.step.fill_(15_000)
+    searches = dict(bvh=(None, 1024)) | dict(all_faces=(AllFaces, options.few))
+    if not pytorch3d_missing():
+        from nerflame.mesh import PyTorch3DMesh
+        searches["pytorch3d"] = (PyTorch3DMesh, options.few)
+    steps = {name: (published_step(model, scene, replace(config, published=replace(config.published, rays=rays)), search, options.stage, generator), rays) for name, (search, rays) in searches.items()}
+    if options.few != 1024: steps["bvh_few"] = (published_step(model, scene, replace(config, published=replace(config.published, rays=options.few)), None, options.stage, generator), options.few)
+    steps["fast"] = (fast_step(scene, head, params, 4096, generator), 4096)
+    for step, _ in steps.values(): step() if step not in (steps["all_faces"][0], steps.get("pytorch3d", (None,))[0]) else None   # the first step compiles; these two have nothing to compile
+    seconds = {name: [] for name in steps}
+    for _ in range(options.rounds):
+        for name, (step, _) in steps.items(): seconds[name].append(timed(step))
+    write_results(options, steps, seconds, len(head.faces))
+
+LABELS = dict(all_faces="paper, every face for every point (torch)", pytorch3d="paper, PyTorch3D", bvh_few="paper, our tree, as few rays", bvh="paper, our tree", fast="fast")
+
+def write_results(options, steps, seconds, n_faces):
+    "JSON and a table."
+    rows = {name: dict(rays=steps[name][1], seconds=values, per_ray_ms=1000*statistics.median(values)/steps[name][1]) for name, values in seconds.items()}
+    slowest = rows["all_faces"]["per_ray_ms"]
+    result = dict(stage=options.stage, faces=n_faces, machine=f"{platform.processor() or platform.machine()}, {cpu_threads()} threads", python=platform.python_version(), versions=versions(), rows=rows)
+    lines = [f"One training step, {n_faces:,} faces, stage {options.stage}, {cpu_threads()} threads, torch {torch.__version__}; median of {options.rounds} steps in turn, with the smallest and the largest.", "",
+             "| step | rays | seconds | a ray, ms | times as fast, per ray |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name in LABELS:
+        if name not in rows: continue
+        r = rows[name]
+        lines.append(f"| {LABELS[name]} | {r['rays']:,} | {statistics.median(r['seconds']):.2f} ({min(r['seconds']):.2f} to {max(r['seconds']):.2f}) | {r['per_ray_ms']:.3g} | {slowest/r['per_ray_ms']:.3g} |")
+    write_text(f"{options.out}.json", json.dumps(result, indent=1) + "\n")
+    write_text(f"{options.out}.md", "\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+if __name__ == "__main__": main()
