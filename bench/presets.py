@@ -20,7 +20,7 @@ from nerflame.fit import PixelBank
 from nerflame.heads import load_head
 from nerflame.metrics import mse_to_psnr
 from nerflame.plot import plot_curves, save_figure
-from nerflame.train import Callback, Clock, fit, preset, versions
+from nerflame.train import Callback, Clock, fit, load_run, preset, versions
 
 @torch.no_grad()
 def pixel_psnr(model, scene, n, size=256):
@@ -47,16 +47,21 @@ class Curve(Callback):
         self._clock.started += time.monotonic() - begin
 
 def train_one(name, data, head, options):
-    "A preset for the given time; its curve, its score on test, and one picture."
+    "A preset for the given time: its curve, its score on test, its steps."
     config, clock = replace(preset(name), minutes=options.minutes, steps=None), Clock(60*options.minutes)
     if name != "fast": config = replace(config, published=replace(config.published, rays=options.rays))
     curve = Curve(load_scene(data, "val"), clock, [60*options.minutes*k/12 for k in range(1, 12)])
     run = fit(load_scene(data, "train"), head, config, load_scene(data, "val"), Path(options.runs)/name, [curve], clock)
     test, stages = load_scene(data, "test"), run.metrics["stages"]
-    seen = load_scene(data, "test", options.picture)
     rows = curve._rows + [(run.metrics["seconds"]/60, pixel_psnr(run.model, load_scene(data, "val"), -(-2048//len(curve._scene))))]
     return dict(minutes=[r[0] for r in rows], psnr=[r[1] for r in rows], test=pixel_psnr(run.model, test, 1024), steps={k: v["steps"] for k, v in stages.items() if "steps" in v},
-                rays=config.published.rays if name != "fast" else config.field_stage.rays), run.model.render(seen.cameras[0], None, seen.background).rgb, seen.rgb[0]
+                rays=config.published.rays if name != "fast" else config.field_stage.rays)
+
+def picture(name, options):
+    "What a RUN renders of the test view that is most in front of the face, and the photograph."
+    seen = load_scene(Path(options.runs)/"capture", "test", options.picture)
+    front = int(seen.cameras.positions[:, 1].argmin())
+    return load_run(Path(options.runs)/name).model.render(seen.cameras[front], None, seen.background).rgb, seen.rgb[front]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -66,19 +71,21 @@ def main():
     parser.add_argument("--runs", default="runs/presets", help="folder for the capture and the RUNs; default %(default)s")
     parser.add_argument("--out", default="bench/results/presets", help="files to write, without ending; default %(default)s")
     parser.add_argument("--presets", nargs="+", default=["fast", "paper", "nerf"], help="which; default all three")
+    parser.add_argument("--again", action="store_true", help="train only what has no result in --out yet, and draw everything again")
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())
     head, data = load_head("anny"), Path(options.runs)/"capture"
     if not (data/"transforms_train.json").is_file(): write_capture(data, CaptureConfig(), head)
-    results, pictures = {}, {}
-    for name in options.presets: results[name], pictures[name], truth = train_one(name, data, head, options)
+    known = json.loads(Path(f"{options.out}.json").read_text())["results"] if options.again else {}
+    results = {name: known.get(name) or train_one(name, data, head, options) for name in options.presets}
     machine = f"{platform.processor() or platform.machine()}, {cpu_threads()} threads"
     write_text(f"{options.out}.json", json.dumps(dict(machine=machine, versions=versions(), minutes=options.minutes, results=results), indent=1) + "\n")
     lines = [f"The built-in capture at 200 x 200 pixels, {options.minutes:g} minutes each, {cpu_threads()} threads.", "", "| preset | rays a step | steps | test, dB |", "| --- | ---: | ---: | ---: |"]
     lines += [f"| `{k}` | {r['rays']:,} | {' + '.join(str(n) for s, n in r['steps'].items() if s != 'outlines')} | {r['test']:.2f} |" for k, r in results.items()]
     write_text(f"{options.out}.md", "\n".join(lines) + "\n")
     save_figure(plot_curves({k: (r["minutes"], r["psnr"]) for k, r in results.items()}, "minutes", "PSNR on val, dB"), f"{options.out}.png")
-    comparison_sheet(list(pictures.values()), [truth]*len(pictures), list(pictures), f"{options.out}_picture.png", size=options.picture*2)
+    frames, truths = zip(*(picture(name, options) for name in options.presets))
+    comparison_sheet(frames, truths, options.presets, f"{options.out}_picture.png", size=options.picture)
     print("\n".join(lines))
 
 if __name__ == "__main__": main()

@@ -245,7 +245,7 @@ class NetworkConfig:
             require(getattr(self, name) >= least, "NetworkConfig", name, f"at least {least}", getattr(self, name))
         require(-1 <= self.skip <= self.depth - 2, "NetworkConfig", "skip", f"-1 to {self.depth - 2}: a layer before the last of {self.depth}", self.skip)
 
-# %% ../nbs/10_field.ipynb #201fae17
+# %% ../nbs/10_field.ipynb #8be8437e
 class FrequencyField(nn.Module):
     "NeRF's network: density and colour of positions, with or without the viewing direction (NeRF, figure 7)."
     def __init__(self,
@@ -286,7 +286,7 @@ class FrequencyField(nn.Module):
 
     def colour(self,
         features:Float[Tensor, "n c"],      # from `density`
-        directions:Float[Tensor, "n 3"],    # of view, unit, turned with the head
+        directions:Float[Tensor, "n 3"],    # of view, unit
     )->Float[Tensor, "n 3"]:
         "rgb in [0, 1]."
         if not self.config.view_octaves: return features.sigmoid()

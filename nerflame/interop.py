@@ -146,7 +146,7 @@ def read_hparams(
     except InputError as e: raise InputError(path, f"{model}: {e.field}", e.expected, e.got) from None
     return replace(hparams, expname=hparams.expname or model)
 
-# %% ../nbs/17_interop.ipynb #13aaa759
+# %% ../nbs/17_interop.ipynb #3f036621
 STEPS = 40_000   # of the published training
 
 def published_rays(
@@ -163,6 +163,9 @@ def published_config(
     "Preset `paper` with the settings of a published file. Raises `InputError`."
     h, base = hparams, preset("paper")
     require(0 <= h.enhanced_mode_freeze < STEPS, "settings", "enhanced_mode_freeze", f"a step before {STEPS}", h.enhanced_mode_freeze)
+    for key, value in (vars(h) | vars(h.flame_config.kwargs)).items():
+        require(not isinstance(value, float) or math.isfinite(value), "settings", key, "a finite number", value)
+        require(not isinstance(value, int) or value >= 0, "settings", key, "a number that is not negative", value)
     for key in ("N_rand", "netdepth", "netwidth", "lrate", "lrate_decay"): require(getattr(h, key) > 0, "settings", key, "a positive number", getattr(h, key))
     low, high = h.trans_the_smallest_epsilon, h.trans_the_biggest_epsilon
     require(0 < low <= high, "settings", "trans_the_smallest_epsilon, trans_the_biggest_epsilon", "0 < smallest <= biggest", (low, high))
@@ -309,12 +312,12 @@ def checkpoint_params(
     return head.neutral().replace(betas=_components(c.betas, head.n_shape, c, "f_shape"), expression=_components(c.expression, head.n_expr, c, "f_exp"),
                                   global_orient=c.global_orient, jaw_pose=c.jaw_pose, neck_pose=c.neck_pose, transl=c.transl)
 
-# %% ../nbs/17_interop.ipynb #a9cf75cf
+# %% ../nbs/17_interop.ipynb #f98f01e1
 def import_checkpoint(
     checkpoint:OriginalCheckpoint,
     head:Head,                       # the one it was trained with
     rays:RayConfig|None=None,        # near, far and numbers of samples, which are in no checkpoint; None: the published ones
-    step:int|None=None,              # None: the checkpoint's; below `freeze` the mesh is the density
+    step:int|None=None,              # None: the checkpoint's; up to `freeze` the mesh is the density
     epsilon:float|None=None,         # scene units; None: the checkpoint's
     freeze:int=10_000,               # the step that froze the head
     backend:str="bvh",               # or "pytorch3d": what finds closest faces
@@ -324,13 +327,14 @@ def import_checkpoint(
     c, rays, step = checkpoint, rays or RayConfig(), checkpoint.step if step is None else step
     require(step >= 0, "--step", "step", "a step of training from 0", step)
     if c.fine is None: rays = replace(rays, fine=0)   # one network, one pass: the second one looks at the same samples with the same weights
-    if epsilon is None: epsilon = c.epsilon if step < freeze else c.trans_epsilon
+    # its epsilon has grown since if the file is from later on; the other one is that of the settings
+    if epsilon is None: epsilon = c.trans_epsilon if step > freeze or c.step <= freeze else c.epsilon
     require(0 < epsilon < math.inf, "--epsilon", "epsilon", "a positive length in scene units", epsilon)
     config = ModelConfig(mesh_epsilon=epsilon, epsilon=EpsilonSchedule(epsilon, epsilon, 0, 0), visible=preset("paper").model.visible, rays=rays, network=c.network,
                          backend=backend, min_triangle_area=min_triangle_area, quirks=Quirks(True, True, True, True))
     model = NeRFlame(head, checkpoint_params(c, head), config)
     model.coarse.load_state_dict(c.coarse); model.field.load_state_dict(c.fine or c.coarse)
-    model.stage.fill_(1 if step < freeze else 2); model.step.fill_(max(step - freeze, 0))
+    model.stage.fill_(1 if step <= freeze else 2); model.step.fill_(max(step - freeze, 0))
     return model
 
 # %% ../nbs/17_interop.ipynb #eb17f451

@@ -139,7 +139,7 @@ def scene_verts(self:NeRFlame,
     "Vertices in the scene."
     return transform_points(self.to_scene, self.head(params))
 
-# %% ../nbs/12_model.ipynb #ff7c6e55
+# %% ../nbs/12_model.ipynb #0a0da6f4
 @patch
 def pose(self:NeRFlame,
     params:HeadParams|None,  # one row; None for plain NeRF
@@ -149,8 +149,9 @@ def pose(self:NeRFlame,
     if not self.config.mesh: return None
     require(params is not None and len(params) == 1, "pose", "params", "one row", None if params is None else len(params))
     with torch.no_grad(): verts = self.scene_verts(params)[0]
-    bvh, faces, config = MeshBVH(verts, self.head.faces), self.head.faces, self.config
-    if config.rays: return PosedHead(verts, bvh, search=mesh_search(verts, faces, config.backend, config.min_triangle_area), moved=not torch.equal(verts, self.unposed))
+    faces, config = self.head.faces, self.config
+    if config.rays: return self._pose_mesh(verts)
+    bvh = MeshBVH(verts, faces)
     shell = build_shell(bvh, epsilon or config.epsilon.end, config.voxel)
     to_unposed, index = CanonicalMap(verts, self.unposed, faces), shell.voxels
     middles = shell.middles(index)
@@ -158,6 +159,16 @@ def pose(self:NeRFlame,
     posed = PosedHead(verts, bvh, shell, to_unposed, tuple(index.T), at.positions)
     if int(self.stage) == 2: self.refresh(posed)
     return posed
+
+@patch
+def _pose_mesh(self:NeRFlame, verts):
+    "A posed head for samples on whole rays."
+    # another processor computes the same vertices with other roundings: they have not moved
+    moved = bool((verts - self.unposed).abs().max() > 1e-5)
+    verts, config = verts if moved else self.unposed.clone(), self.config
+    bvh = MeshBVH(verts, self.head.faces)
+    plain = config.backend == "bvh" and not config.min_triangle_area
+    return PosedHead(verts, bvh, search=bvh if plain else mesh_search(verts, self.head.faces, config.backend, config.min_triangle_area), moved=moved)
 
 # %% ../nbs/12_model.ipynb #69b377dd
 @patch
@@ -319,7 +330,7 @@ def render(self:NeRFlame,
     join = lambda key: torch.cat([getattr(p, key) for p in parts]).reshape(camera.height, camera.width, *getattr(parts[0], key).shape[1:])
     return Pixels(join("rgb"), join("accumulation"), join("depth"))
 
-# %% ../nbs/12_model.ipynb #37c11c44
+# %% ../nbs/12_model.ipynb #a833fa5a
 @patch
 def move(self:NeRFlame,
     posed:PosedHead|None, # from the step before
@@ -339,7 +350,7 @@ def move(self:NeRFlame,
     posed.bvh.refit(verts)
     return posed
 
-# %% ../nbs/12_model.ipynb #24e4561a
+# %% ../nbs/12_model.ipynb #c48e1768
 FORMAT = "nerflame-field-1"
 
 @patch
@@ -359,7 +370,7 @@ def save(self:NeRFlame,
         metadata["dims"] = json.dumps(self.field.grid.dims)
     with atomic_path(folder/"field.safetensors") as temporary: save_file({k: v.contiguous().cpu() for k,v in tensors.items()}, temporary, metadata)
 
-# %% ../nbs/12_model.ipynb #96614e45
+# %% ../nbs/12_model.ipynb #3c0c6c3d
 def _open_field(path):
     "Metadata and tensors of a saved field. Raises `InputError`."
     require(path.is_file(), path.parent, path.name, "a folder that a training run wrote", "no such file")
@@ -386,7 +397,7 @@ def _load_state(module, tensors, path):
     try: module.load_state_dict(tensors)
     except RuntimeError as e: raise InputError(path, "tensors", "those that its settings describe", str(e)) from None
 
-# %% ../nbs/12_model.ipynb #391b32c3
+# %% ../nbs/12_model.ipynb #e448ce83
 def load_model(
     folder,            # written by `NeRFlame.save`
     device="cpu",

@@ -7,11 +7,12 @@ __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConf
            'ProgressBar', 'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock',
            'steps_in', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss', 'train_field',
            'field_step', 'schedule_position', 'published_rate', 'published_batch', 'published_leaves', 'with_published',
-           'published_loss', 'freeze_head', 'train_published', 'RunConfig', 'versions', 'save_run', 'Run', 'load_run',
-           'scene_psnr', 'captured_state', 'fit', 'new_model', 'start_params']
+           'published_loss', 'hold_head', 'published_stages', 'train_published', 'published_update', 'RunConfig',
+           'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'captured_state', 'fit', 'new_model',
+           'start_params']
 
-# %% ../nbs/15_train.ipynb #fce7c1ab
-import json, time
+# %% ../nbs/15_train.ipynb #40570b63
+import json, math, time
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -53,10 +54,10 @@ class FieldStage:
     refresh: int = 16          # steps between updates of the density grid
     refresh_share: float = 0.08  # of its cells that an update looks at
 
-# %% ../nbs/15_train.ipynb #91895834
+# %% ../nbs/15_train.ipynb #be23b4a3
 @dataclass(frozen=True)
 class PublishedStage:
-    "The published training: one loop and one optimiser; on the way the head is frozen."
+    "The published training: one loop for both stages; on the way the head is frozen."
     rays: int = 1024             # a step, from all photographs
     length: int = 40_000         # steps of the schedule, to the end of epsilon's growth; shorter runs go through it faster
     freeze: int = 10_000         # where in the schedule the head is frozen and density is learned
@@ -72,7 +73,7 @@ class PublishedStage:
     def __post_init__(self):
         require(0 <= self.freeze <= self.length, "PublishedStage", "freeze, length", "0 <= freeze <= length", (self.freeze, self.length))
 
-# %% ../nbs/15_train.ipynb #6205c042
+# %% ../nbs/15_train.ipynb #4c4cd77d
 @dataclass(frozen=True)
 class TrainConfig:
     "All that decides a training run."
@@ -96,6 +97,7 @@ class TrainConfig:
     def __post_init__(self):
         require(self.minutes is not None or self.steps is not None, "TrainConfig", "minutes, steps", "one of them", "neither")
         require(self.minutes is None or self.minutes > 0, "--minutes", "minutes", "a positive number", self.minutes)
+        require((self.preset == "fast") == (self.model.rays is None) and (self.preset == "nerf") != self.model.mesh, "TrainConfig", "preset, model", "the model of the preset: begin with `preset(name)`", self.preset)
         least = self.warm_up if self.preset == "fast" else 1
         require(self.steps is None or self.steps >= least, "--steps", "steps", f"at least {least}", self.steps)
 
@@ -228,7 +230,7 @@ def steps_in(
     "How many steps fit, those already done included."
     return max(done + int(seconds/max(pace, 1e-9)), least)
 
-# %% ../nbs/15_train.ipynb #d36fd277
+# %% ../nbs/15_train.ipynb #7d2baa42
 _SHAPED, _PLACED = ("betas", "expression"), ("global_orient", "neck_pose", "jaw_pose", "transl", "log_scale")
 
 def fit_mesh(
@@ -257,7 +259,8 @@ def fit_mesh(
         factor = rate_factor(step, steps or pilot, pilot, 0.1)
         set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
         set_rates(heads, (settings.rate_shape*factor, settings.rate_pose*factor))
-        posed, batch = model.move(posed, with_leaves(start, leaves), settings.margin), bank.batch(settings.rays, generator)
+        params, batch = with_leaves(start, leaves), bank.batch(settings.rays, generator)
+        posed, model.params = model.move(posed, params, settings.margin), params.detach()
         loss, error = batch_loss(model, posed, batch, scene.background, settings.mask_weight, generator)
         prior = settings.shape_prior*((leaves["betas"]**2).mean() + (leaves["expression"]**2).mean())
         optimiser.zero_grad(); heads.zero_grad(); (loss + prior).backward(); optimiser.step(); heads.step()
@@ -427,16 +430,26 @@ def published_loss(
     fine, coarse = (((p.rgb - batch.rgb)**2).mean() for p in (pixels, pixels.coarse))
     return fine + coarse, fine.detach()
 
-# %% ../nbs/15_train.ipynb #9ede5f93
-def freeze_head(
+# %% ../nbs/15_train.ipynb #4fffa542
+def hold_head(
     model:NeRFlame,
     params:HeadParams,   # one row
 ):
-    "Stage 1 ends: from now on the field lives around this mesh, and density is learned."
+    "From now on the field lives around this mesh."
     model.params = params.detach()
     with torch.no_grad(): model.unposed.copy_(model.scene_verts(model.params)[0])
-    model.stage.fill_(2)
 
+def published_stages(
+    config:TrainConfig,   # of preset `paper` or `nerf`
+):                        # names, and the steps of each or None when the clock decides
+    "The stages of a run."
+    stage, steps = config.published, None if config.minutes else config.steps
+    if not config.model.mesh: return {"stage 2": steps}
+    if steps is None: return {"stage 1": None, "stage 2": None}
+    first = min(math.ceil(stage.freeze*min(steps/stage.length, 1)), steps)
+    return {"stage 1": first, "stage 2": steps - first}
+
+# %% ../nbs/15_train.ipynb #45c58998
 def train_published(
     model:NeRFlame,              # with `rays` in its settings
     scene:Scene,
@@ -447,39 +460,51 @@ def train_published(
     callbacks=(),
 )->int:
     "Presets `paper` and `nerf`. Changes the model; returns the number of steps. An interrupt (Ctrl-C) ends it early."
-    stage, start, steps = config.published, model.params, None if config.minutes else config.steps
-    optimiser, leaves = torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=stage.rate), {}
-    if model.config.mesh and config.parameters != "given": leaves = published_leaves(start, stage)
+    stage, start, lengths = config.published, model.params, published_stages(config)
+    leaves = published_leaves(start, stage) if model.config.mesh and config.parameters != "given" else {}
+    current = lambda: with_published(start, leaves) if leaves else start
+    nets = torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=stage.rate)
     heads = torch.optim.Adam(leaves.values(), lr=stage.rate_head, weight_decay=stage.weight_decay) if leaves else None
-    step, posed, name, begun = 0, None, "stage 1" if model.config.mesh else "stage 2", 0
-    call(callbacks, "begin", name, steps)
+    steps, part = None if config.minutes else config.steps, Clock(max(clock.left, 1e-9))   # finding the head is not part of the schedule
+    step, begun, posed, name = 0, 0, None, next(iter(lengths))
+    position = lambda: schedule_position(step, steps, part, stage.length)
+    call(callbacks, "begin", name, lengths[name])
     try:
-        while True:
-            at = schedule_position(step, steps, clock, stage.length)
+        while step == 0 or (part.left > 0 if steps is None else step < steps):
+            at = position() if step else 0.0
             if name == "stage 1" and at >= stage.freeze:
-                freeze_head(model, with_published(start, leaves) if leaves else start)
+                hold_head(model, current())
+                pause = part.spent
                 measured(name, step)
-                name, heads, begun, posed = "stage 2", None, step, model.pose(model.params)
-                call(callbacks, "begin", name, None if steps is None else steps - begun)
-            if step >= steps if steps is not None else clock.left == 0: break
-            if name == "stage 1": posed = model.move(posed, with_published(start, leaves) if leaves else start)
+                part.started += part.spent - pause
+                model.stage.fill_(2)
+                name, begun, heads, posed = "stage 2", step, None, model.pose(model.params)
+                call(callbacks, "begin", name, lengths[name])
+            if name == "stage 1":
+                posed = model.move(posed, current())
+                model.params = current().detach()
+                model.unposed.copy_(posed.verts.detach())
             else: model.step.fill_(int(at) - stage.freeze)
-            set_rates(optimiser, [published_rate(at, stage)])
             loss, error = published_loss(model, posed, published_batch(scene, stage, at, generator), scene.background, generator)
-            for o in (optimiser, heads):
-                if o: o.zero_grad()
-            loss.backward()
-            for o in (optimiser, heads):
-                if o: o.step()
+            set_rates(nets, [published_rate(at, stage)])
+            published_update(loss, nets, heads)
             step += 1
             call(callbacks, "step", name, step - begun, loss.item(), float(mse_to_psnr(error)))
     except KeyboardInterrupt:
-        if name == "stage 1": model.params = (with_published(start, leaves) if leaves else start).detach()
         call(callbacks, "note", f"interrupted at step {step}: keeping what was learned until here")
+    if name == "stage 1": hold_head(model, current())
+    else: model.step.fill_(max(int(position()) - stage.freeze, 0))
     measured(name, step - begun)
     return step
 
-# %% ../nbs/15_train.ipynb #c0855322
+def published_update(loss, nets, heads):
+    "A step of both optimisers; `heads` may be None."
+    both = [o for o in (nets, heads) if o]
+    for o in both: o.zero_grad()
+    loss.backward()
+    for o in both: o.step()
+
+# %% ../nbs/15_train.ipynb #66d85c3b
 RUN_FORMAT = "nerflame-run-1"
 
 @dataclass(frozen=True)
@@ -490,6 +515,7 @@ class RunConfig:
     resolution: int | None = None     # width of the pictures, pixels; None: the images' own
     device: str = "cpu"
     half_res: bool = False            # half the width and height instead of a resolution
+    background: str = "white"         # behind the head
     testskip: int = 1                 # of val and test only every n-th frame is looked at
     format: str = RUN_FORMAT
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -502,7 +528,7 @@ def versions()->dict:
         except PackageNotFoundError: found[name] = None
     return found
 
-# %% ../nbs/15_train.ipynb #5dbe92f6
+# %% ../nbs/15_train.ipynb #606b33e8
 def save_run(
     folder,              # the RUN
     model:NeRFlame,
@@ -540,7 +566,7 @@ def load_run(
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     return Run(folder, config, load_model(folder, device), metrics)
 
-# %% ../nbs/15_train.ipynb #178d97f1
+# %% ../nbs/15_train.ipynb #7334435a
 @torch.no_grad()
 def scene_psnr(
     model:NeRFlame,
@@ -549,7 +575,8 @@ def scene_psnr(
     pixels:int=512,       # that are looked at in a frame with samples on whole rays: a whole picture would take minutes
 )->float:
     "Mean PSNR over frames of a static scene, whole image (with samples on whole rays: estimated from random pixels), data range 1."
-    posed, area = model.pose(model.params), scene.cameras.width*scene.cameras.height
+    posed, area, c = model.pose(model.params), scene.cameras.width*scene.cameras.height, model.config.rays
+    if c: scene = replace(scene, near=c.near, far=c.far)
     frames = torch.linspace(0, len(scene) - 1, min(most, len(scene))).round().long().tolist()
     def error(i):
         if not model.config.rays: return psnr(model.render(scene.cameras[i], posed, scene.background).rgb.clamp(0, 1)[None], scene.rgb[i][None])[0]
@@ -569,7 +596,7 @@ def captured_state(
         if name != "static_offset": require(bool((rows - rows[:1]).abs().max() < 1e-6), scene.source, "flame_param_path", f"the same {name} in all training frames: one state of the face", "frames that differ")
     return first
 
-# %% ../nbs/15_train.ipynb #c1ced160
+# %% ../nbs/15_train.ipynb #308a0d24
 def fit(
     scene:Scene,                         # the training pictures
     head:Head|None,                      # None for plain NeRF
@@ -614,7 +641,7 @@ def _train(model, scene, config, clock, generator, measured, callbacks):
     measured("stage 2", steps)
     return replace(config, steps=max(steps, config.warm_up))
 
-# %% ../nbs/15_train.ipynb #822b80cd
+# %% ../nbs/15_train.ipynb #7bd11be2
 def new_model(
     scene:Scene,
     head:Head|None,               # None for plain NeRF
@@ -624,6 +651,7 @@ def new_model(
 )->NeRFlame:
     "A model before its first step; samples on whole rays go from the scene's near to its far."
     settings = config.model
+    if settings.rays: require(scene.near > 0, scene.source, "near", "a positive depth, as rays of this preset begin there", scene.near)
     if settings.rays: settings = replace(settings, rays=replace(settings.rays, near=scene.near, far=scene.far))
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)   # the networks' first weights come from torch's own generator
