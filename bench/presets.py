@@ -16,7 +16,7 @@ from nerflame.capture import CaptureConfig, write_capture
 from nerflame.core import cpu_threads, write_text
 from nerflame.data import load_scene
 from nerflame.evaluate import comparison_sheet
-from nerflame.fit import PixelBank
+from nerflame.fit import take_pixels
 from nerflame.heads import load_head
 from nerflame.metrics import mse_to_psnr
 from nerflame.plot import plot_curves, save_figure
@@ -29,7 +29,7 @@ def pixel_psnr(model, scene, n, size=256):
     generator = torch.Generator().manual_seed(0)
     index = (torch.randint(area, (len(scene), n), generator=generator) + area*torch.arange(len(scene))[:, None]).flatten()
     for part in index.split(size):
-        batch = PixelBank(scene, part).take(part)
+        batch = take_pixels(scene, part)
         error.append((model(batch.rays, posed, scene.background.expand(len(part), 3)).rgb.clamp(0, 1) - batch.rgb).square().mean(1))
     return float(mse_to_psnr(torch.cat(error).mean()))
 

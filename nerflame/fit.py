@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['outline_distance', 'outline_points', 'read_map', 'head_vertices', 'mask_floor', 'OutlineConfig', 'leaves_of',
            'with_leaves', 'outline_loss', 'nearest_point', 'crown_rays', 'first_guess', 'OutlineFit', 'search_outlines',
-           'outline_iou', 'find_head', 'PixelBank', 'PixelBatch', 'pixels_in_shell']
+           'outline_iou', 'find_head', 'PixelBatch', 'take_pixels', 'PixelBank', 'pixels_in_shell']
 
 # %% ../nbs/14_fit.ipynb #bb597150
 import math
@@ -247,7 +247,28 @@ def find_head(
         if best.iou >= enough: break
     return best
 
-# %% ../nbs/14_fit.ipynb #8cde2282
+# %% ../nbs/14_fit.ipynb #b44f54b7
+@dataclass(frozen=True, eq=False)
+class PixelBatch:
+    "N pixels to learn from."
+    rays: Rays
+    rgb: Float[Tensor, "n 3"]          # their colours, composited on the scene's background
+    mask: Float[Tensor, "n"] | None    # their coverage
+    frame: Int[Tensor, "n"]            # the picture of each
+
+def take_pixels(
+    scene:Scene,
+    index:Int[Tensor, "n"],   # (frame*height + row)*width + column
+)->PixelBatch:
+    "The rays, colours and masks of chosen pixels."
+    cameras = scene.cameras
+    area = cameras.width*cameras.height
+    frame, pixel = index//area, index % area
+    xy = torch.stack([pixel % cameras.width + 0.5, pixel//cameras.width + 0.5], 1)
+    rays = pixel_rays(cameras, frame, xy, scene.near, scene.far)
+    return PixelBatch(rays, scene.rgb.reshape(-1, 3)[index], None if scene.mask is None else scene.mask.reshape(-1)[index], frame)
+
+# %% ../nbs/14_fit.ipynb #c5645f94
 @dataclass(eq=False)
 class PixelBank:
     "The pixels of a scene whose rays meet a shell."
@@ -259,27 +280,9 @@ class PixelBank:
     def batch(self,
         n:int,                                 # rays
         generator:torch.Generator|None=None,
-    )->"PixelBatch":
+    )->PixelBatch:
         "Random pixels, with replacement."
-        return self.take(self.index[torch.randint(len(self.index), (n,), generator=generator, device=self.index.device)])
-
-    def take(self, index:Int[Tensor, "n"])->"PixelBatch":
-        "The rays, colours and masks of chosen pixels."
-        cameras, scene = self.scene.cameras, self.scene
-        area = cameras.width*cameras.height
-        frame, pixel = index//area, index % area
-        xy = torch.stack([pixel % cameras.width + 0.5, pixel//cameras.width + 0.5], 1)
-        rays = pixel_rays(cameras, frame, xy, scene.near, scene.far)
-        return PixelBatch(rays, scene.rgb.reshape(-1, 3)[index], None if scene.mask is None else scene.mask.reshape(-1)[index], frame)
-
-# %% ../nbs/14_fit.ipynb #a821c4cf
-@dataclass(frozen=True, eq=False)
-class PixelBatch:
-    "N pixels to learn from."
-    rays: Rays
-    rgb: Float[Tensor, "n 3"]          # their colours, composited on the scene's background
-    mask: Float[Tensor, "n"] | None    # their coverage
-    frame: Int[Tensor, "n"]            # the picture of each
+        return take_pixels(self.scene, self.index[torch.randint(len(self.index), (n,), generator=generator, device=self.index.device)])
 
 def pixels_in_shell(
     scene:Scene,
@@ -289,10 +292,9 @@ def pixels_in_shell(
 )->PixelBank:
     "The pixels whose rays come within the shell. Raises `InputError` when there are none."
     area, found = scene.cameras.width*scene.cameras.height, []
-    whole = PixelBank(scene, torch.arange(0))
     for frame in range(len(scene)) if frames is None else frames:
         index = torch.arange(frame*area, (frame + 1)*area, device=scene.rgb.device)
-        for part in index.split(size): found.append(part[count_samples(whole.take(part).rays, shell, shell.voxel) > 0])
+        for part in index.split(size): found.append(part[count_samples(take_pixels(scene, part).rays, shell, shell.voxel) > 0])
     index = torch.cat(found)
     require(len(index) > 0, scene.source, "transform_matrix", "cameras that see the head", "a head outside all pictures: wrong pose, or wrong scale of the scene")
     return PixelBank(scene, index)

@@ -431,13 +431,17 @@ class MeshBVH:
         self._mesh = None
         self.refit(verts)
 
-# %% ../nbs/02_mesh.ipynb #d15bb0de
+# %% ../nbs/02_mesh.ipynb #bd33cf90
+def _check_moved(verts, shape):
+    "Raise `InputError` unless these can be new positions of the same vertices."
+    require(verts.shape == shape and bool(torch.isfinite(verts).all()), "mesh", "verts", f"finite coordinates of shape {tuple(shape)}", tuple(verts.shape))
+
 @patch
 def refit(self:MeshBVH,
     verts:Float[Tensor, "v 3"],  # new positions of the same vertices
 ):
     "Move the vertices. Much faster than a new tree, whose boxes are a little tighter after large motions."
-    require(verts.shape == self._points.shape and bool(torch.isfinite(verts).all()), "mesh", "verts", f"finite coordinates of shape {tuple(self._points.shape)}", tuple(verts.shape))
+    _check_moved(verts, self._points.shape)
     self.verts = verts
     self._points.copy_(verts.detach())
     with _quiet(), _stream(self.device):
@@ -627,7 +631,7 @@ def has_pytorch3d()->bool:
     if reason: print(f"skipped: PyTorch3D does not import here ({reason})")
     return not reason
 
-# %% ../nbs/02_mesh.ipynb #828e6276
+# %% ../nbs/02_mesh.ipynb #0b5f603d
 class PyTorch3DMesh:
     "A mesh that answers which of its points is closest through PyTorch3D's point-face distance."
     def __init__(self,
@@ -647,7 +651,7 @@ def refit(self:PyTorch3DMesh,
     verts:Float[Tensor, "v 3"],  # new positions of the same vertices
 ):
     "Move the vertices, and decide anew which faces are small."
-    require(verts.shape == self.verts.shape and bool(torch.isfinite(verts).all()), "mesh", "verts", f"finite coordinates of shape {tuple(self.verts.shape)}", tuple(verts.shape))
+    _check_moved(verts, self.verts.shape)
     self.verts, self.small = verts, small_faces(verts, self.faces, self.min_triangle_area)
     meshes = _pytorch3d().Meshes([verts.detach().float()], [self.faces])
     corners = meshes.verts_packed()[meshes.faces_packed()]

@@ -11,7 +11,7 @@ __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConf
            'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'captured_state', 'fit', 'new_model',
            'start_params']
 
-# %% ../nbs/15_train.ipynb #40570b63
+# %% ../nbs/15_train.ipynb #5fcf8107
 import json, math, time
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -31,7 +31,7 @@ from .sampling import RayConfig
 from .field import NetworkConfig
 from .metrics import psnr, mse_to_psnr
 from .model import ModelConfig, NeRFlame, PosedHead, load_model
-from .fit import OutlineConfig, PixelBank, PixelBatch, find_head, leaves_of, pixels_in_shell, with_leaves
+from .fit import OutlineConfig, PixelBank, PixelBatch, find_head, leaves_of, pixels_in_shell, take_pixels, with_leaves
 
 # %% ../nbs/15_train.ipynb #31d2997f
 @dataclass(frozen=True)
@@ -383,7 +383,7 @@ def published_rate(
     "Adam's rate for the networks."
     return stage.rate*0.1**(position/stage.decay)
 
-# %% ../nbs/15_train.ipynb #5c1c929a
+# %% ../nbs/15_train.ipynb #9bbae9f0
 def published_batch(
     scene:Scene,
     stage:PublishedStage,
@@ -398,7 +398,7 @@ def published_batch(
     edge = 4 if position < stage.crop else 0
     along = lambda size: draw(size//edge if edge else 0, size - size//edge if edge else size, n)
     x, y = along(c.width), along(c.height)
-    return PixelBank(scene, frame).take((frame*c.height + y)*c.width + x)
+    return take_pixels(scene, (frame*c.height + y)*c.width + x)
 
 # %% ../nbs/15_train.ipynb #46c09621
 def published_leaves(
@@ -449,7 +449,7 @@ def published_stages(
     first = min(math.ceil(stage.freeze*min(steps/stage.length, 1)), steps)
     return {"stage 1": first, "stage 2": steps - first}
 
-# %% ../nbs/15_train.ipynb #45c58998
+# %% ../nbs/15_train.ipynb #15215d46
 def train_published(
     model:NeRFlame,              # with `rays` in its settings
     scene:Scene,
@@ -481,8 +481,8 @@ def train_published(
                 name, begun, heads, posed = "stage 2", step, None, model.pose(model.params)
                 call(callbacks, "begin", name, lengths[name])
             if name == "stage 1":
-                posed = model.move(posed, current())
-                model.params = current().detach()
+                params = current()
+                posed, model.params = model.move(posed, params), params.detach()
                 model.unposed.copy_(posed.verts.detach())
             else: model.step.fill_(int(at) - stage.freeze)
             loss, error = published_loss(model, posed, published_batch(scene, stage, at, generator), scene.background, generator)
@@ -566,7 +566,7 @@ def load_run(
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     return Run(folder, config, load_model(folder, device), metrics)
 
-# %% ../nbs/15_train.ipynb #7334435a
+# %% ../nbs/15_train.ipynb #9c8c2bc0
 @torch.no_grad()
 def scene_psnr(
     model:NeRFlame,
@@ -581,7 +581,7 @@ def scene_psnr(
     def error(i):
         if not model.config.rays: return psnr(model.render(scene.cameras[i], posed, scene.background).rgb.clamp(0, 1)[None], scene.rgb[i][None])[0]
         chosen = torch.randint(area, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.rgb.device)
-        batch = PixelBank(scene, chosen).take(i*area + chosen)
+        batch = take_pixels(scene, i*area + chosen)
         return mse_to_psnr(((model(batch.rays, posed, scene.background.expand(pixels, 3)).rgb.clamp(0, 1) - batch.rgb)**2).mean())
     return float(torch.stack([error(i) for i in frames]).mean())
 
