@@ -17,13 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
 from .core import InputError, atomic_path, from_dict, require
-from .mesh import MeshBVH, mesh_search
+from .mesh import FaceNeighbours, MeshBVH, mesh_search
 from .flame import HeadParams
 from .heads import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
 from .cameras import Cameras, Rays, image_rays
 from .density import EpsilonSchedule, density_alpha, mesh_alpha, shell_alpha
 from .sampling import DensityGrid, RayConfig, Samples, VoxelShell, around_nearest, build_shell, even_depths, importance_depths, keep_nearest, march, pack
-from .canonical import Canonical, CanonicalMap, map_points_by_face
+from .canonical import Canonical, CanonicalMap, Cells, map_points_by_face, tie_cells
 from .field import Field, FieldConfig, FrequencyField, NetworkConfig, ShellGrid
 from .render import Pixels, composite, spread_pixels, volume_weights
 
@@ -41,11 +41,13 @@ class Quirks:
 class ModelConfig:
     "What the model is made of; lengths in scene units of 1/8 m."
     voxel: float = 0.0125       # edge of the voxels that hold the shell
+    group: int = 2              # voxels along the edge of the cells that move with a driven head
     step: float = 0.0125        # distance of samples on a ray
     mesh_epsilon: float = 0.02  # stage 1: where the mesh's opacity reaches zero
     epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # stage 2: half the thickness of the shell, by step
     jaw_open: float = 0.25      # jaw angle of the unposed head, radians: keeps the lips apart where the field lives
     visible: float = 1e-3       # weight below which a sample gets no colour
+    least: float = 1e-3         # optical depth of a step below which a cell counts as empty
     mesh: bool = True                        # False: plain NeRF, without a head
     rays: RayConfig | None = None            # samples on whole rays, with a coarse and a fine network; None: in the shell
     network: NetworkConfig = field(default_factory=NetworkConfig)  # of each of the two, with `rays`
@@ -62,15 +64,14 @@ class ModelConfig:
 class PosedHead:
     "A head in one pose, ready to be rendered."
     verts: Float[Tensor, "v 3"]              # scene frame, scene units
-    bvh: MeshBVH
     shell: VoxelShell | None = None          # the next five with samples in the shell only
     to_unposed: CanonicalMap | None = None
-    voxels: tuple = ()                       # indices of the shell's voxels, three tensors (n)
-    unposed_voxels: Float[Tensor, "n 3"] | None = None  # where their middles are on the unposed head
-    sigma: Float[Tensor, "x y z"] | None = None         # density of the voxels; None: nothing is left out
-    moving: bool = False                     # stage 1: distances are exact and carry gradients to the vertices
-    search: object = None                    # with samples on whole rays: what `mesh_search` gives
-    moved: bool = False                      # with samples on whole rays: not the mesh that the field lives around
+    sigma: Float[Tensor, "b 512"] | None = None         # density of the voxels of the shell; None: they hold what has density
+    unposed_voxels: Float[Tensor, "n 3"] | None = None  # where the middles of the voxels are on the unposed head, with `sigma`
+    moving: bool = False                     # stage 1: distances carry gradients to the vertices
+    bvh: MeshBVH | None = None               # the next three with samples on whole rays only
+    search: object = None                    # what `mesh_search` gives
+    moved: bool = False                      # not the mesh that the field lives around
 
 # %% ../nbs/12_model.ipynb #ab9b302d
 class NeRFlame(nn.Module):
@@ -121,7 +122,9 @@ def _set_shell(self:NeRFlame, generator, grid):
     eps, bvh = self.config.epsilon.end, MeshBVH(self.unposed, self.head.faces)
     self.field = Field(ShellGrid.around(bvh, self.config.field.spacings, eps, generator) if grid is None else grid, self.config.field, eps)
     self.density_grid = DensityGrid(build_shell(bvh, eps, self.config.voxel))
-    self.stay = CanonicalMap(self.unposed, self.unposed, self.head.faces)
+    self.neighbours = FaceNeighbours(self.head.faces, len(self.unposed))
+    self.stay = CanonicalMap(self.unposed, self.unposed, self.neighbours)
+    self._cells = {}   # by size: made when they are first needed
 
 @patch
 def unposed_params(self:NeRFlame,
@@ -141,25 +144,42 @@ def scene_verts(self:NeRFlame,
 
 # %% ../nbs/12_model.ipynb #0a0da6f4
 @patch
+def cells(self:NeRFlame,
+    group:int,       # voxels along the edge of a cell
+)->Cells:
+    "The cells of the unposed shell, tied to its surface."
+    if group not in self._cells: self._cells[group] = tie_cells(self.density_grid.shell, self.unposed, self.neighbours, group)
+    return self._cells[group]
+
+@patch
 def pose(self:NeRFlame,
     params:HeadParams|None,  # one row; None for plain NeRF
-    epsilon:float|None=None, # half the thickness of the shell, scene units; None for the largest of the schedule
 )->PosedHead|None:
-    "Make a posed head; its density is what `refresh` last saw."
+    "A head to render: of its shell only what has density now. In stage 1, when the mesh has it, all of its shell."
     if not self.config.mesh: return None
     require(params is not None and len(params) == 1, "pose", "params", "one row", None if params is None else len(params))
     with torch.no_grad(): verts = self.scene_verts(params)[0]
-    faces, config = self.head.faces, self.config
-    if config.rays: return self._pose_mesh(verts)
-    bvh = MeshBVH(verts, faces)
-    shell = build_shell(bvh, epsilon or config.epsilon.end, config.voxel)
-    to_unposed, index = CanonicalMap(verts, self.unposed, faces), shell.voxels
-    middles = shell.middles(index)
-    at = to_unposed(middles, torch.zeros_like(middles), shell.face[tuple(index.T)])
-    posed = PosedHead(verts, bvh, shell, to_unposed, tuple(index.T), at.positions)
-    if int(self.stage) == 2: self.refresh(posed)
-    return posed
+    if self.config.rays: return self._pose_mesh(verts)
+    grid, cells, to_unposed = self.density_grid, self.cells(self.config.group), CanonicalMap(verts, self.unposed, self.neighbours)
+    if int(self.stage) == 2: cells = cells.holding(grid.sigma.flatten()[grid.slots]*self.config.step > self.config.least)
+    return PosedHead(verts, to_unposed.carry(cells, self.epsilon), to_unposed)
 
+@patch
+def pose_whole(self:NeRFlame,
+    params:HeadParams,  # one row
+    epsilon:float|None=None,   # half the thickness of the shell, scene units; None for the largest of the schedule
+)->PosedHead:
+    "A head to train on: all of its shell, with the density that the field has now."
+    with torch.no_grad(): verts = self.scene_verts(params)[0]
+    to_unposed, cells = CanonicalMap(verts, self.unposed, self.neighbours), self.cells(1)
+    # a voxel belongs to the shell when its middle is within epsilon and half a diagonal
+    if epsilon: cells = replace(cells, **{k: getattr(cells, k)[cells.offset.norm(dim=1) < epsilon + self.config.voxel] for k in ("face", "bary", "offset")})
+    shell = to_unposed.carry(cells, epsilon or self.config.epsilon.end)
+    posed = PosedHead(verts, shell, to_unposed, torch.zeros(shell.face.shape, device=verts.device))
+    middles = shell.middles(shell.voxels)
+    posed.unposed_voxels = to_unposed(middles, torch.zeros_like(middles), shell.face.flatten()[shell.slots]).positions
+    self.refresh(posed)
+    return posed
 @patch
 def _pose_mesh(self:NeRFlame, verts):
     "A posed head for samples on whole rays."
@@ -168,16 +188,15 @@ def _pose_mesh(self:NeRFlame, verts):
     verts, config = verts if moved else self.unposed.clone(), self.config
     bvh = MeshBVH(verts, self.head.faces)
     plain = config.backend == "bvh" and not config.min_triangle_area
-    return PosedHead(verts, bvh, search=bvh if plain else mesh_search(verts, self.head.faces, config.backend, config.min_triangle_area), moved=moved)
+    return PosedHead(verts, bvh=bvh, search=bvh if plain else mesh_search(verts, self.head.faces, config.backend, config.min_triangle_area), moved=moved)
 
 # %% ../nbs/12_model.ipynb #69b377dd
 @patch
 def refresh(self:NeRFlame,
-    posed:PosedHead,
+    posed:PosedHead,   # from `pose_whole`
 ):
     "Let the voxels of a posed head know the present density of the field."
-    if posed.sigma is None: posed.sigma = torch.zeros(posed.shell.face.shape, device=posed.verts.device)
-    posed.sigma[posed.voxels] = self.density_grid.lookup(posed.unposed_voxels)
+    posed.sigma.view(-1)[posed.shell.slots] = self.density_grid.lookup(posed.unposed_voxels)
 
 @patch
 def update_density(self:NeRFlame,
@@ -199,6 +218,7 @@ def shade(self:NeRFlame,
     distance:Float[Tensor, "s"]|None,  # to the posed mesh, scene units; None for plain NeRF
     field:nn.Module,                   # `Field` or `FrequencyField`
     background:Float[Tensor, "*r 3"],  # behind the head, for all rays or for each
+    light:Float[Tensor, "r"]|None=None,  # what is left of each ray's light in front of these samples; None: all
 )->tuple[Pixels, Float[Tensor, "s"]]:  # and the weights of the samples
     "Opacity, weights, colour, pixels."
     learned = int(self.stage) == 2
@@ -206,7 +226,7 @@ def shade(self:NeRFlame,
     if not learned: alpha = mesh_alpha(distance, self.epsilon)
     elif distance is None: alpha = density_alpha(sigma, samples.deltas)
     else: alpha = shell_alpha(sigma, samples.deltas, distance, self.epsilon)
-    weights = volume_weights(alpha, samples.offsets)
+    weights = volume_weights(alpha, samples.offsets, light)
     # most samples of a trained face weigh nothing: no colour is computed for them
     seen = (weights.detach() > self.config.visible).nonzero()[:, 0]
     features = features[seen] if learned else field.density(there.positions[seen], there.signed_distance[seen])[1]
@@ -217,19 +237,55 @@ def shade(self:NeRFlame,
 @patch
 def forward(self:NeRFlame,
     rays:Rays,                            # R rays in the scene
-    posed:PosedHead|None,                 # from `pose`
+    posed:PosedHead|None,                 # from `pose` or `pose_whole`
     background:Float[Tensor, "*r 3"],     # behind the head, for all rays or for each
     generator:torch.Generator|None=None,  # draws where samples fall; None places them evenly
 )->Pixels:
-    "Render rays."
+    "Render rays, all samples at once: the way to learn."
     if self.config.rays: return self.two_passes(rays, posed, background, generator)
     phase = None if generator is None else torch.rand(len(rays), generator=generator, device=rays.origins.device)
-    samples = march(rays, posed.shell, self.config.step, phase, posed.sigma)
+    samples, there, distance = self.sample(rays, posed, phase)
+    return self.shade(samples, there, distance, self.field, background)[0]
+
+@patch
+def sample(self:NeRFlame,
+    rays:Rays,                   # R rays in the scene
+    posed:PosedHead,
+    phase:Float[Tensor, "r"]|None=None,  # of each ray's lattice, 0 to 1; None for 0.5
+    limit:int|None=None,         # samples a ray, the first ones; None: all
+)->tuple[Samples, Canonical, Float[Tensor, "s"]]:  # with the distance of the samples to the posed mesh, scene units
+    "Samples in the shell, and where they are on the unposed head."
+    samples = march(rays, posed.shell, self.config.step, phase, posed.sigma, self.config.least, limit=limit)
+    if not posed.moving:
+        there = posed.to_unposed.along(rays, samples)
+        return samples, there, there.signed_distance.abs()
     directions = rays.directions[samples.ray_idx]
     points = rays.origins[samples.ray_idx] + samples.t[:, None]*directions
-    near = posed.bvh.closest(points) if posed.moving else None
-    there = posed.to_unposed(points, directions, near.face_idx if posed.moving else samples.face_idx)
-    return self.shade(samples, there, near.distance if posed.moving else there.signed_distance.abs(), self.field, background)[0]
+    near = self.neighbours.closest(points, posed.verts, samples.face_idx)
+    return samples, posed.to_unposed(points, directions, near.face_idx), near.distance
+
+# %% ../nbs/12_model.ipynb #1bbfd34f
+@patch
+def follow(self:NeRFlame,
+    rays:Rays,                 # R rays in the scene
+    posed:PosedHead,           # from `pose`
+    limit:int=6,               # samples of a ray in a round
+    dark:float=2e-3,           # light that counts as none
+)->tuple[Float[Tensor, "r 3"], Float[Tensor, "r"], Float[Tensor, "r"]]:  # colour in front of black, light that is left, sum of weight times depth
+    "What rays see, without gradients: followed from the front until their light is used up."
+    n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
+    rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
+    alive, black = torch.arange(n, device=device), torch.zeros(3, device=device)
+    sigma, least = (grid.sigma, config.least) if int(self.stage) == 2 else (torch.ones_like(grid.sigma), 0.)   # in stage 1 the mesh is the density
+    while len(alive):
+        samples, there, ends = posed.to_unposed.seek(rays, posed.shell, grid.shell, sigma, config.step, least, limit)
+        seen = self.shade(samples, there, there.signed_distance.abs(), self.field, black, light[alive])[0]
+        rgb[alive] += seen.rgb
+        depth[alive] += seen.depth*seen.accumulation
+        light[alive] -= seen.accumulation
+        on = ends.isfinite() & (light[alive] > dark)
+        alive, rays = alive[on], replace(rays[on], nears=ends[on])
+    return rgb, light, depth
 
 # %% ../nbs/12_model.ipynb #409664e4
 def near_box(
@@ -325,10 +381,21 @@ def render(self:NeRFlame,
     if not isinstance(posed, PosedHead): posed = self.pose(self.params if posed is None else posed)
     rays, background = self.camera_rays(camera).to(self.device), torch.as_tensor(background, dtype=torch.float32, device=self.device)
     # a sample on a whole ray costs far more than one in the shell
-    size = size or (1 << 11 if self.config.rays else 1 << 15)
-    parts = [self(rays[slice(i, i + size)], posed, background) for i in range(0, len(rays), size)]
+    size = size or (1 << 11 if self.config.rays else 1 << 18)
+    parts = [self.view(rays[slice(i, i + size)], posed, background) for i in range(0, len(rays), size)]
     join = lambda key: torch.cat([getattr(p, key) for p in parts]).reshape(camera.height, camera.width, *getattr(parts[0], key).shape[1:])
     return Pixels(join("rgb"), join("accumulation"), join("depth"))
+
+@patch
+def view(self:NeRFlame,
+    rays:Rays,                         # R rays in the scene
+    posed:PosedHead|None,
+    background:Float[Tensor, "3"],     # behind the head
+)->Pixels:
+    "What rays see, the way to look."
+    if self.config.rays: return self(rays, posed, background)
+    rgb, light, depth = self.follow(rays, posed)
+    return Pixels(rgb + light[:, None]*background, 1 - light, depth/(1 - light).clamp(min=1e-6))
 
 # %% ../nbs/12_model.ipynb #a833fa5a
 @patch
@@ -344,14 +411,14 @@ def move(self:NeRFlame,
         posed.verts, posed.moved = verts, False   # the field lives around this mesh until it is frozen
         posed.search.refit(verts)
         return posed
-    if posed is None or (verts.detach() - posed.verts).norm(dim=1).max() > margin:
-        posed = self.pose(params.detach(), self.config.mesh_epsilon + margin)
+    if posed is None or (verts.detach() - posed.to_unposed.posed).norm(dim=1).max() > margin:
+        posed = self.pose_whole(params.detach(), self.config.mesh_epsilon + margin)
         posed.sigma, posed.moving = None, True
-    posed.bvh.refit(verts)
+    posed.verts = verts
     return posed
 
 # %% ../nbs/12_model.ipynb #c48e1768
-FORMAT = "nerflame-field-1"
+FORMAT = "nerflame-field-2"
 
 @patch
 def save(self:NeRFlame,
@@ -366,7 +433,7 @@ def save(self:NeRFlame,
         save_head(self.head, folder/"head.safetensors", self.params)
     if self.config.rays: tensors |= {f"coarse.{k}": v for k,v in self.coarse.state_dict().items()}
     else:
-        tensors["density_cells"] = self.density_grid.sigma[tuple(self.density_grid.cells.T)].half()
+        tensors["density_cells"] = self.density_grid.sigma.flatten()[self.density_grid.slots].half()
         metadata["dims"] = json.dumps(self.field.grid.dims)
     with atomic_path(folder/"field.safetensors") as temporary: save_file({k: v.contiguous().cpu() for k,v in tensors.items()}, temporary, metadata)
 
@@ -424,4 +491,4 @@ def load_model(
 def _fill_cells(grid, values, path):
     "What the cells of a density grid remembered."
     require(len(grid.cells) == len(values), path, "density_cells", f"{len(grid.cells)} cells, as the head has", len(values))
-    grid.sigma[tuple(grid.cells.T)] = values.float()
+    grid.sigma.view(-1)[grid.slots] = values.float()

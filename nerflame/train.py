@@ -328,7 +328,7 @@ def train_field(
 )->int:
     "Stage 2. Changes the model's field; returns the number of steps. An interrupt (Ctrl-C) ends it early."
     model.stage.fill_(2)
-    posed, optimiser, settings = model.pose(model.params), field_optimiser(model, config), config.field_stage
+    posed, optimiser, settings = model.pose_whole(model.params), field_optimiser(model, config), config.field_stage
     bank, steps, step = pixels_in_shell(scene, posed.shell), config.steps, 0
     hidden = hidden_parts(model.head, posed.verts, bank, generator)
     call(callbacks, "begin", "stage 2", steps)
