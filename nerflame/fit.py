@@ -22,7 +22,7 @@ from .mesh import MeshBVH, vertex_normals
 from .flame import HeadParams
 from .heads import Head, transform_points
 from .cameras import Cameras, Rays, image_rays, pixel_rays, project
-from .data import Scene, require_mask
+from .data import Scene, require_mask, as_floats
 from .sampling import VoxelShell, count_samples
 
 # %% ../nbs/14_fit.ipynb #19460b48
@@ -158,7 +158,7 @@ def crown_rays(
             cameras.append(i)
             pixels.append([float(inside[rows[0]].nonzero().float().mean()) + 0.5, float(rows[0])])
     require(len(cameras) >= 2, scene.source, "images", "at least two pictures that show the top of the head", len(cameras))
-    return pixel_rays(scene.cameras, torch.tensor(cameras, device=scene.rgb.device), torch.tensor(pixels, device=scene.rgb.device))
+    return pixel_rays(scene.cameras, torch.tensor(cameras, device=scene.device), torch.tensor(pixels, device=scene.device))
 
 def first_guess(
     scene:Scene,
@@ -191,7 +191,7 @@ def search_outlines(
     "Stage 0 from a given start."
     maps, floor, used = outline_distance(scene.mask), mask_floor(scene.mask), head_vertices(head)
     outlines = [points[points[:, 1] < row] for points, row in zip(map(outline_points, scene.mask), floor)]
-    leaves, losses, device = leaves_of(start, _POSE + _SHAPE), [], scene.rgb.device
+    leaves, losses, device = leaves_of(start, _POSE + _SHAPE), [], scene.device
     groups = [dict(params=[leaves[k] for k in _POSE], lr=config.rate_pose), dict(params=[leaves["betas"]], lr=config.rate_shape), dict(params=[leaves["neck_pose"]], lr=config.rate_pose)]
     optimiser = torch.optim.Adam(groups)
     for step in range(config.steps):
@@ -222,7 +222,7 @@ def outline_iou(
     for i in torch.linspace(0, len(scene) - 1, min(views, len(scene))).round().long().tolist():
         rays = image_rays(scene.cameras[i])
         face = bvh.raycast(rays.origins, rays.directions).face_idx
-        hit, inside = face >= 0, scene.mask[i].flatten() > 0.5
+        hit, inside = face >= 0, scene.coverage[i].flatten() > 127
         shoulder = hit & ~used[head.faces[face.clamp(min=0)]].all(1)
         counts = ~shoulder & (torch.arange(len(hit), device=hit.device)//scene.cameras.width + 0.5 < floor[i])
         both, either = both + int((hit & inside & counts).sum()), either + int(((hit | inside) & counts).sum())
@@ -266,7 +266,8 @@ def take_pixels(
     frame, pixel = index//area, index % area
     xy = torch.stack([pixel % cameras.width + 0.5, pixel//cameras.width + 0.5], 1)
     rays = pixel_rays(cameras, frame, xy, scene.near, scene.far)
-    return PixelBatch(rays, scene.rgb.reshape(-1, 3)[index], None if scene.mask is None else scene.mask.reshape(-1)[index], frame)
+    chosen = lambda v: None if v is None else as_floats(v.flatten(1, 2)[frame, pixel])   # of few pixels only: the pictures stay bytes
+    return PixelBatch(rays, chosen(scene.images), chosen(scene.coverage), frame)
 
 # %% ../nbs/14_fit.ipynb #c5645f94
 @dataclass(eq=False)
@@ -293,7 +294,7 @@ def pixels_in_shell(
     "The pixels whose rays come within the shell. Raises `InputError` when there are none."
     area, found = scene.cameras.width*scene.cameras.height, []
     for frame in range(len(scene)) if frames is None else frames:
-        index = torch.arange(frame*area, (frame + 1)*area, device=scene.rgb.device)
+        index = torch.arange(frame*area, (frame + 1)*area, device=scene.device)
         for part in index.split(size): found.append(part[count_samples(take_pixels(scene, part).rays, shell, shell.voxel) > 0])
     index = torch.cat(found)
     require(len(index) > 0, scene.source, "transform_matrix", "cameras that see the head", "a head outside all pictures: wrong pose, or wrong scale of the scene")
