@@ -23,7 +23,7 @@ from .flame import HeadParams
 from .heads import Head, transform_points
 from .cameras import Cameras, Rays, image_rays, pixel_rays, project
 from .data import Scene, require_mask, as_floats
-from .sampling import VoxelShell, count_samples
+from .sampling import VoxelShell, row_spans
 
 # %% ../nbs/14_fit.ipynb #19460b48
 def outline_distance(
@@ -272,30 +272,37 @@ def take_pixels(
 # %% ../nbs/14_fit.ipynb #c5645f94
 @dataclass(eq=False)
 class PixelBank:
-    "The pixels of a scene whose rays meet a shell."
+    "The pixels of a scene whose rays may meet a shell: in each row those from a first to a last column."
     scene: Scene
-    index: Int[Tensor, "p"]   # (frame*height + row)*width + column
+    ends: Int[Tensor, "s"]    # of S rows with such pixels: how many there are up to the end of the row
+    shift: Int[Tensor, "s"]   # what leads from the place of a pixel among all of them to its index, (frame*height + row)*width + column
+    n: int                    # pixels
 
-    def __len__(self): return len(self.index)
+    def __len__(self): return self.n
+
+    def index(self,
+        places:Int[Tensor, "k"],   # among the pixels of the bank, 0 to n - 1
+    )->Int[Tensor, "k"]:           # (frame*height + row)*width + column
+        "Which pixels of the scene these are."
+        return places + self.shift[torch.searchsorted(self.ends, places, right=True)]
 
     def batch(self,
         n:int,                                 # rays
         generator:torch.Generator|None=None,
     )->PixelBatch:
-        "Random pixels, with replacement."
-        return take_pixels(self.scene, self.index[torch.randint(len(self.index), (n,), generator=generator, device=self.index.device)])
+        "Random pixels, each as likely as any other, with replacement."
+        return take_pixels(self.scene, self.index(torch.randint(self.n, (n,), generator=generator, device=self.ends.device)))
 
 def pixels_in_shell(
     scene:Scene,
     shell:VoxelShell,
     frames=None,        # which pictures; all when None
-    size:int=1 << 18,   # rays at once
 )->PixelBank:
-    "The pixels whose rays come within the shell. Raises `InputError` when there are none."
-    area, found = scene.cameras.width*scene.cameras.height, []
-    for frame in range(len(scene)) if frames is None else frames:
-        index = torch.arange(frame*area, (frame + 1)*area, device=scene.device)
-        for part in index.split(size): found.append(part[count_samples(take_pixels(scene, part).rays, shell, shell.voxel) > 0])
-    index = torch.cat(found)
-    require(len(index) > 0, scene.source, "transform_matrix", "cameras that see the head", "a head outside all pictures: wrong pose, or wrong scale of the scene")
-    return PixelBank(scene, index)
+    "The pixels that `row_spans` finds. Raises `InputError` when there are none."
+    c, frames = scene.cameras, torch.as_tensor(range(len(scene)) if frames is None else frames, device=scene.device)
+    first, last = row_spans(c[frames], shell).long().flatten(1)
+    rows = (frames[:, None]*c.height + torch.arange(c.height, device=scene.device)).flatten()
+    count = (last - first + 1).clamp(min=0)
+    ends, n = count.cumsum(0), int(count.sum())
+    require(n > 0, scene.source, "transform_matrix", "cameras that see the head", "a head outside all pictures: wrong pose, or wrong scale of the scene")
+    return PixelBank(scene, ends[count > 0], (rows*c.width + first - ends + count)[count > 0], n)
