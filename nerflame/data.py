@@ -9,7 +9,7 @@ __all__ = ['BACKGROUNDS', 'Scene', 'as_bytes', 'as_floats', 'composite', 'area_w
            'require_mask', 'save_scene']
 
 # %% ../nbs/06_data.ipynb #33adf731
-import json, math, os, re, reprlib, tempfile
+import json, math, os, re, reprlib, shutil, tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -312,6 +312,7 @@ def byte_store(
     folder, size = cache_folder(), max(math.prod(shape), 1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < size: raise OSError("the disk is full")
         with tempfile.TemporaryFile(dir=folder) as file:
             # a file with holes would end the process when the disk is full
             if hasattr(os, "posix_fallocate"): os.posix_fallocate(file.fileno(), 0, size)
