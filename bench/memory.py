@@ -1,6 +1,6 @@
 """How much memory loading and training take, and how step time depends on the size of the pictures.
 
-    .venv/bin/python bench/memory.py            # about 6 minutes
+    .venv/bin/python bench/memory.py            # about 10 minutes
     .venv/bin/python bench/memory.py --quick    # small pictures, one run of each: a check that everything works
 
 Every figure of memory comes from a process of its own, which loads a scene and trains preset `fast` for some steps: outlines, mesh, field, and the pictures that measure PSNR
