@@ -61,7 +61,7 @@ def picture(name, options):
     "What a RUN renders of the test view that is most in front of the face, and the photograph."
     seen = load_scene(Path(options.runs)/"capture", "test", options.picture)
     front = int(seen.cameras.positions[:, 1].argmin())
-    return load_run(Path(options.runs)/name).model.render(seen.cameras[front], None, seen.background).rgb, seen.rgb[front]
+    return load_run(Path(options.runs)/name).model.render(seen.cameras[front], None, seen.background).rgb, seen[front].rgb[0]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -28,7 +28,7 @@ from .mesh import MeshBVH, interpolate, vertex_normals
 from .flame import HeadParams, cat_params
 from .heads import Head, flame_to_scene, load_head, transform_points
 from .cameras import Cameras, orbit_camera
-from .data import Scene, parse_background, save_scene
+from .data import Scene, parse_background, save_scene, as_bytes
 
 # %% ../nbs/06b_capture.ipynb #4a1de5fb
 def mesh_edges(
@@ -984,8 +984,8 @@ def built_in_capture(
 
 def _scene(name, shot, config, background):
     "A split as a scene."
-    mask, n = shot.images[..., 3], len(shot.images)
-    return Scene(on_background(shot.images, background.tolist()), mask, shot.cameras, tuple(f"r_{i}" for i in range(n)), background, config.near, config.far, flame_to_scene(), f"built-in capture, {name}",
+    images, n = as_bytes(on_background(shot.images, background.tolist())), len(shot.images)
+    return Scene(images, as_bytes(shot.images[..., 3]), shot.cameras, tuple(f"r_{i}" for i in range(n)), background, config.near, config.far, flame_to_scene(), f"built-in capture, {name}",
                  shot.params, shot.timestep)
 
 def write_capture(

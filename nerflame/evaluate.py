@@ -323,13 +323,13 @@ def evaluate(
     rests = render_each(model, scene.cameras, None, background) if motion else None
     shown, scores, kept = set(np.linspace(0, len(scene) - 1, min(len(scene), 6)).round().astype(int).tolist()), [], {}
     for i, pixels in enumerate(renders):
-        rgb, truth = pixels.rgb[None], scene.rgb[i:i + 1].to(device)
-        mask = None if scene.mask is None else scene.mask[i:i + 1].to(device)
+        frame, rgb = scene[i].to(device), pixels.rgb[None]
+        truth, mask = frame.rgb, frame.mask
         found, rest = image_scores(rgb, truth, mask, lpips), next(rests).rgb[None] if motion else None
         if motion: found |= region_psnr(rgb, rest, truth, _region(model, scene, params, still, i).to(device))
         scores.append({k: v[0] for k,v in found.items()})
         if out is not None: save_image(rgb[0], paths[i])
-        if i in shown: kept[i] = (rgb[0].cpu(), scene.rgb[i].cpu(), None if rest is None else rest[0].cpu())
+        if i in shown: kept[i] = (rgb[0].cpu(), truth[0].cpu(), None if rest is None else rest[0].cpu())
     report = collect_scores(scene.names, scores, lpips)
     if sheet is not None: _save_sheet(report, kept, sheet)
     if out is not None: write_json(report, Path(out)/"metrics.json")
@@ -338,7 +338,7 @@ def evaluate(
 # %% ../nbs/16_evaluate.ipynb #ae343845
 def _region(model, scene, params, still, i):
     "The region that moves in frame i, (1, H, W)."
-    if still is not None: return moving_region(scene.rgb[i:i + 1], still[i:i + 1].to(scene.rgb))
+    if still is not None: return moving_region(scene[i].rgb, still[i:i + 1].to(scene.device))
     return moving_pixels(model, params[i if len(params) > 1 else 0], model.params, scene.cameras[i])[None]
 
 def _save_sheet(report, kept, path):

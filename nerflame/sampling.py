@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['BRICK', 'THICK', 'even_depths', 'keep_nearest', 'around_nearest', 'importance_depths', 'RayConfig', 'Samples', 'pack',
            'VoxelShell', 'grid_index', 'lattice_near_mesh', 'number_bricks', 'build_shell', 'Voxels', 'voxels_struct',
-           'voxel_slot', 'voxel_value', 'ray_interval', 'leave_brick', 'count_samples', 'march', 'DensityGrid']
+           'voxel_slot', 'voxel_value', 'ray_interval', 'leave_brick', 'count_samples', 'march', 'open_blocks',
+           'row_spans', 'DensityGrid']
 
 # %% ../nbs/08_sampling.ipynb #b2c156df
 import math
@@ -17,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from .core import require
 from .mesh import MeshBVH, launch, warp_arrays
-from .cameras import Rays
+from .cameras import Cameras, Rays
 
 # %% ../nbs/08_sampling.ipynb #4a5e5f9f
 def even_depths(
@@ -400,6 +401,65 @@ def march(
     t, ray_idx, face_idx = out = _new_samples(int(offsets[-1]), device)
     if len(t): launch(_march_kernel, n, [*args, True, *warp_arrays(offsets, *out)], device)
     return Samples(t, ray_idx, offsets, face_idx, step)
+
+# %% ../nbs/08_sampling.ipynb #03c3d838
+def open_blocks(
+    shell:VoxelShell,
+)->Float[Tensor, "b 3"]:   # in the scene
+    "Middles of the blocks of 2 x 2 x 2 voxels that hold a voxel of the shell and have a neighbour, face to face, that holds none."
+    block = torch.zeros([n*int(BRICK)//2 for n in shell.brick.shape], dtype=torch.bool, device=shell.low.device)
+    block[tuple((shell.voxels//2).T)] = True
+    around = torch.nn.functional.pad(block, (1,)*6)
+    inside = torch.ones_like(block)
+    for axis, n in enumerate(block.shape):
+        for start in (0, 2): inside &= around[tuple(slice(start, start + n) if a == axis else slice(1, 1 + m) for a, m in enumerate(block.shape))]
+    return shell.low + ((block & ~inside).nonzero() + 0.5)*2*shell.voxel
+
+# %% ../nbs/08_sampling.ipynb #8d604775
+@wp.func
+def _manhattan(v:wp.vec3):
+    return wp.abs(v[0]) + wp.abs(v[1]) + wp.abs(v[2])
+
+@wp.func
+def _pixels(middle:float, half:float, n:int):
+    "The first and the last pixel whose centre is within `half` of `middle`, and a hundredth more against rounding."
+    last = float(n - 1)
+    return wp.vec2i(int(wp.ceil(wp.clamp(middle - half - 0.51, 0.0, last + 1.0))), int(wp.floor(wp.clamp(middle + half - 0.49, -1.0, last))))
+
+@wp.kernel(enable_backward=False)
+def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:float, c2w:wp.array3d(dtype=float), focal:wp.array2d(dtype=float), centre:wp.array2d(dtype=float),
+    width:int, first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
+    # the blocks are dealt to `parts` items for each camera: one on a CPU, where threads must not write to the same place
+    i = start + wp.tid()
+    c = i/parts
+    right, down, ahead = wp.vec3(c2w[c, 0, 0], c2w[c, 1, 0], c2w[c, 2, 0]), -wp.vec3(c2w[c, 0, 1], c2w[c, 1, 1], c2w[c, 2, 1]), -wp.vec3(c2w[c, 0, 2], c2w[c, 1, 2], c2w[c, 2, 2])
+    eye = wp.vec3(c2w[c, 0, 3], c2w[c, 1, 3], c2w[c, 2, 3])
+    reach = half*_manhattan(ahead)
+    for k in range(i % parts, middles.shape[0], parts):
+        o = middles[k] - eye
+        depth = wp.dot(o, ahead)
+        rows, columns = wp.vec2i(0, first.shape[1] - 1), wp.vec2i(0, width - 1)   # what surrounds the camera may be anywhere
+        if depth > reach*1.01:
+            u, v = wp.dot(o, right)/depth, wp.dot(o, down)/depth
+            columns = _pixels(u*focal[c, 0] + centre[c, 0], focal[c, 0]*half*_manhattan(right - u*ahead)/(depth - reach), width)
+            rows = _pixels(v*focal[c, 1] + centre[c, 1], focal[c, 1]*half*_manhattan(down - v*ahead)/(depth - reach), first.shape[1])
+        if depth > -reach*1.01 and columns[0] <= columns[1]:
+            for r in range(rows[0], rows[1] + 1):
+                if columns[0] < first[c, r]: wp.atomic_min(first, c, r, columns[0])
+                if columns[1] > last[c, r]: wp.atomic_max(last, c, r, columns[1])
+
+# %% ../nbs/08_sampling.ipynb #032c0b12
+def row_spans(
+    cameras:Cameras,    # N of them
+    shell:VoxelShell,
+)->Int[Tensor, "2 n h"]:    # int32: the first and the last column; the last lies before the first where there is none
+    "For each row of each picture, between which pixels all rays lie that meet the shell."
+    n, device, middles = len(cameras), cameras.c2w.device, open_blocks(shell)
+    spans = torch.tensor([cameras.width, -1], dtype=torch.int32, device=device)[:, None, None].repeat(1, n, cameras.height)
+    parts = 1 if device.type == "cpu" else 1024
+    views = warp_arrays(*(v.contiguous() for v in (cameras.c2w, cameras.focal, cameras.centre)))
+    launch(_spans_kernel, n*parts, [parts, *warp_arrays(middles.contiguous()), shell.voxel, *views, cameras.width, *warp_arrays(*spans)], device)
+    return spans
 
 # %% ../nbs/08_sampling.ipynb #721a575e
 class DensityGrid:

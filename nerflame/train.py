@@ -391,7 +391,7 @@ def published_batch(
     generator:torch.Generator,
 )->PixelBatch:
     "Random pixels of all photographs, or of one."
-    device, n, c = scene.rgb.device, stage.rays, scene.cameras
+    device, n, c = scene.device, stage.rays, scene.cameras
     draw = lambda low, high, n: torch.randint(low, high, (n,), generator=generator, device=device)
     frame = draw(0, len(scene), 1 if stage.one_image else n).expand(n)
     # where most of a Blender picture is background, a network may learn to be empty for good: so the middle comes first (nerf-pytorch)
@@ -579,8 +579,8 @@ def scene_psnr(
     if c: scene = replace(scene, near=c.near, far=c.far)
     frames = torch.linspace(0, len(scene) - 1, min(most, len(scene))).round().long().tolist()
     def error(i):
-        if not model.config.rays: return psnr(model.render(scene.cameras[i], posed, scene.background).rgb.clamp(0, 1)[None], scene.rgb[i][None])[0]
-        chosen = torch.randint(area, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.rgb.device)
+        if not model.config.rays: return psnr(model.render(scene.cameras[i], posed, scene.background).rgb.clamp(0, 1)[None], scene[i].rgb)[0]
+        chosen = torch.randint(area, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.device)
         batch = take_pixels(scene, i*area + chosen)
         return mse_to_psnr(((model(batch.rays, posed, scene.background.expand(pixels, 3)).rgb.clamp(0, 1) - batch.rgb)**2).mean())
     return float(torch.stack([error(i) for i in frames]).mean())
@@ -612,7 +612,7 @@ def fit(
     clock = clock or Clock(None if config.minutes is None else config.minutes*60)
     if out is not None: callbacks.append(TensorBoardLog(Path(out)/"log"))
     torch.set_num_threads(cpu_threads())
-    generator, stages = torch.Generator(device=scene.rgb.device).manual_seed(config.seed), {}
+    generator, stages = torch.Generator(device=scene.device).manual_seed(config.seed), {}
     head = head if config.model.mesh else None
     params = None
     if head is not None: params, stages["outlines"] = start_params(scene, head, config, generator, clock, callbacks)
@@ -626,7 +626,7 @@ def fit(
         call(callbacks, "note", f"{stage}: {stages[stage]['psnr']:.2f} dB on {'val' if val else 'train'} after {clock.spent:.0f} s")
     config = _train(model, scene, config, clock, generator, measured, callbacks)
     metrics = {"stages": stages, "psnr_on": "val" if val else "train", "seconds": round(clock.spent, 1)}
-    config = replace(run or RunConfig(head=head.name if head else "", device=scene.rgb.device.type), train=replace(config, model=model.config))
+    config = replace(run or RunConfig(head=head.name if head else "", device=scene.device.type), train=replace(config, model=model.config))
     result = Run(Path(out) if out else None, config, model, metrics)
     if out is not None: save_run(out, model, result.config, metrics)
     return result
@@ -659,7 +659,7 @@ def new_model(
 
 def start_params(scene, head, config, generator, clock, callbacks):
     "Where stage 1 starts, and what to note about it: the scene's own parameters, or what the outlines say."
-    if config.parameters == "neutral": return head.neutral().to(scene.rgb.device), {"neutral": True}
+    if config.parameters == "neutral": return head.neutral().to(scene.device), {"neutral": True}
     if config.parameters != "fit": return captured_state(scene, head), {"given": True}
     begin = clock.spent
     call(callbacks, "begin", "outlines", config.outline.steps)
