@@ -19,39 +19,10 @@ from nerflame.core import cpu_threads, write_text
 from nerflame.data import load_scene
 from nerflame.fit import pixels_in_shell
 from nerflame.heads import load_head
-from nerflame.mesh import Closest, closest_on_triangle, pytorch3d_missing
+from nerflame.mesh import PyTorch3DMesh, pytorch3d_missing
 from nerflame.train import field_optimiser, field_step, hold_head, new_model, preset, published_batch, published_leaves, published_loss, versions, with_published
-
-class AllFaces:
-    "The closest points by trying every face for every point in single precision, in pieces that stay in the cache."
-    def __init__(self, verts, faces): self.faces = faces; self.refit(verts)
-
-    def refit(self, verts):
-        self.verts = verts
-        a, b, c = verts.detach()[self.faces].unbind(1)
-        self.normal = torch.linalg.cross(b - a, c - a)
-        self.square = (self.normal**2).sum(1).clamp(min=1e-30)
-        # for each edge: where it starts, its direction, and the outward normal in the plane of the face
-        self.edges = [(p, q - p, ((q - p)**2).sum(1).clamp(min=1e-30), torch.linalg.cross(q - p, self.normal)) for p, q in ((a, b), (b, c), (c, a))]
-
-    def _squares(self, p):
-        "Squared distance of points (N, 3) to all faces, (N, F): to the plane where the foot is inside, else to the nearest edge."
-        best, inside = None, None
-        for start, edge, length, outward in self.edges:
-            along = ((p @ edge.T - (start*edge).sum(1))/length).clamp_(0, 1)
-            # |p - start - t edge|^2, written out so that only matrices (N, F) are made
-            d = (p*p).sum(1, keepdim=True) - 2*(p @ start.T) + (start*start).sum(1) + along*(along*length - 2*(p @ edge.T - (start*edge).sum(1)))
-            here = p @ outward.T <= (start*outward).sum(1)
-            best, inside = (d, here) if best is None else (torch.minimum(best, d), inside & here)
-        plane = (p @ self.normal.T - (self.edges[0][0]*self.normal).sum(1))**2/self.square
-        return torch.where(inside, plane, best)
-
-    def closest(self, points, max_distance=float("inf")):
-        with torch.no_grad(): face_idx = torch.cat([self._squares(p).argmin(1) for p in points.detach().split(256)])
-        corners = self.verts[self.faces[face_idx]]
-        bary = closest_on_triangle(points.detach(), corners.detach())
-        on_face = (bary[..., None]*corners).sum(1)
-        return Closest((points - on_face).norm(dim=1), face_idx, bary, on_face)
+from common import Row, in_turn, ratios, row
+from searches import AllFaces
 
 def published_step(model, scene, config, search, stage, generator):
     "One step of preset `paper` with `search` in place of the model's own; a function without arguments."
