@@ -81,7 +81,7 @@ class Step:
         for name, part in self.parts.items(): part() if "backward" not in name and name != "optimiser" else None
         batch = self.bank.batch(self.settings.rays, self.generator.manual_seed(1))
         loss, _ = batch_loss(self.model, self.posed, batch, self.scene.background, self.settings.mask_weight, self.generator)
-        return float((loss - self.loss).abs()/loss)
+        return float(((loss - self.loss).abs()/loss).detach())
 
     def back(self, outputs, inputs):
         "A backward pass through one part, the gradients of ones."
