@@ -65,7 +65,7 @@ def rate_row(model, n, size=512):
 def frames_rows(quick, run=None):
     "Pictures of a trained face; those of the CPU on the CPU, whatever else there is."
     folder = Path(run) if run else settled_run(quick)
-    model, n = load_run(folder).model, 4 if quick else 10
+    model, n = load_run(folder).model, 2 if quick else 10
     rows = [r for size, targets in TARGETS.items() for r in frame_rows(model, size, n, targets)]
     if not torch.cuda.is_available(): return rows + [Row("frames", "512 x 512 on the card", unit="frames/s", reach=60., aim=200., note="no CUDA device here")]
     return rows + [rate_row(load_run(folder, pick_device("cuda")).model, 50)]

@@ -62,7 +62,7 @@ def check_searches(params, model, searches, generator)->str:
 
 SLOW = dict(all_faces=AllFaces) | ({} if pytorch3d_missing() else dict(pytorch3d=PyTorch3DMesh))   # they try every face
 
-def prepare(few, stage, settle=100):
+def prepare(few, stage, settle=100, all_rays=1024):
     "The steps to measure, {name: (function, rays)}, warmed up; how far their searches agree; and the number of faces."
     generator, head = torch.Generator().manual_seed(0), load_head("anny")
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def prepare(few, stage, settle=100):
     model = new_model(scene, head, params, config, generator)
     if stage == 2: hold_head(model, params); model.stage.fill_(2); model.step.fill_(15_000)
     agreement = check_searches(params, model, SLOW, generator)
-    searches = dict(bvh=(None, 1024)) | {name: (search, few) for name, search in SLOW.items()} | (dict(bvh_few=(None, few)) if few != 1024 else {})
+    searches = dict(bvh=(None, all_rays)) | {name: (search, few) for name, search in SLOW.items()} | (dict(bvh_few=(None, few)) if few != all_rays else {})
     steps = {name: (published_step(model, scene, replace(config, published=replace(config.published, rays=rays)), search, stage, generator), rays) for name, (search, rays) in searches.items()}
     steps["fast"] = (fast_step(scene, head, params, 4096, generator, settle), 4096)
     for name, (step, _) in steps.items(): step() if name not in SLOW else None   # the first step compiles; these have nothing to compile
@@ -86,7 +86,7 @@ LABELS = dict(all_faces="paper, every face for every point (torch)", pytorch3d="
 def paper_rows(quick):
     "For the whole benchmark: each step, and how often each is as fast as trying every face, in the same round."
     few, rounds = (8, 2) if quick else (64, 3)
-    steps, agreement, faces = prepare(few, 1, 20 if quick else 100)
+    steps, agreement, faces = prepare(few, 1, *((20, 256) if quick else ()))
     seconds, note = measure(steps, rounds, 2 if quick else 5), f"{faces:,} faces, stage 1"
     rows = [row("paper", f"a step: {LABELS[name]}", seconds[name], "s", note=f"{steps[name][1]:,} rays, {note if name != 'fast' else f'{faces:,} faces, stage 2'}") for name in LABELS if name in steps]
     def ratio(name, slow, **targets):
