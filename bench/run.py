@@ -19,14 +19,18 @@ def load(module, function):
     "A section's function; imported when it is its turn, so that one that cannot be imported stops no other."
     return getattr(importlib.import_module(module), function)
 
-# in the order of the table; `profile` and `memory` would be names of modules of Python, or of ones that others may have, so the files are called otherwise where that matters
+def stem_of(options)->str:
+    "The file that results go to: other sizes, other times or a part of a section never replace the full results."
+    return "quick" if options.quick else "part" if options.runs or options.minutes_scale != 1 else "bench"
+
+# in the order of the table; a file called profile.py would hide Python's own module of this name from torch
 SECTIONS = dict(
     closest=lambda o: load("closest", "closest_rows")(o.quick),
     growth=lambda o: load("growth", "growth_rows")(o.quick),
     paper=lambda o: load("paper_step", "paper_rows")(o.quick),
     frames=lambda o: load("frames", "frames_rows")(o.quick, o.run),
     profile=lambda o: load("profile_step", "profile_rows")(o.quick, o.run),
-    quality=lambda o: load("quality", "quality_rows")(o.quick, o.minutes_scale, o.repeats, o.runs),
+    quality=lambda o: load("quality", "quality_rows")(o.quick, o.minutes_scale, o.repeats, o.runs, stem_of(o)),
     memory=lambda o: load("memory", "memory_rows")(o.quick))
 
 def parse(arguments=None):
@@ -35,8 +39,8 @@ def parse(arguments=None):
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=f"sections to run: {', '.join(SECTIONS)}; left out: all")
     parser.add_argument("--quick", action="store_true", help="small sizes and one short training; results go to bench/results/quick.*")
     parser.add_argument("--run", metavar="RUN", help="trained face for frames and profile; left out: one is trained for a minute")
-    parser.add_argument("--runs", nargs="+", metavar="NAME", help="trainings of quality, such as lps_200; left out: all")
-    parser.add_argument("--minutes-scale", type=float, default=1.0, help="factor for the minutes of quality's trainings; with another one than 1 there are no targets; default 1")
+    parser.add_argument("--runs", nargs="+", metavar="NAME", help="trainings of quality, such as lps_200; left out: all; with it, results go to bench/results/part.*")
+    parser.add_argument("--minutes-scale", type=float, default=1.0, help="factor for the minutes of quality's trainings; with another one than 1 there are no targets, and results go to bench/results/part.*; default 1")
     parser.add_argument("--repeats", type=int, default=1, help="trainings of each kind in quality, with different seeds; default 1")
     options = parser.parse_args(arguments)
     if options.minutes_scale <= 0 or options.repeats < 1: parser.error("--minutes-scale and --repeats are positive")
@@ -45,7 +49,8 @@ def parse(arguments=None):
 def main():
     options = parse()
     torch.set_num_threads(cpu_threads())
-    stem, title = ("quick", "Benchmarks, quick sizes: only to see that everything runs") if options.quick else ("bench", "Benchmarks")
+    stem = stem_of(options)
+    title = dict(quick="Benchmarks, quick sizes: only to see that everything runs", part="Benchmarks: a part of the trainings, or other times", bench="Benchmarks")[stem]
     found, broken = read_results(stem), []
     names = [n for n in SECTIONS if not options.only or n in options.only]
     if not options.only and importlib.util.find_spec("memory") is None: names.remove("memory")   # not a part of every checkout
