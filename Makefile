@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d check lab notebooks export readme clean
+.PHONY: help install demo test test-pytorch3d check bench lab notebooks export readme clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -17,6 +17,8 @@ MINUTES   ?= 3
 WORKERS   ?= 2
 NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
 PARITY     = $(wildcard nbs/02_mesh.ipynb nbs/17_interop.ipynb)
+# what the benchmarks compare with
+RIVALS     = $(shell sed -n 's/^bench_requirements = //p' settings.ini)
 # what tests need of the dev extra
 TESTERS    = $(filter-out jupyterlab% nbconvert%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
 START      = $(firstword $(wildcard nbs/30_*.ipynb) nbs/index.ipynb)
@@ -40,6 +42,9 @@ test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an envir
 
 check: .venv/installed  ## check that export, clean and readme would change nothing
 	$(BIN)/python tools/check.py
+
+bench: .venv/bench  ## benchmarks into bench/results, an hour; QUICK=1: 3 minutes, small sizes; ONLY="closest frames": these sections
+	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(BENCH_OPTIONS)
 
 lab: .venv/installed  ## JupyterLab on the quickstart
 	$(BIN)/jupyter lab $(START)
@@ -68,6 +73,12 @@ install: .venv/installed  ## make .venv and install everything into it
 	  || { echo "no CPU build of torch within reach: taking the registry's"; $(BIN)/pip install -c constraints.txt $(TORCH); }; fi
 	$(BIN)/pip install --use-pep517 -c constraints.txt -e ".[dev]"
 	@touch $@
+
+# Libraries to compare with (Open3D: 0.4 GB). The benchmarks go on without those that do not install, so this never fails; the next make tries again.
+.venv/bench: settings.ini constraints.txt | .venv/installed
+	@if $(BIN)/pip install -c constraints.txt $(foreach r,$(RIVALS),"$(r)"); then touch $@; \
+	elif $(BIN)/pip install -c constraints.txt $(foreach r,$(filter libigl%,$(RIVALS)),"$(r)"); then echo "make: Open3D does not install here: going on without it" >&2; \
+	else echo "make: neither libigl nor Open3D installs here: going on without them" >&2; fi
 
 # The extra brings its own version of torch, the CUDA build, which also asks for an older setuptools; everything else as in .venv.
 # Without JupyterLab and without compiling all of torch's Python files beforehand it takes 2 minutes instead of 4.

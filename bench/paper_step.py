@@ -7,6 +7,7 @@ The built-in head is photographed at a low resolution (any pictures would do, as
 1,024 random rays of all pictures, 110 + 30 + 300 samples, both networks, backward, Adam; the three ways give the same samples, and rays that miss the head are left out for
 all of them. "All faces" tries every face for every point in single precision: the fastest plain torch loop that we know. It and PyTorch3D take minutes a step, so
 they run fewer rays by default, as their time grows with the number of rays (`--few 1024` runs all); what was run is in the table. In each round those two run one step and the others five, all in turn, so that a busy machine is busy for all.
+`bench/run.py --only paper` has the ratios of this in the common table; this file by itself writes the table of the README.
 """
 import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -15,43 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 from nerflame.capture import CaptureConfig, write_capture
-from nerflame.core import cpu_threads, write_text
+from nerflame.core import cpu_threads, require, write_text
 from nerflame.data import load_scene
 from nerflame.fit import pixels_in_shell
 from nerflame.heads import load_head
-from nerflame.mesh import Closest, closest_on_triangle, pytorch3d_missing
+from nerflame.mesh import PyTorch3DMesh, pytorch3d_missing
 from nerflame.train import field_optimiser, field_step, hold_head, new_model, preset, published_batch, published_leaves, published_loss, versions, with_published
-
-class AllFaces:
-    "The closest points by trying every face for every point in single precision, in pieces that stay in the cache."
-    def __init__(self, verts, faces): self.faces = faces; self.refit(verts)
-
-    def refit(self, verts):
-        self.verts = verts
-        a, b, c = verts.detach()[self.faces].unbind(1)
-        self.normal = torch.linalg.cross(b - a, c - a)
-        self.square = (self.normal**2).sum(1).clamp(min=1e-30)
-        # for each edge: where it starts, its direction, and the outward normal in the plane of the face
-        self.edges = [(p, q - p, ((q - p)**2).sum(1).clamp(min=1e-30), torch.linalg.cross(q - p, self.normal)) for p, q in ((a, b), (b, c), (c, a))]
-
-    def _squares(self, p):
-        "Squared distance of points (N, 3) to all faces, (N, F): to the plane where the foot is inside, else to the nearest edge."
-        best, inside = None, None
-        for start, edge, length, outward in self.edges:
-            along = ((p @ edge.T - (start*edge).sum(1))/length).clamp_(0, 1)
-            # |p - start - t edge|^2, written out so that only matrices (N, F) are made
-            d = (p*p).sum(1, keepdim=True) - 2*(p @ start.T) + (start*start).sum(1) + along*(along*length - 2*(p @ edge.T - (start*edge).sum(1)))
-            here = p @ outward.T <= (start*outward).sum(1)
-            best, inside = (d, here) if best is None else (torch.minimum(best, d), inside & here)
-        plane = (p @ self.normal.T - (self.edges[0][0]*self.normal).sum(1))**2/self.square
-        return torch.where(inside, plane, best)
-
-    def closest(self, points, max_distance=float("inf")):
-        with torch.no_grad(): face_idx = torch.cat([self._squares(p).argmin(1) for p in points.detach().split(256)])
-        corners = self.verts[self.faces[face_idx]]
-        bary = closest_on_triangle(points.detach(), corners.detach())
-        on_face = (bary[..., None]*corners).sum(1)
-        return Closest((points - on_face).norm(dim=1), face_idx, bary, on_face)
+from common import Row, in_turn, ratios, row
+from searches import AllFaces
 
 def published_step(model, scene, config, search, stage, generator):
     "One step of preset `paper` with `search` in place of the model's own; a function without arguments."
@@ -65,7 +37,7 @@ def published_step(model, scene, config, search, stage, generator):
         optimiser.zero_grad(); heads.zero_grad(); loss.backward(); optimiser.step(); heads.step()
     return step
 
-def fast_step(scene, head, params, rays, generator):
+def fast_step(scene, head, params, rays, generator, settle=100):
     "One step of stage 2 of preset `fast`, after its density grid has settled."
     config = preset("fast")
     model = new_model(scene, head, params, config, generator)
@@ -73,22 +45,70 @@ def fast_step(scene, head, params, rays, generator):
     posed, settings, optimiser = model.pose(model.params), replace(config.field_stage, rays=rays), field_optimiser(model, config)
     bank = pixels_in_shell(scene, posed.shell)
     def step(): field_step(model, posed, bank.batch(rays, generator), scene.background, settings, optimiser, None, generator)
-    for i in range(100):
+    for i in range(settle):
         if i % 16 == 0: model.update_density(1.0 if i == 0 else 0.5, generator=generator); model.refresh(posed)
         step()
     return step
 
-def check_all_faces(params, model, generator):
-    "A fast loop that finds the wrong faces would prove nothing."
+def check_searches(params, model, searches, generator)->str:
+    "A fast loop that finds the wrong faces would prove nothing: the largest differences to the tree's distances, as a text."
     posed = model.pose(params)
     points = posed.verts[torch.randint(len(posed.verts), (500,), generator=generator)] + 0.1*torch.randn(500, 3, generator=generator)
-    ours, exact = AllFaces(posed.verts, model.head.faces).closest(points).distance, posed.bvh.closest(points).distance
-    assert (ours - exact).abs().max() < 2e-3, (ours - exact).abs().max()   # single precision picks a neighbour now and then
+    exact = posed.bvh.closest(points).distance
+    differences = {name: float((search(posed.verts, model.head.faces).closest(points).distance - exact).abs().max()) for name, search in searches.items()}
+    # single precision picks a neighbour now and then
+    for name, difference in differences.items(): require(difference < 2e-3, "paper_step", name, "the tree's distances to 2e-3", difference)
+    return ", ".join(f"{name} {difference:.1g}" for name, difference in differences.items())
 
-def timed(step):
-    begin = time.perf_counter()
-    step()
-    return time.perf_counter() - begin
+SLOW = dict(all_faces=AllFaces) | ({} if pytorch3d_missing() else dict(pytorch3d=PyTorch3DMesh))   # they try every face
+
+def prepare(few, stage, settle=100, all_rays=1024):
+    "The steps to measure, {name: (function, rays)}, warmed up; how far their searches agree; and the number of faces."
+    generator, head = torch.Generator().manual_seed(0), load_head("anny")
+    with tempfile.TemporaryDirectory() as folder:
+        scene = load_scene(write_capture(Path(folder)/"capture", CaptureConfig(resolution=100, n_train=24, n_val=1, n_test=1, moments=(), samples=1, sky_rays=8, texture_height=512), head), "train", head=head)
+    params, config = scene.params[0], preset("paper")
+    model = new_model(scene, head, params, config, generator)
+    if stage == 2: hold_head(model, params); model.stage.fill_(2); model.step.fill_(15_000)
+    agreement = check_searches(params, model, SLOW, generator)
+    searches = dict(bvh=(None, all_rays)) | {name: (search, few) for name, search in SLOW.items()} | (dict(bvh_few=(None, few)) if few != all_rays else {})
+    steps = {name: (published_step(model, scene, replace(config, published=replace(config.published, rays=rays)), search, stage, generator), rays) for name, (search, rays) in searches.items()}
+    steps["fast"] = (fast_step(scene, head, params, 4096, generator, settle), 4096)
+    for name, (step, _) in steps.items(): step() if name not in SLOW else None   # the first step compiles; these have nothing to compile
+    return steps, agreement, len(head.faces)
+
+def measure(steps, rounds, short=5):
+    "Seconds of the steps, all in turn; those that do not try every face run `short` times a round."
+    return in_turn({name: step for name, (step, _) in steps.items()}, rounds, {name: 1 if name in SLOW else short for name in steps}, warm=False)
+
+LABELS = dict(all_faces="paper, every face for every point (torch)", pytorch3d="paper, PyTorch3D", bvh_few="paper, our tree, as few rays", bvh="paper, our tree", fast="fast")
+
+def paper_rows(quick):
+    "For the whole benchmark: each step, and how often each is as fast as trying every face, in the same round."
+    few, rounds = (8, 2) if quick else (64, 3)
+    steps, agreement, faces = prepare(few, 1, *((20, 256) if quick else ()))
+    seconds, note = measure(steps, rounds, 2 if quick else 5), f"{faces:,} faces, stage 1"
+    rows = [row("paper", f"a step: {LABELS[name]}", seconds[name], "s", note=f"{steps[name][1]:,} rays, {note if name != 'fast' else f'{faces:,} faces, stage 2'}") for name in LABELS if name in steps]
+    def ratio(name, slow, **targets):
+        return row("paper", f"{LABELS[name]}, against {LABELS[slow]}, per ray", ratios(seconds[slow], seconds[name], steps[name][1]/steps[slow][1]), "x", **targets, note=f"largest difference of distances to the tree's: {agreement}")
+    rows += [ratio("bvh_few", "all_faces", reach=8., aim=15.), ratio("bvh", "all_faces"), ratio("fast", "all_faces", reach=1000., aim=5000.)]
+    if "pytorch3d" not in SLOW: return rows + [Row("paper", LABELS["pytorch3d"], note=f"did not import: {pytorch3d_missing()[:160]}")]
+    return rows + [ratio(name, "pytorch3d") for name in ("bvh_few", "bvh", "fast")]
+
+def write_table(options, steps, seconds, n_faces):
+    "JSON and a table."
+    rows = {name: dict(rays=steps[name][1], seconds=values, per_ray_ms=1000*statistics.median(values)/steps[name][1]) for name, values in seconds.items()}
+    slowest = rows["all_faces"]["per_ray_ms"]
+    result = dict(stage=options.stage, faces=n_faces, machine=f"{platform.processor() or platform.machine()}, {cpu_threads()} threads", python=platform.python_version(), versions=versions(), rows=rows)
+    lines = [f"One training step, {n_faces:,} faces, stage {options.stage}, {cpu_threads()} threads, torch {torch.__version__}; median of {options.rounds} round(s), with the smallest and the largest. In a round, the short steps ran five times, of which the median counts.", "",
+             "| step | rays | seconds | a ray, ms | times as fast, per ray |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name in LABELS:
+        if name not in rows: continue
+        r = rows[name]
+        lines.append(f"| {LABELS[name]} | {r['rays']:,} | {statistics.median(r['seconds']):.2f} ({min(r['seconds']):.2f} to {max(r['seconds']):.2f}) | {r['per_ray_ms']:.3g} | {slowest/r['per_ray_ms']:.3g} |")
+    write_text(f"{options.out}.json", json.dumps(result, indent=1) + "\n")
+    write_text(f"{options.out}.md", "\n".join(lines) + "\n")
+    print("\n".join(lines))
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -98,42 +118,7 @@ def main():
     parser.add_argument("--out", default="bench/results/paper_step", help="files to write, without ending; default %(default)s")
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())
-    generator, head = torch.Generator().manual_seed(0), load_head("anny")
-    with tempfile.TemporaryDirectory() as folder:
-        scene = load_scene(write_capture(Path(folder)/"capture", CaptureConfig(resolution=100, n_train=24, n_val=1, n_test=1, moments=(), samples=1, sky_rays=8, texture_height=512), head), "train", head=head)
-    params, config = scene.params[0], preset("paper")
-    model = new_model(scene, head, params, config, generator)
-    if options.stage == 2: hold_head(model, params); model.stage.fill_(2); model.step.fill_(15_000)
-    check_all_faces(params, model, generator)
-    searches = dict(bvh=(None, 1024)) | dict(all_faces=(AllFaces, options.few))
-    if not pytorch3d_missing():
-        from nerflame.mesh import PyTorch3DMesh
-        searches["pytorch3d"] = (PyTorch3DMesh, options.few)
-    steps = {name: (published_step(model, scene, replace(config, published=replace(config.published, rays=rays)), search, options.stage, generator), rays) for name, (search, rays) in searches.items()}
-    if options.few != 1024: steps["bvh_few"] = (published_step(model, scene, replace(config, published=replace(config.published, rays=options.few)), None, options.stage, generator), options.few)
-    steps["fast"] = (fast_step(scene, head, params, 4096, generator), 4096)
-    for step, _ in steps.values(): step() if step not in (steps["all_faces"][0], steps.get("pytorch3d", (None,))[0]) else None   # the first step compiles; these two have nothing to compile
-    seconds = {name: [] for name in steps}
-    for _ in range(options.rounds):
-        for name, (step, _) in steps.items():
-            for _ in range(1 if name in ("all_faces", "pytorch3d") else 5): seconds[name].append(timed(step))
-    write_results(options, steps, seconds, len(head.faces))
-
-LABELS = dict(all_faces="paper, every face for every point (torch)", pytorch3d="paper, PyTorch3D", bvh_few="paper, our tree, as few rays", bvh="paper, our tree", fast="fast")
-
-def write_results(options, steps, seconds, n_faces):
-    "JSON and a table."
-    rows = {name: dict(rays=steps[name][1], seconds=values, per_ray_ms=1000*statistics.median(values)/steps[name][1]) for name, values in seconds.items()}
-    slowest = rows["all_faces"]["per_ray_ms"]
-    result = dict(stage=options.stage, faces=n_faces, machine=f"{platform.processor() or platform.machine()}, {cpu_threads()} threads", python=platform.python_version(), versions=versions(), rows=rows)
-    lines = [f"One training step, {n_faces:,} faces, stage {options.stage}, {cpu_threads()} threads, torch {torch.__version__}; median of the steps in {options.rounds} round(s), with the smallest and the largest.", "",
-             "| step | rays | seconds | a ray, ms | times as fast, per ray |", "| --- | ---: | ---: | ---: | ---: |"]
-    for name in LABELS:
-        if name not in rows: continue
-        r = rows[name]
-        lines.append(f"| {LABELS[name]} | {r['rays']:,} | {statistics.median(r['seconds']):.2f} ({min(r['seconds']):.2f} to {max(r['seconds']):.2f}) | {r['per_ray_ms']:.3g} | {slowest/r['per_ray_ms']:.3g} |")
-    write_text(f"{options.out}.json", json.dumps(result, indent=1) + "\n")
-    write_text(f"{options.out}.md", "\n".join(lines) + "\n")
-    print("\n".join(lines))
+    steps, _, n_faces = prepare(options.few, options.stage)
+    write_table(options, steps, measure(steps, options.rounds), n_faces)
 
 if __name__ == "__main__": main()

@@ -1,0 +1,71 @@
+"""Time of a picture of a new expression from a new camera, posing the head included.
+
+    .venv/bin/python bench/run.py --only frames                    # trains a face for a minute first
+    .venv/bin/python bench/run.py --only frames --run RUN          # takes this one
+"""
+from dataclasses import replace
+from pathlib import Path
+import torch
+from nerflame.cameras import orbit_camera
+from nerflame.core import pick_device
+from nerflame.flame import cat_params
+from nerflame.metrics import psnr
+from nerflame.train import load_run
+from common import Row, row, timed
+from scenes import settled_run
+
+TARGETS = {256: (0.35, 0.1), 400: (0.8, 0.25)}   # seconds on a CPU
+
+def random_states(params, n, seed=0):
+    "The person with n random expressions: a few components, jaw, neck and eyes."
+    generator, one = torch.Generator().manual_seed(seed), params.to("cpu")
+    draw = lambda *size: torch.rand(*size, generator=generator)
+    def state():
+        expression = one.expression + 0.6*draw(*one.expression.shape)*(draw(*one.expression.shape) < 0.1)
+        turn = lambda pose, size: pose + size*(2*draw(*pose.shape) - 1)
+        jaw = one.jaw_pose + torch.stack([0.3*draw(1), torch.zeros(1), torch.zeros(1)], 1)
+        return one.replace(expression=expression, jaw_pose=jaw, neck_pose=turn(one.neck_pose, 0.15), eye_pose=turn(one.eye_pose, 0.2))
+    return cat_params([state() for _ in range(n)]).to(params.betas.device)
+
+def random_cameras(n, size, seed=0):
+    "n cameras around the front."
+    generator = torch.Generator().manual_seed(seed)
+    azimuth, elevation = 2*torch.rand(n, generator=generator) - 1, torch.rand(n, generator=generator)*0.8 - 0.3
+    return orbit_camera(azimuth, elevation, width=size)
+
+def exact_picture(model, camera, posed):
+    "The slow and plain way: no sample is left out as empty or hidden, and the closest face of each is searched for it alone."
+    return model.render(camera, replace(posed, sigma=None, moving=True)).rgb
+
+def one_frame(model, camera, params):
+    "Seconds of posing and of rendering, and what was made."
+    made = {}
+    def pose(): made["posed"] = model.pose(params)
+    def render(): made["rgb"] = model.render(camera, made["posed"]).rgb
+    return timed(pose), timed(render), made
+
+def frame_rows(model, size, n, targets):
+    "Rows of one size: all, pose, render."
+    states, cameras = random_states(model.params, n + 1), random_cameras(n + 1, size).to(model.device)
+    frames = [one_frame(model, cameras[i], states[i]) for i in range(n + 1)]
+    pose, render = zip(*((p, r) for p, r, _ in frames[1:]))   # the first one compiles
+    made = frames[-1][2]
+    same = float(psnr(made["rgb"][None].clamp(0, 1), exact_picture(model, cameras[n], made["posed"])[None].clamp(0, 1))[0])
+    line = lambda name, values, **rest: row("frames", f"{size} x {size}, {name}", list(values), "s", **rest)
+    note = f"{n} random expressions and cameras; {same:.1f} dB to the picture with exact closest faces and all samples"
+    return [line("a new expression and camera, all included", map(sum, zip(pose, render)), reach=targets[0], aim=targets[1], note=note), line("of this model.pose", pose), line("of this model.render", render)]
+
+def rate_row(model, n, size=512):
+    "Pictures a second on a card; the camera and the expression are new in each."
+    states, cameras = random_states(model.params, n + 3), random_cameras(n + 3, size).to(model.device)
+    rates = [1/(p + r) for p, r, _ in (one_frame(model, cameras[i], states[i]) for i in range(n + 3))][3:]
+    return row("frames", f"{size} x {size} on the card", rates, "frames/s", reach=60., aim=200., note="new expression and camera in each")
+
+@torch.no_grad()
+def frames_rows(quick, run=None):
+    "Pictures of a trained face; those of the CPU on the CPU, whatever else there is."
+    folder = Path(run) if run else settled_run(quick)
+    model, n = load_run(folder).model, 2 if quick else 10
+    rows = [r for size, targets in TARGETS.items() for r in frame_rows(model, size, n, targets)]
+    if not torch.cuda.is_available(): return rows + [Row("frames", "512 x 512 on the card", unit="frames/s", reach=60., aim=200., note="no CUDA device here")]
+    return rows + [rate_row(load_run(folder, pick_device("cuda")).model, 50)]

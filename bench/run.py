@@ -1,0 +1,66 @@
+"""All benchmarks, or some: results as JSON and as a table in bench/results.
+
+    make bench                                   # all, into bench/results/bench.{json,md}: an hour, most of it training
+    make bench QUICK=1                           # small sizes, under 3 minutes on two cores, into bench/results/quick.{json,md}
+    make bench ONLY="closest frames"             # these sections; the others keep what was measured before
+    .venv/bin/python bench/run.py --help
+
+Each section is a module beside this one and keeps its own date, commit and machine. Nothing fails for being slow. A section that breaks keeps its earlier results, the
+others go on, and the exit code is 1. Libraries to compare with: `pip install -c constraints.txt -e ".[bench]"`; what does not import is named in the table.
+"""
+import os
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import argparse, importlib, importlib.util, sys, time, traceback
+import torch
+from nerflame.core import cpu_threads
+from common import markdown, read_results, record, write_results
+
+def load(module, function):
+    "A section's function; imported when it is its turn, so that one that cannot be imported stops no other."
+    return getattr(importlib.import_module(module), function)
+
+def stem_of(options)->str:
+    "The file that results go to: other sizes, other times or a part of a section never replace the full results."
+    return "quick" if options.quick else "part" if options.runs or options.minutes_scale != 1 else "bench"
+
+# in the order of the table; a file called profile.py would hide Python's own module of this name from torch
+SECTIONS = dict(
+    closest=lambda o: load("closest", "closest_rows")(o.quick),
+    growth=lambda o: load("growth", "growth_rows")(o.quick),
+    paper=lambda o: load("paper_step", "paper_rows")(o.quick),
+    frames=lambda o: load("frames", "frames_rows")(o.quick, o.run),
+    profile=lambda o: load("profile_step", "profile_rows")(o.quick, o.run),
+    quality=lambda o: load("quality", "quality_rows")(o.quick, o.minutes_scale, o.repeats, o.runs, stem_of(o)),
+    memory=lambda o: load("memory", "memory_rows")(o.quick))
+
+def parse(arguments=None):
+    "The options."
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=f"sections to run: {', '.join(SECTIONS)}; left out: all")
+    parser.add_argument("--quick", action="store_true", help="small sizes and one short training; results go to bench/results/quick.*")
+    parser.add_argument("--run", metavar="RUN", help="trained face for frames and profile; left out: one is trained for a minute")
+    parser.add_argument("--runs", nargs="+", metavar="NAME", help="trainings of quality, such as lps_200; left out: all; with it, results go to bench/results/part.*")
+    parser.add_argument("--minutes-scale", type=float, default=1.0, help="factor for the minutes of quality's trainings; with another one than 1 there are no targets, and results go to bench/results/part.*; default 1")
+    parser.add_argument("--repeats", type=int, default=1, help="trainings of each kind in quality, with different seeds; default 1")
+    options = parser.parse_args(arguments)
+    if options.minutes_scale <= 0 or options.repeats < 1: parser.error("--minutes-scale and --repeats are positive")
+    return options
+
+def main():
+    options = parse()
+    torch.set_num_threads(cpu_threads())
+    stem = stem_of(options)
+    title = dict(quick="Benchmarks, quick sizes: only to see that everything runs", part="Benchmarks: a part of the trainings, or other times", bench="Benchmarks")[stem]
+    found, broken = read_results(stem), []
+    names = [n for n in SECTIONS if not options.only or n in options.only]
+    if not options.only and importlib.util.find_spec("memory") is None: names.remove("memory")   # not a part of every checkout
+    for name in names:
+        print(f"{name} ...", flush=True)
+        begin = time.perf_counter()
+        try: found[name] = record(SECTIONS[name](options), time.perf_counter() - begin)
+        except Exception: broken.append(name); traceback.print_exc(); continue
+        write_results(stem, {n: found[n] for n in SECTIONS if n in found}, title)
+    print(markdown({n: found[n] for n in names if n in found and n not in broken}, title))
+    if broken: sys.exit(f"broken: {', '.join(broken)}")
+
+if __name__ == "__main__": main()
