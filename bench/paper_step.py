@@ -42,7 +42,7 @@ def fast_step(scene, head, params, rays, generator, settle=100):
     config = preset("fast")
     model = new_model(scene, head, params, config, generator)
     model.stage.fill_(2)
-    posed, settings, optimiser = model.pose(model.params), replace(config.field_stage, rays=rays), field_optimiser(model, config)
+    posed, settings, optimiser = model.pose_whole(model.params), replace(config.field_stage, rays=rays), field_optimiser(model, config)
     bank = pixels_in_shell(scene, posed.shell)
     def step(): field_step(model, posed, bank.batch(rays, generator), scene.background, settings, optimiser, None, generator)
     for i in range(settle):

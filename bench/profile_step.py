@@ -23,7 +23,7 @@ class Step:
     "A step taken apart: `parts` is what to time, each a function without arguments."
     def __init__(self, model, scene, config):
         self.model, self.scene, self.config, self.settings = model, scene, config, config.field_stage
-        self.posed, self.generator, self.optimiser = model.pose(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config)
+        self.posed, self.generator, self.optimiser = model.pose_whole(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config)
         self.bank = pixels_in_shell(scene, self.posed.shell)
         self.hidden = hidden_parts(model.head, self.posed.verts, self.bank, self.generator)
         for group in self.optimiser.param_groups: group["lr"] = 0.   # it shall stay the same face
@@ -42,11 +42,8 @@ class Step:
         self.batch = self.bank.batch(self.settings.rays, self.generator)
         self.behind = None if self.batch.mask is None else torch.rand(len(self.batch.rgb), 3, generator=self.generator)
         self.phase = torch.rand(len(self.batch.rgb), generator=self.generator)
-    def march(self): self.samples = march(self.batch.rays, self.posed.shell, self.model.config.step, self.phase, self.posed.sigma)
-    def place(self):
-        self.directions = self.batch.rays.directions[self.samples.ray_idx]
-        self.points = self.batch.rays.origins[self.samples.ray_idx] + self.samples.t[:, None]*self.directions
-    def map(self): self.there = self.posed.to_unposed(self.points, self.directions, self.samples.face_idx)
+    def march(self): self.samples = march(self.batch.rays, self.posed.shell, self.model.config.step, self.phase, self.posed.sigma, self.model.config.least)
+    def map(self): self.there = self.posed.to_unposed.along(self.batch.rays, self.samples)
 
     def encode(self): self.encoded = self.model.field.grid(self.there.positions)
     def network(self):
@@ -99,7 +96,7 @@ class Step:
         lasts = {"density network, backward": self.back(lambda: (self.sigma, self.features), lambda: [self.encoded_leaf, *parameters(field.density_net)]),
                  "encoding, backward": self.back(lambda: (self.encoded,), lambda: parameters(field.grid))} if apart else \
                 {"encoding and density network, backward": self.back(lambda: (self.sigma, self.features), lambda: parameters(field))}
-        parts = {"choosing pixels, their rays": self.draw, "samples in the shell (march)": self.march, "points on rays": self.place, "map to the unposed head": self.map, **first,
+        parts = {"choosing pixels, their rays": self.draw, "samples in the shell (march)": self.march, "map to the unposed head": self.map, **first,
                  "opacity and weights": self.weigh, "colour network": self.colour, "compositing and loss": self.add_up,
                  "compositing and loss, backward": self.back(lambda: (self.loss,), lambda: (self.weights_leaf, self.rgb_leaf)),
                  "colour network, backward": self.back(lambda: (self.rgb,), lambda: [self.features_leaf, *parameters(field)]),

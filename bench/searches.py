@@ -6,7 +6,8 @@ not timed). To compare one more way of ours, add it to `OWN`: a function of vert
 import ctypes, functools, importlib, importlib.util
 from pathlib import Path
 import torch
-from nerflame.mesh import Closest, MeshBVH, PyTorch3DMesh, closest_on_triangle, pytorch3d_missing
+from nerflame.mesh import Closest, FaceNeighbours, MeshBVH, PyTorch3DMesh, closest_on_triangle, pytorch3d_missing
+from nerflame.sampling import build_shell
 
 class AllFaces:
     "The closest points by trying every face for every point in single precision, in pieces that stay in the cache."
@@ -79,8 +80,14 @@ def _reason(load):
     except (ImportError, OSError, AttributeError, RuntimeError) as e: return " ".join(f"{type(e).__name__}: {e}".split())
     return ""
 
+class ShellWalk:
+    "Points in the shell of a mesh: from the face that the voxel remembers downhill to the closest one, as samples are mapped in training and in pictures."
+    def __init__(self, verts, faces, epsilon=0.05, voxel=0.0125):
+        self.verts, self.shell, self.neighbours = verts, build_shell(MeshBVH(verts, faces), epsilon, voxel), FaceNeighbours(faces, len(verts))
+    def closest(self, points): return self.neighbours.closest(points, self.verts, self.shell.near_face(points))
+
 # ours; the first one is exact everywhere and is the one that others are compared with
-OWN = {"MeshBVH": MeshBVH}
+OWN = {"MeshBVH": MeshBVH, "voxel and walk": ShellWalk}
 
 # the others that are trees, and the two that try every face
 OTHERS = {"libigl": Igl, "Open3D": Open3D}

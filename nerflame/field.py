@@ -14,9 +14,9 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import nn, Tensor
 from .core import require
-from .mesh import MeshBVH, in_threads, launch
+from .mesh import MeshBVH, in_threads, launch, warp_arrays
 from .density import prior_sigma
-from .sampling import lattice_near_mesh
+from .sampling import BRICK, Voxels, VoxelShell, fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
 
 # %% ../nbs/10_field.ipynb #d659d0af
 def shell_points(
@@ -25,11 +25,14 @@ def shell_points(
     dims:tuple[int, int, int],   # grid points along each axis
     spacing:float,               # scene units
     epsilon:float,               # half the thickness of the shell, scene units
-)->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, increasing, int64
+)->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick, int64
     "The grid points that some position of the shell needs: those within `epsilon` and a cell's diagonal of the mesh."
     index, _ = lattice_near_mesh(bvh, low, spacing, [-(-n//8) for n in dims], epsilon + math.sqrt(3)*spacing*1.001)
     index = index[(index < torch.tensor(dims, device=low.device)).all(1)]
-    return ((index[:, 0]*dims[1] + index[:, 1])*dims[2] + index[:, 2]).sort().values
+    # neighbours in space become neighbours in memory: bricks of 8 x 8 x 8, one after the other
+    bricks = fill_bricks(low - spacing/2, spacing, epsilon, [-(-n//int(BRICK)) for n in dims], index, torch.zeros(len(index), dtype=torch.int32, device=low.device))
+    index = bricks.voxels
+    return (index[:, 0]*dims[1] + index[:, 1])*dims[2] + index[:, 2]
 
 # %% ../nbs/10_field.ipynb #040abb75
 def encode_reference(
@@ -55,46 +58,63 @@ def encode_reference(
 class _Level:
     low: wp.vec3
     spacing: float
-    index: wp.array3d(dtype=wp.int32)
+    dims: wp.vec3i
+    points: Voxels                    # the bricks that the grid points are in
+    row: wp.array(dtype=wp.int32)     # of each in the table; -1: none
+
+@wp.struct
+class _Corner:
+    cell: wp.vec3i      # the first of the eight grid points around a position
+    high: wp.vec3       # how far into the cell the position is: the share of its upper side along each axis
+    slot: int           # of the first grid point among the bricks
+    inner: wp.bool      # whether all eight are in the same brick
 
 @wp.func
-def _cell(p:wp.vec3, index:wp.array3d(dtype=wp.int32)):
-    "The cell of a position that is given in spacings, kept inside the grid."
-    return wp.vec3i(wp.clamp(int(p[0]), 0, index.shape[0] - 2), wp.clamp(int(p[1]), 0, index.shape[1] - 2), wp.clamp(int(p[2]), 0, index.shape[2] - 2))
+def _first_corner(level:_Level, position:wp.vec3):
+    "The cell of a position, kept inside the grid."
+    p, k = (position - level.low)/level.spacing, _Corner()
+    k.cell = wp.vec3i(wp.clamp(int(p[0]), 0, level.dims[0] - 2), wp.clamp(int(p[1]), 0, level.dims[1] - 2), wp.clamp(int(p[2]), 0, level.dims[2] - 2))
+    k.high = p - wp.vec3(float(k.cell[0]), float(k.cell[1]), float(k.cell[2]))
+    k.slot = voxel_slot(level.points, k.cell[0], k.cell[1], k.cell[2])
+    last = BRICK - 1
+    k.inner = k.slot >= 0 and k.cell[0]%BRICK < last and k.cell[1]%BRICK < last and k.cell[2]%BRICK < last
+    return k
 
 @wp.func
-def _corner_weight(f:wp.vec3, dx:int, dy:int, dz:int):
-    "The share of a corner for a position at fraction `f` of its cell."
-    w = float(1.0)
-    w *= wp.where(dx == 1, f[0], 1.0 - f[0])
-    w *= wp.where(dy == 1, f[1], 1.0 - f[1])
-    w *= wp.where(dz == 1, f[2], 1.0 - f[2])
-    return w
+def _corner_row(level:_Level, k:_Corner, dx:int, dy:int, dz:int):
+    "The row of one of the eight grid points; -1: none."
+    slot = k.slot + (dx*BRICK + dy)*BRICK + dz
+    if not k.inner: slot = voxel_slot(level.points, k.cell[0] + dx, k.cell[1] + dy, k.cell[2] + dz)
+    if slot >= 0: slot = level.row[slot]
+    return slot
 
 # %% ../nbs/10_field.ipynb #4464fa22
 @wp.kernel(enable_backward=False)
 def _encode_kernel(start:int, level:_Level, positions:wp.array(dtype=wp.vec3), table:wp.array(dtype=wp.vec4), column:int, out:wp.array2d(dtype=wp.vec4)):
     i = start + wp.tid()
-    p = (positions[i] - level.low)/level.spacing
-    c = _cell(p, level.index)
-    f = p - wp.vec3(float(c[0]), float(c[1]), float(c[2]))
+    k = _first_corner(level, positions[i])
     mixed = wp.vec4()
-    for k in range(8):
-        dx, dy, dz = k >> 2, (k >> 1) & 1, k & 1
-        row = level.index[c[0] + dx, c[1] + dy, c[2] + dz]
-        if row >= 0: mixed += _corner_weight(f, dx, dy, dz)*table[row]
+    for dx in range(2):
+        x = wp.where(dx == 1, k.high[0], 1.0 - k.high[0])
+        for dy in range(2):
+            xy = x*wp.where(dy == 1, k.high[1], 1.0 - k.high[1])
+            for dz in range(2):
+                row = _corner_row(level, k, dx, dy, dz)
+                if row >= 0: mixed += xy*wp.where(dz == 1, k.high[2], 1.0 - k.high[2])*table[row]
     out[i, column] = mixed
 
 @wp.kernel(enable_backward=False)
 def _encode_backward_kernel(start:int, level:_Level, positions:wp.array(dtype=wp.vec3), grad_out:wp.array2d(dtype=wp.vec4), column:int, grad:wp.array(dtype=wp.vec4)):
     i = start + wp.tid()
-    p = (positions[i] - level.low)/level.spacing
-    c = _cell(p, level.index)
-    f = p - wp.vec3(float(c[0]), float(c[1]), float(c[2]))
-    for k in range(8):
-        dx, dy, dz = k >> 2, (k >> 1) & 1, k & 1
-        row = level.index[c[0] + dx, c[1] + dy, c[2] + dz]
-        if row >= 0: wp.atomic_add(grad, row, _corner_weight(f, dx, dy, dz)*grad_out[i, column])
+    k = _first_corner(level, positions[i])
+    slope = grad_out[i, column]
+    for dx in range(2):
+        x = wp.where(dx == 1, k.high[0], 1.0 - k.high[0])
+        for dy in range(2):
+            xy = x*wp.where(dy == 1, k.high[1], 1.0 - k.high[1])
+            for dz in range(2):
+                row = _corner_row(level, k, dx, dy, dz)
+                if row >= 0: wp.atomic_add(grad, row, xy*wp.where(dz == 1, k.high[2], 1.0 - k.high[2])*slope)
 
 # %% ../nbs/10_field.ipynb #4ca15b39
 class _Encode(torch.autograd.Function):
@@ -139,7 +159,7 @@ class ShellGrid(nn.Module):
         for i, k in enumerate(keys): self.register_buffer(f"keys{i}", k)
         first = lambda n: torch.rand(n, 4, generator=generator, device=low.device)*2e-3 - 1e-3
         self.tables = nn.ParameterList([nn.Parameter(first(len(k))) for k in keys])
-        self._rows = None
+        self._bricks = None
 
     @classmethod
     def around(cls, bvh:MeshBVH, spacings:tuple[float, ...], epsilon:float, generator:torch.Generator|None=None)->"ShellGrid":
@@ -153,19 +173,25 @@ class ShellGrid(nn.Module):
     def width(self)->int: return 4*len(self.spacings)   # numbers that encode one position
 
     def index(self, i:int)->Int[Tensor, "x y z"]:
-        "The row of every grid point of level `i` in its table, int32; -1 where there is none."
+        "The row of every grid point of level `i` in its table, int32; -1 where there is none: for the plain encoding."
         keys = getattr(self, f"keys{i}")
         rows = torch.full((math.prod(self.dims[i]),), -1, dtype=torch.int32, device=keys.device)
         rows[keys] = torch.arange(len(keys), dtype=torch.int32, device=keys.device)
         return rows.reshape(self.dims[i])
 
+    def bricks(self, i:int)->VoxelShell:
+        "The grid points of level `i` as middles of voxels, which hold their rows."
+        keys, (_, ny, nz), spacing = getattr(self, f"keys{i}"), self.dims[i], self.spacings[i]
+        index, rows = torch.stack([keys//(ny*nz), keys//nz % ny, keys % nz], 1), torch.arange(len(keys), dtype=torch.int32, device=keys.device)
+        return fill_bricks(self.low - spacing/2, spacing, 0., [-(-n//int(BRICK)) for n in self.dims[i]], index, rows)
+
     def levels(self):
         "The levels as kernels take them; built at the first call on a device."
-        if self._rows is None or self._rows[0].device != self.low.device:
-            self._rows, self._levels = [self.index(i) for i in range(len(self.dims))], []
-            for rows, spacing in zip(self._rows, self.spacings):
+        if self._bricks is None or self._bricks[0].low.device != self.low.device:
+            self._bricks, self._levels = [self.bricks(i) for i in range(len(self.dims))], []
+            for bricks, spacing, dims in zip(self._bricks, self.spacings, self.dims):
                 level = _Level()
-                level.low, level.spacing, level.index = wp.vec3(*self.low.tolist()), spacing, wp.from_torch(rows)
+                level.low, level.spacing, level.dims, level.points, (level.row,) = wp.vec3(*self.low.tolist()), spacing, wp.vec3i(*dims), voxels_struct(bricks), warp_arrays(bricks.face.view(-1))
                 self._levels.append(level)
         return self._levels
 

@@ -680,26 +680,35 @@ def walk_down(s:Surface, verts:wp.array(dtype=wp.vec3), p:wp.vec3, face:int):
     return best
 
 @wp.kernel(enable_backward=False)
-def _walk_kernel(start:int, s:Surface, verts:wp.array(dtype=wp.vec3), points:wp.array(dtype=wp.vec3), seed:wp.array(dtype=wp.int32), face_idx:wp.array(dtype=wp.int32), bary:wp.array(dtype=wp.vec3)):
+def _walk_kernel(start:int, s:Surface, verts:wp.array(dtype=wp.vec3), points:wp.array(dtype=wp.vec3), seed:wp.array(dtype=wp.int32),
+    distance:wp.array(dtype=float), face_idx:wp.array(dtype=wp.int64), bary:wp.array(dtype=wp.vec3), closest:wp.array(dtype=wp.vec3)):
     i = start + wp.tid()
-    foot = walk_down(s, verts, points[i], seed[i])
-    face_idx[i] = foot.face
-    bary[i] = foot.bary
+    distance[i] = wp.inf
+    face_idx[i] = wp.int64(-1)
+    bary[i] = wp.vec3()
+    closest[i] = wp.vec3()
+    if seed[i] >= 0:
+        foot = walk_down(s, verts, points[i], seed[i])
+        face, w = foot.face, foot.bary
+        distance[i] = wp.sqrt(foot.square)
+        face_idx[i] = wp.int64(face)
+        bary[i] = w
+        closest[i] = w[0]*verts[s.faces[face, 0]] + w[1]*verts[s.faces[face, 1]] + w[2]*verts[s.faces[face, 2]]
 
 # %% ../nbs/02_mesh.ipynb #63e11e5a
 @patch
 def closest(self:FaceNeighbours,
     points:Float[Tensor, "n 3"],
     verts:Float[Tensor, "v 3"],     # of the mesh as it is now, may require gradients
-    seeds:Int[Tensor, "n"],         # for each point a face near it
+    seeds:Int[Tensor, "n"],         # for each point a face near it; -1: none is known, and none is found
 )->Closest:
     "The closest points, found by walking from given faces; `distance` is differentiable in `points` and the vertices."
-    query, n, device = _vectors(points, verts.device, "points"), len(points), verts.device
-    face_idx, bary = torch.empty(n, dtype=torch.int32, device=device), torch.empty(n, 3, device=device)
-    mesh = verts.detach().float().contiguous()
-    if n: launch(_walk_kernel, n, [self.struct, *warp_arrays(mesh, query, seeds.int().contiguous(), face_idx, bary)], device)
-    distance, bary, closest = _attach(points, verts, self.faces, face_idx.long(), bary)
-    return Closest(distance, face_idx.long(), bary, closest)
+    query, n, new = _vectors(points, verts.device, "points"), len(points), functools.partial(torch.empty, device=verts.device)
+    distance, face_idx, bary, closest = out = new(n), new(n, dtype=torch.int64), new(n, 3), new(n, 3)
+    if n: launch(_walk_kernel, n, [self.struct, *warp_arrays(verts.detach().float().contiguous(), query, seeds.int().contiguous(), *out)], verts.device)
+    if points.dtype == torch.float32 and not (torch.is_grad_enabled() and (points.requires_grad or verts.requires_grad)): return Closest(*out)
+    distance, bary, closest = _attach(points, verts, self.faces, face_idx, bary)
+    return Closest(distance, face_idx, bary, closest)
 
 # %% ../nbs/02_mesh.ipynb #63ff8ac7
 class EdgeBVH:

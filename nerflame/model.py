@@ -47,7 +47,7 @@ class ModelConfig:
     epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # stage 2: half the thickness of the shell, by step
     jaw_open: float = 0.25      # jaw angle of the unposed head, radians: keeps the lips apart where the field lives
     visible: float = 1e-3       # weight below which a sample gets no colour
-    least: float = 1e-3         # optical depth of a step below which a cell counts as empty
+    least: float = 1e-2         # optical depth of a step below which a cell counts as empty
     mesh: bool = True                        # False: plain NeRF, without a head
     rays: RayConfig | None = None            # samples on whole rays, with a coarse and a fine network; None: in the shell
     network: NetworkConfig = field(default_factory=NetworkConfig)  # of each of the two, with `rays`
@@ -270,7 +270,7 @@ def follow(self:NeRFlame,
     rays:Rays,                 # R rays in the scene
     posed:PosedHead,           # from `pose`
     limit:int=6,               # samples of a ray in a round
-    dark:float=2e-3,           # light that counts as none
+    dark:float=5e-3,           # light that counts as none
 )->tuple[Float[Tensor, "r 3"], Float[Tensor, "r"], Float[Tensor, "r"]]:  # colour in front of black, light that is left, sum of weight times depth
     "What rays see, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config

@@ -64,14 +64,14 @@ class _Weights(torch.autograd.Function):
     def forward(ctx, alpha, offsets, light):
         alpha, weights = alpha.contiguous(), torch.empty_like(alpha, memory_format=torch.contiguous_format)
         ctx.save_for_backward(alpha, offsets, light)
-        if len(alpha): launch(_weights_kernel, len(light), warp_arrays(offsets, light, alpha, weights), alpha.device)
+        if len(alpha): launch(_weights_kernel, len(light), warp_arrays(offsets, light, alpha, weights), alpha.device, items=512)
         return weights
 
     @staticmethod
     def backward(ctx, slope):
         alpha, offsets, light = ctx.saved_tensors
         grad = torch.empty_like(alpha)
-        if len(alpha): launch(_weights_backward_kernel, len(light), warp_arrays(offsets, light, alpha, slope.contiguous(), grad), alpha.device)
+        if len(alpha): launch(_weights_backward_kernel, len(light), warp_arrays(offsets, light, alpha, slope.contiguous(), grad), alpha.device, items=512)
         return grad, None, None
 
 def volume_weights(

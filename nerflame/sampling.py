@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['BRICK', 'THICK', 'even_depths', 'keep_nearest', 'around_nearest', 'importance_depths', 'RayConfig', 'Samples', 'pack',
-           'VoxelShell', 'grid_index', 'lattice_near_mesh', 'number_bricks', 'build_shell', 'Voxels', 'voxels_struct',
-           'voxel_slot', 'voxel_value', 'ray_interval', 'leave_brick', 'count_samples', 'march', 'open_blocks',
-           'row_spans', 'DensityGrid']
+           'VoxelShell', 'grid_index', 'lattice_near_mesh', 'number_bricks', 'fill_bricks', 'build_shell', 'Voxels',
+           'voxels_struct', 'voxel_slot', 'point_slot', 'voxel_value', 'ray_interval', 'leave_brick', 'count_samples',
+           'march', 'open_blocks', 'row_spans', 'DensityGrid']
 
 # %% ../nbs/08_sampling.ipynb #b2c156df
 import math
@@ -209,6 +209,21 @@ def number_bricks(
     rows = torch.where(there, there.cumsum(0) - 1, -1)
     return rows.int().reshape(*blocks)
 
+def fill_bricks(
+    low:Float[Tensor, "3"],    # the corner of the first voxel, scene units
+    voxel:float,               # edge of a voxel, scene units
+    epsilon:float,             # what the shell promises to hold, scene units
+    blocks,                    # bricks along each axis
+    index:Int[Tensor, "n 3"],  # the voxels that there are
+    values:Int[Tensor, "n"],   # of each, int32, from 0
+)->VoxelShell:
+    "Bricks around given voxels; what they hold is `face`."
+    there = torch.zeros(blocks, dtype=torch.bool, device=low.device)
+    there[tuple((index//int(BRICK)).T)] = True
+    shell = VoxelShell(low, voxel, epsilon, number_bricks(blocks, there.flatten()), torch.full((int(there.sum()), int(BRICK)**3), -1, dtype=torch.int32, device=low.device))
+    shell.face.view(-1)[shell.slot(index)] = values
+    return shell
+
 def build_shell(
     bvh:MeshBVH,      # the mesh
     epsilon:float,    # half the thickness of the shell, scene units
@@ -220,11 +235,7 @@ def build_shell(
     low, high = verts.amin(0) - epsilon - voxel, verts.amax(0) + epsilon + voxel
     blocks = ((high - low)/(voxel*edge)).ceil().long().tolist()
     index, nearest = lattice_near_mesh(bvh, low + 0.5*voxel, voxel, blocks, epsilon + math.sqrt(3)/2*voxel*1.001)
-    there = torch.zeros(blocks, dtype=torch.bool, device=low.device)
-    there[tuple((index//edge).T)] = True
-    shell = VoxelShell(low, voxel, epsilon, number_bricks(blocks, there.flatten()), torch.full((int(there.sum()), edge**3), -1, dtype=torch.int32, device=low.device))
-    shell.face.view(-1)[shell.slot(index)] = nearest
-    return shell
+    return fill_bricks(low, voxel, epsilon, blocks, index, nearest)
 
 # %% ../nbs/08_sampling.ipynb #8d03cc18
 @wp.struct
@@ -249,18 +260,31 @@ def voxel_slot(s:Voxels, x:int, y:int, z:int):
     return b
 
 @wp.func
+def point_slot(s:Voxels, point:wp.vec3):
+    "Where the voxel around a point stands among the values of a shell; -1 where there is no brick."
+    p, slot = (point - s.low)/s.voxel, int(-1)
+    if p[0] >= 0.0 and p[1] >= 0.0 and p[2] >= 0.0 and p[0] < float(s.dims[0]) and p[1] < float(s.dims[1]) and p[2] < float(s.dims[2]):
+        slot = voxel_slot(s, int(p[0]), int(p[1]), int(p[2]))
+    return slot
+
+@wp.func
 def voxel_value(s:Voxels, values:wp.array(dtype=float), point:wp.vec3):
     "The value of the voxel around a point; 0 where there is no brick."
-    p, value = (point - s.low)/s.voxel, float(0.0)
-    if p[0] >= 0.0 and p[1] >= 0.0 and p[2] >= 0.0 and p[0] < float(s.dims[0]) and p[1] < float(s.dims[1]) and p[2] < float(s.dims[2]):
-        k = voxel_slot(s, int(p[0]), int(p[1]), int(p[2]))
-        if k >= 0: value = values[k]
+    slot, value = point_slot(s, point), float(0.0)
+    if slot >= 0: value = values[slot]
     return value
 
 @wp.kernel(enable_backward=False)
 def _lookup_kernel(start:int, s:Voxels, values:wp.array(dtype=float), points:wp.array(dtype=wp.vec3), out:wp.array(dtype=float)):
     i = start + wp.tid()
     out[i] = voxel_value(s, values, points[i])
+
+@wp.kernel(enable_backward=False)
+def _near_face_kernel(start:int, s:Voxels, face:wp.array(dtype=wp.int32), points:wp.array(dtype=wp.vec3), out:wp.array(dtype=wp.int32)):
+    i = start + wp.tid()
+    slot = point_slot(s, points[i])
+    out[i] = -1
+    if slot >= 0: out[i] = face[slot]
 
 # %% ../nbs/08_sampling.ipynb #843eb970
 @patch
@@ -271,6 +295,15 @@ def lookup(self:VoxelShell,
     "The value of the voxel around each position; 0 where there is no brick."
     out = torch.empty(len(positions), device=positions.device)
     if len(out): launch(_lookup_kernel, len(out), [voxels_struct(self), *warp_arrays(values.flatten(), positions.detach().float().contiguous(), out)], out.device)
+    return out
+
+@patch
+def near_face(self:VoxelShell,
+    positions:Float[Tensor, "n 3"],   # scene units
+)->Int[Tensor, "n"]:                  # int32
+    "A face near each position: what its voxel remembers; -1 outside the shell."
+    out = torch.empty(len(positions), dtype=torch.int32, device=positions.device)
+    if len(out): launch(_near_face_kernel, len(out), [voxels_struct(self), *warp_arrays(self.face.flatten(), positions.detach().float().contiguous(), out)], out.device)
     return out
 
 # %% ../nbs/08_sampling.ipynb #8a02c12a
@@ -369,7 +402,7 @@ def _new_samples(n, device):
 def _count(args, n, device):
     "Samples of each ray, (n) int64."
     counts = torch.zeros(n + 1, dtype=torch.int64, device=device)
-    launch(_march_kernel, n, [*args, False, *warp_arrays(counts, *_new_samples(1, device))], device)
+    launch(_march_kernel, n, [*args, False, *warp_arrays(counts, *_new_samples(1, device))], device, items=256)
     return counts[1:]
 
 def count_samples(
@@ -399,7 +432,7 @@ def march(
         args = _march_args(rays, shell, step, phase, sigma, least, most, limit)
         offsets[1:] = _count(args, n, device).cumsum(0)
     t, ray_idx, face_idx = out = _new_samples(int(offsets[-1]), device)
-    if len(t): launch(_march_kernel, n, [*args, True, *warp_arrays(offsets, *out)], device)
+    if len(t): launch(_march_kernel, n, [*args, True, *warp_arrays(offsets, *out)], device, items=256)
     return Samples(t, ray_idx, offsets, face_idx, step)
 
 # %% ../nbs/08_sampling.ipynb #03c3d838
