@@ -1,7 +1,7 @@
 """How much memory loading and training take, and how step time depends on the size of the pictures.
 
-    .venv/bin/python bench/memory.py            # about 10 minutes
-    .venv/bin/python bench/memory.py --quick    # small pictures, one run of each: a check that everything works
+    .venv/bin/python bench/run.py --only memory     # about 10 minutes
+    .venv/bin/python bench/memory.py --quick        # small pictures, one run of each: a check that everything works; prints only
 
 Every figure of memory comes from a process of its own, which loads a scene and trains preset `fast` for some steps: outlines, mesh, field, and the pictures that measure PSNR
 after each stage. A capture ten times larger is the same photographs ten times (hard links), so that nothing but its size differs; its pictures are mapped from a file. On Linux
@@ -20,8 +20,9 @@ from nerflame.data import load_scene, save_scene
 from nerflame.fit import OutlineConfig
 from nerflame.heads import flame_to_scene, load_head, transform_points
 from nerflame.mesh import MeshBVH
-from nerflame.train import fit, preset, versions
-from paper_step import fast_step, timed
+from nerflame.train import fit, preset
+from common import Row, markdown, record, row, timed
+from paper_step import fast_step
 
 MIB = 2**20
 
@@ -99,14 +100,17 @@ def write_copies(
             frames.append(frame | dict(file_path=f"./train{k}/r_{i}"))
     write_text(folder/"transforms_train.json", json.dumps(content | dict(frames=frames)))
 
-def _row(name, values, unit, note): return dict(name=name, value=round(statistics.median(values), 2), unit=unit, spread=round(max(values) - min(values), 2), note=note)
+def _line(name, values, unit, note, **targets): return row("memory", name, list(values), unit, note=note, **targets)
 
-def _memory_of(name, job, runs):
+def _memory_of(name, results, job, **targets):
     "Rows for one scene: peaks of loading and of training, told apart where the system does."
-    results = [measured(job) for _ in range(runs)]
     about = f"pictures {results[0]['images']:.0f} MiB{', mapped from a file' if not job['memory'] else ''}; after imports {statistics.median(r['imports'].get('peak', 0) for r in results):.0f} MiB"
     label = dict(peak="peak", anonymous="anonymous", file="pages of files")
-    return [_row(f"{name}, {phase}: {label[kind]}", [r[phase][kind] for r in results], "MiB", about) for phase in ("loading", "training") for kind in results[0][phase]]
+    return [_line(f"{name}, {phase}: {label[kind]}", [r[phase][kind] for r in results], "MiB", about, **(targets if (phase, kind) == ("training", "peak") else {})) for phase in ("loading", "training") for kind in results[0][phase]]
+
+def _beyond_images(result):
+    "Peak of training without the bytes of the pictures, MiB."
+    return result["training"]["peak"] - result["images"]
 
 def _step_rows(folders, head, rays, rounds):
     "Step time at equal rays for pictures of several sizes, in turn."
@@ -116,43 +120,44 @@ def _step_rows(folders, head, rays, rounds):
     for _ in range(rounds):
         for size, step in steps.items(): seconds[size] += [timed(step) for _ in range(5)]
     (small, first), (large, second) = list(seconds.items())[0], list(seconds.items())[-1]
-    rows = [_row(f"step of {rays} rays, {size} x {size}", [1000*s for s in values], "ms", "stage 2 of preset fast, taken in turn in one process") for size, values in seconds.items()]
+    rows = [_line(f"step of {rays} rays, {size} x {size}", [1000*s for s in values], "ms", "stage 2 of preset fast, taken in turn in one process") for size, values in seconds.items()]
     pairs = [statistics.median(second[i:i + 5])/statistics.median(first[i:i + 5]) for i in range(0, len(first), 5)]
-    return rows + [_row(f"step time, {large} x {large} over {small} x {small}", pairs, "", "median of rounds of five steps each")]
+    within = "1 lies" if min(pairs) <= 1 <= max(pairs) else "1 does not lie"
+    return rows + [_line(f"step time at equal rays, {large} x {large} over {small} x {small} pixels", pairs, "times", f"median of rounds of five steps each; target: within the spread; {within} within it")]
 
 def memory_rows(
     quick:bool=False,   # small pictures, one run of each
-)->list[dict]:          # name, value, unit, spread (largest minus smallest), note
+)->list[Row]:
     "All figures."
     sizes, frames, steps, runs, rounds = ((100, 200), 10, 10, 1, 2) if quick else ((200, 400), 100, 50, 2, 6)
-    head, rows = load_head("anny"), []
+    head, rows, beyond = load_head("anny"), [], {}
     with tempfile.TemporaryDirectory() as folder:
         folders = {size: Path(folder)/f"{size}" for size in sizes}
         for size, data in folders.items():
             write_scene(data, head, frames, size)
             write_copies(Path(folder)/f"{size}_ten", data, 10)
             job = dict(data=str(data), head="anny", steps=steps, memory=1 << 30)
-            rows += _memory_of(f"{frames} frames of {size} x {size}", job, runs)
-            rows += _memory_of(f"{10*frames} frames of {size} x {size}", job | dict(data=f"{data}_ten", memory=0), runs)
+            for name, job in (f"{frames} frames of {size} x {size}", job), (f"{10*frames} frames of {size} x {size}", job | dict(data=f"{data}_ten", memory=0)):
+                results = [measured(job) for _ in range(runs)]
+                beyond.setdefault(size, [_beyond_images(r) for r in results])
+                rows += _memory_of(name, results, job)
+        growth = [100*(b/a - 1) for a, b in zip(beyond[sizes[0]], beyond[sizes[1]])]
+        rows.append(_line(f"peak memory of training beyond the pictures, {sizes[1]} x {sizes[1]} over {sizes[0]} x {sizes[0]}", growth, "% more", f"{frames} frames", **({} if quick else dict(reach=5., aim=4.999))))
         rows += _step_rows(folders, head, 1024 if quick else 4096, rounds)
     lps, ict = shared("data/lps"), shared("heads/ict_flame.npz")
-    if lps: rows += _memory_of("lps, 400 x 400", dict(data=str(lps), head=str(ict or "anny"), steps=steps, memory=1 << 30), runs)
+    if lps:
+        job = dict(data=str(lps), head=str(ict or "anny"), steps=steps, memory=1 << 30)
+        rows += _memory_of("lps, 400 x 400", [measured(job) for _ in range(runs)], job, reach=2000., aim=1000.)
     return rows
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small pictures, one run of each")
-    parser.add_argument("--out", default="bench/results/memory", help="files to write, without ending; default %(default)s")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child: return print(json.dumps(child(json.loads(options.child))))
     torch.set_num_threads(cpu_threads())
     begin, rows = time.monotonic(), memory_rows(options.quick)
-    lines = [f"{cpu_threads()} threads, torch {torch.__version__}, {time.monotonic() - begin:.0f} s; median of the runs, and largest minus smallest.", "", "| what | value | spread | note |", "| --- | ---: | ---: | --- |"]
-    lines += [f"| {r['name']} | {r['value']:,.5g} {r['unit']} | {r['spread']:.3g} | {r['note']} |" for r in rows]
-    if not options.quick:
-        write_text(f"{options.out}.json", json.dumps(dict(versions=versions(), rows=rows), indent=1) + "\n")
-        write_text(f"{options.out}.md", "\n".join(lines) + "\n")
-    print("\n".join(lines))
+    print(markdown(dict(memory=record(rows, time.monotonic() - begin)), "Memory"))
 
 if __name__ == "__main__": main()

@@ -53,7 +53,6 @@ def main():
     title = dict(quick="Benchmarks, quick sizes: only to see that everything runs", part="Benchmarks: a part of the trainings, or other times", bench="Benchmarks")[stem]
     found, broken = read_results(stem), []
     names = [n for n in SECTIONS if not options.only or n in options.only]
-    if not options.only and importlib.util.find_spec("memory") is None: names.remove("memory")   # not a part of every checkout
     for name in names:
         print(f"{name} ...", flush=True)
         begin = time.perf_counter()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['vertex_rotations', 'Canonical', 'map_points', 'map_points_by_face', 'Maps', 'There', 'carry_back', 'CanonicalMap',
-           'Cells', 'tie_cells']
+           'Cells', 'tie_cells', 'Found']
 
 # %% ../nbs/09_canonical.ipynb #f19050a5
 import math
@@ -143,6 +143,7 @@ class Maps:
 
 @wp.struct
 class There:
+    "A place on the unposed mesh."
     position: wp.vec3
     direction: wp.vec3
     signed_distance: float
@@ -348,6 +349,13 @@ def _seek_kernel(start:int, q:_Seek, m:Maps, origins:wp.array(dtype=wp.vec3), di
     ends[r] = wp.where(n < q.limit, wp.inf, t - 0.5*q.step)   # between the last sample and the next step
 
 # %% ../nbs/09_canonical.ipynb #8011113c
+@dataclass(frozen=True, eq=False)
+class Found:
+    "Samples that have density, on R rays."
+    samples: Samples
+    there: Canonical            # the same on the unposed mesh
+    ends: Float[Tensor, "r"]    # how far each ray was followed, scene units; infinite: to its end
+
 @patch
 def seek(self:CanonicalMap,
     rays:Rays,                           # R rays
@@ -357,7 +365,7 @@ def seek(self:CanonicalMap,
     step:float,                          # distance of samples, scene units
     least:float=1e-3,                    # optical depth of a step below which there is nothing
     limit:int=8,                         # samples a ray, the first ones
-)->tuple[Samples, Canonical, Float[Tensor, "r"]]:  # and how far each ray was followed, scene units; infinite: to its end
+)->Found:
     "The samples of rays that have density, and where they are on the unposed mesh."
     n, device, q = len(rays), shell.face.device, _Seek()
     new = lambda *size: torch.empty(*size, device=device)
@@ -367,4 +375,4 @@ def seek(self:CanonicalMap,
     if n: launch(_seek_kernel, n, [q, self.struct, *warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars)), counts, ends, *out)], device, items=256)
     kept = (torch.arange(limit, device=device) < counts[:, None]).view(-1).nonzero()[:, 0]
     t, positions, directions, distance = (v[kept] for v in out)
-    return Samples(t, kept//limit, F.pad(counts.cumsum(0), (1, 0)), None, step), Canonical(positions, directions, distance), ends
+    return Found(Samples(t, kept//limit, F.pad(counts.cumsum(0), (1, 0)), None, step), Canonical(positions, directions, distance), ends)

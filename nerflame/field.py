@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 import torch
 import warp as wp
+from fastcore.basics import patch
 from jaxtyping import Float, Int
 from torch import nn, Tensor
 from .core import require
@@ -172,34 +173,38 @@ class ShellGrid(nn.Module):
     @property
     def width(self)->int: return 4*len(self.spacings)   # numbers that encode one position
 
-    def index(self, i:int)->Int[Tensor, "x y z"]:
-        "The row of every grid point of level `i` in its table, int32; -1 where there is none: for the plain encoding."
-        keys = getattr(self, f"keys{i}")
-        rows = torch.full((math.prod(self.dims[i]),), -1, dtype=torch.int32, device=keys.device)
-        rows[keys] = torch.arange(len(keys), dtype=torch.int32, device=keys.device)
-        return rows.reshape(self.dims[i])
-
-    def bricks(self, i:int)->VoxelShell:
-        "The grid points of level `i` as middles of voxels, which hold their rows."
-        keys, (_, ny, nz), spacing = getattr(self, f"keys{i}"), self.dims[i], self.spacings[i]
-        index, rows = torch.stack([keys//(ny*nz), keys//nz % ny, keys % nz], 1), torch.arange(len(keys), dtype=torch.int32, device=keys.device)
-        return fill_bricks(self.low - spacing/2, spacing, 0., [-(-n//int(BRICK)) for n in self.dims[i]], index, rows)
-
-    def levels(self):
-        "The levels as kernels take them; built at the first call on a device."
-        if self._bricks is None or self._bricks[0].low.device != self.low.device:
-            self._bricks, self._levels = [self.bricks(i) for i in range(len(self.dims))], []
-            for bricks, spacing, dims in zip(self._bricks, self.spacings, self.dims):
-                level = _Level()
-                level.low, level.spacing, level.dims, level.points, (level.row,) = wp.vec3(*self.low.tolist()), spacing, wp.vec3i(*dims), voxels_struct(bricks), warp_arrays(bricks.face.view(-1))
-                self._levels.append(level)
-        return self._levels
-
     def forward(self,
         positions:Float[Tensor, "n 3"],   # around the unposed mesh, scene units
     )->Float[Tensor, "n width"]:
         "Features at positions; zeros where the shell has none. No gradient to positions."
         return _Encode.apply(positions.detach().float().contiguous(), self, *self.tables)
+
+# %% ../nbs/10_field.ipynb #8ee455d3
+@patch
+def index(self:ShellGrid, i:int)->Int[Tensor, "x y z"]:
+    "The row of every grid point of level `i` in its table, int32; -1 where there is none: for the plain encoding."
+    keys = getattr(self, f"keys{i}")
+    rows = torch.full((math.prod(self.dims[i]),), -1, dtype=torch.int32, device=keys.device)
+    rows[keys] = torch.arange(len(keys), dtype=torch.int32, device=keys.device)
+    return rows.reshape(self.dims[i])
+
+@patch
+def bricks(self:ShellGrid, i:int)->VoxelShell:
+    "The grid points of level `i` as middles of voxels, which hold their rows."
+    keys, (_, ny, nz), spacing = getattr(self, f"keys{i}"), self.dims[i], self.spacings[i]
+    index, rows = torch.stack([keys//(ny*nz), keys//nz % ny, keys % nz], 1), torch.arange(len(keys), dtype=torch.int32, device=keys.device)
+    return fill_bricks(self.low - spacing/2, spacing, 0., [-(-n//int(BRICK)) for n in self.dims[i]], index, rows)
+
+@patch
+def levels(self:ShellGrid):
+    "The levels as kernels take them; built at the first call on a device."
+    if self._bricks is None or self._bricks[0].low.device != self.low.device:
+        self._bricks, self._levels = [self.bricks(i) for i in range(len(self.dims))], []
+        for bricks, spacing, dims in zip(self._bricks, self.spacings, self.dims):
+            level = _Level()
+            level.low, level.spacing, level.dims, level.points, (level.row,) = wp.vec3(*self.low.tolist()), spacing, wp.vec3i(*dims), voxels_struct(bricks), warp_arrays(bricks.face.view(-1))
+            self._levels.append(level)
+    return self._levels
 
 # %% ../nbs/10_field.ipynb #fc0dad56
 def direction_harmonics(

@@ -244,25 +244,23 @@ def forward(self:NeRFlame,
     "Render rays, all samples at once: the way to learn."
     if self.config.rays: return self.two_passes(rays, posed, background, generator)
     phase = None if generator is None else torch.rand(len(rays), generator=generator, device=rays.origins.device)
-    samples, there, distance = self.sample(rays, posed, phase)
-    return self.shade(samples, there, distance, self.field, background)[0]
+    samples, there = self.sample(rays, posed, phase)
+    return self.shade(samples, there, there.signed_distance.abs(), self.field, background)[0]
 
 @patch
 def sample(self:NeRFlame,
     rays:Rays,                   # R rays in the scene
     posed:PosedHead,
     phase:Float[Tensor, "r"]|None=None,  # of each ray's lattice, 0 to 1; None for 0.5
-    limit:int|None=None,         # samples a ray, the first ones; None: all
-)->tuple[Samples, Canonical, Float[Tensor, "s"]]:  # with the distance of the samples to the posed mesh, scene units
-    "Samples in the shell, and where they are on the unposed head."
-    samples = march(rays, posed.shell, self.config.step, phase, posed.sigma, self.config.least, limit=limit)
-    if not posed.moving:
-        there = posed.to_unposed.along(rays, samples)
-        return samples, there, there.signed_distance.abs()
+)->tuple[Samples, Canonical]:
+    "Samples in the shell, and where they are on the unposed head; in stage 1 their distance carries gradients to the vertices."
+    samples = march(rays, posed.shell, self.config.step, phase, posed.sigma, self.config.least)
+    if not posed.moving: return samples, posed.to_unposed.along(rays, samples)
     directions = rays.directions[samples.ray_idx]
     points = rays.origins[samples.ray_idx] + samples.t[:, None]*directions
     near = self.neighbours.closest(points, posed.verts, samples.face_idx)
-    return samples, posed.to_unposed(points, directions, near.face_idx), near.distance
+    there = posed.to_unposed(points, directions, near.face_idx)
+    return samples, replace(there, signed_distance=near.distance*there.signed_distance.sign())
 
 # %% ../nbs/12_model.ipynb #1bbfd34f
 @patch
@@ -271,21 +269,21 @@ def follow(self:NeRFlame,
     posed:PosedHead,           # from `pose`
     limit:int=6,               # samples of a ray in a round
     dark:float=5e-3,           # light that counts as none
-)->tuple[Float[Tensor, "r 3"], Float[Tensor, "r"], Float[Tensor, "r"]]:  # colour in front of black, light that is left, sum of weight times depth
+)->Pixels:                   # in front of black
     "What rays see, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
     rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
     alive, black = torch.arange(n, device=device), torch.zeros(3, device=device)
     sigma, least = (grid.sigma, config.least) if int(self.stage) == 2 else (torch.ones_like(grid.sigma), 0.)   # in stage 1 the mesh is the density
     while len(alive):
-        samples, there, ends = posed.to_unposed.seek(rays, posed.shell, grid.shell, sigma, config.step, least, limit)
-        seen = self.shade(samples, there, there.signed_distance.abs(), self.field, black, light[alive])[0]
+        found = posed.to_unposed.seek(rays, posed.shell, grid.shell, sigma, config.step, least, limit)
+        seen = self.shade(found.samples, found.there, found.there.signed_distance.abs(), self.field, black, light[alive])[0]
         rgb[alive] += seen.rgb
         depth[alive] += seen.depth*seen.accumulation
         light[alive] -= seen.accumulation
-        on = ends.isfinite() & (light[alive] > dark)
-        alive, rays = alive[on], replace(rays[on], nears=ends[on])
-    return rgb, light, depth
+        on = found.ends.isfinite() & (light[alive] > dark)
+        alive, rays = alive[on], replace(rays[on], nears=found.ends[on])
+    return Pixels(rgb, 1 - light, depth/(1 - light).clamp(min=1e-6))
 
 # %% ../nbs/12_model.ipynb #409664e4
 def near_box(
@@ -394,8 +392,8 @@ def view(self:NeRFlame,
 )->Pixels:
     "What rays see, the way to look."
     if self.config.rays: return self(rays, posed, background)
-    rgb, light, depth = self.follow(rays, posed)
-    return Pixels(rgb + light[:, None]*background, 1 - light, depth/(1 - light).clamp(min=1e-6))
+    seen = self.follow(rays, posed)
+    return replace(seen, rgb=seen.rgb + (1 - seen.accumulation)[:, None]*background)
 
 # %% ../nbs/12_model.ipynb #a833fa5a
 @patch
