@@ -137,14 +137,15 @@ def memory_rows(
             write_scene(data, head, frames, size)
             write_copies(Path(folder)/f"{size}_ten", data, 10)
             job = dict(data=str(data), head="anny", steps=steps, memory=1 << 30)
-            for name, job in (f"{frames} frames of {size} x {size}", job), (f"{10*frames} frames of {size} x {size}", job | dict(data=f"{data}_ten", memory=0)):
+            jobs = {f"{frames} frames of {size} x {size}": job, f"{10*frames} frames of {size} x {size}": job | dict(data=f"{data}_ten", memory=0)}
+            for name, job in list(jobs.items())[:1 if quick else 2]:
                 results = [measured(job) for _ in range(runs)]
                 beyond.setdefault(size, [_beyond_images(r) for r in results])
                 rows += _memory_of(name, results, job)
         growth = [100*(b/a - 1) for a, b in zip(beyond[sizes[0]], beyond[sizes[1]])]
         rows.append(_line(f"peak memory of training beyond the pictures, {sizes[1]} x {sizes[1]} over {sizes[0]} x {sizes[0]}", growth, "% more", f"{frames} frames", **({} if quick else dict(reach=5., aim=4.999))))
         rows += _step_rows(folders, head, 1024 if quick else 4096, rounds)
-    lps, ict = shared("data/lps"), shared("heads/ict_flame.npz")
+    lps, ict = None if quick else shared("data/lps"), shared("heads/ict_flame.npz")
     if lps:
         job = dict(data=str(lps), head=str(ict or "anny"), steps=steps, memory=1 << 30)
         rows += _memory_of("lps, 400 x 400", [measured(job) for _ in range(runs)], job, reach=2000., aim=1000.)
