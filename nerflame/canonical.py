@@ -293,18 +293,19 @@ def carry(self:CanonicalMap,
     epsilon:float,     # half the thickness of the shell that they fill, scene units
 )->VoxelShell:
     "The voxels of the posed mesh that cells may touch, each with a face of the part of the surface that it came with."
-    n, device = len(cells.face), self.posed.device
+    n, device, edge = len(cells.face), self.posed.device, int(BRICK)
+    if n == 0: return VoxelShell(cells.low, cells.edge, epsilon, torch.full((1, 1, 1), -1, dtype=torch.int32, device=device), torch.empty(0, edge**3, dtype=torch.int32, device=device))
     middle, reach, foot = (torch.empty(n, 3, device=device) for _ in range(3))
     face, bary, offset, middles, reaches, feet = warp_arrays(cells.face, cells.bary, cells.offset, middle, reach, foot)
     launch(_carry_kernel, n, [self.struct, face, bary, offset, cells.edge/2, middles, reaches, feet], device)
     first = ((middle - reach).amin(0) - cells.low).div(cells.edge).floor()   # on the cells' own lattice: what does not move stays as it is
     low = cells.low + first*cells.edge
-    blocks = (((middle + reach).amax(0) - low)/(cells.edge*int(BRICK))).floor().long().add(1).tolist()
+    blocks = (((middle + reach).amax(0) - low)/(cells.edge*edge)).floor().long().add(1).tolist()
     touched = torch.zeros(blocks, dtype=torch.bool, device=device)
-    shell = VoxelShell(low, cells.edge, epsilon, torch.zeros(blocks, dtype=torch.int32, device=device), torch.empty(0, int(BRICK)**3, dtype=torch.int32, device=device))
+    shell = VoxelShell(low, cells.edge, epsilon, torch.zeros(blocks, dtype=torch.int32, device=device), torch.empty(0, edge**3, dtype=torch.int32, device=device))
     launch(_touch_kernel, n, [voxels_struct(shell), middles, reaches, *warp_arrays(touched)], device)
     shell.brick = number_bricks(blocks, touched.flatten())
-    claim = torch.full((int(touched.sum()), int(BRICK)**3), _NONE, device=device)
+    claim = torch.full((int(touched.sum()), edge**3), _NONE, device=device)
     launch_parts(_claim_kernel, n, [voxels_struct(shell), face, middles, reaches, feet, *warp_arrays(claim.view(-1))], device)
     shell.face = torch.where(claim == _NONE, -1, claim & 0xFFFFFFFF).int()
     return shell

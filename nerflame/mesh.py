@@ -661,7 +661,7 @@ STRIDES = wp.constant(32)   # faces that a walk may cross
 @wp.func
 def walk_down(s:Surface, verts:wp.array(dtype=wp.vec3), p:wp.vec3, face:int):
     "The closest point of the surface to p, found by walking from `face` to neighbours that are nearer."
-    best = _foot(s, verts, p, face)
+    best, came = _foot(s, verts, p, face), int(-1)   # neither this face nor the one before it needs another look
     for _ in range(STRIDES):
         here, w = best.face, best.bary
         zeros = int(w[0] <= 0.0) + int(w[1] <= 0.0) + int(w[2] <= 0.0)
@@ -669,14 +669,18 @@ def walk_down(s:Surface, verts:wp.array(dtype=wp.vec3), p:wp.vec3, face:int):
             k = int(0)
             if w[1] <= 0.0: k = 1
             if w[2] <= 0.0: k = 2
-            if s.across[here, k] >= 0: best = _nearer(s, verts, p, best, s.across[here, k])
+            other = s.across[here, k]
+            if other >= 0 and other != came: best = _nearer(s, verts, p, best, other)
         if zeros == 2:   # in a corner
             k = int(0)
             if w[1] > 0.0: k = 1
             if w[2] > 0.0: k = 2
             v = s.faces[here, k]
-            for j in range(s.first[v], s.first[v + 1]): best = _nearer(s, verts, p, best, s.around[j])
+            for j in range(s.first[v], s.first[v + 1]):
+                other = s.around[j]
+                if other != here and other != came: best = _nearer(s, verts, p, best, other)
         if best.face == here: break
+        came = here
     return best
 
 @wp.kernel(enable_backward=False)

@@ -159,6 +159,7 @@ def pose(self:NeRFlame,
     if not self.config.mesh: return None
     require(params is not None and len(params) == 1, "pose", "params", "one row", None if params is None else len(params))
     with torch.no_grad(): verts = self.scene_verts(params)[0]
+    require(bool(torch.isfinite(verts).all()), "pose", "params", "parameters that give finite vertices", "NaN or infinity")
     if self.config.rays: return self._pose_mesh(verts)
     grid, cells, to_unposed = self.density_grid, self.cells(self.config.group), CanonicalMap(verts, self.unposed, self.neighbours)
     if int(self.stage) == 2: cells = cells.holding(grid.sigma.flatten()[grid.slots]*self.config.step > self.config.least)
@@ -267,11 +268,12 @@ def sample(self:NeRFlame,
 def follow(self:NeRFlame,
     rays:Rays,                 # R rays in the scene
     posed:PosedHead,           # from `pose`
-    limit:int=6,               # samples of a ray in a round
+    first:int=6,               # samples of a ray in the first rounds; later, when few rays are left, more
     dark:float=5e-3,           # light that counts as none
 )->Pixels:                   # in front of black
     "What rays see, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
+    limit = first
     rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
     alive, black = torch.arange(n, device=device), torch.zeros(3, device=device)
     sigma, least = (grid.sigma, config.least) if int(self.stage) == 2 else (torch.ones_like(grid.sigma), 0.)   # in stage 1 the mesh is the density
@@ -283,7 +285,10 @@ def follow(self:NeRFlame,
         light[alive] -= seen.accumulation
         on = found.ends.isfinite() & (light[alive] > dark)
         alive, rays = alive[on], replace(rays[on], nears=found.ends[on])
-    return Pixels(rgb, 1 - light, depth/(1 - light).clamp(min=1e-6))
+        if len(alive) < n//16: limit = 4*first
+    # what little light is left would have met what the rest has met, not the background
+    covered, dim = 1 - light, light < dark
+    return Pixels(torch.where(dim[:, None], rgb/covered.clamp(min=1e-6)[:, None], rgb), torch.where(dim, 1., covered), depth/covered.clamp(min=1e-6))
 
 # %% ../nbs/12_model.ipynb #409664e4
 def near_box(
