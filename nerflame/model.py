@@ -270,12 +270,11 @@ def follow(self:NeRFlame,
     posed:PosedHead,           # from `pose`
     first:int=6,               # samples of a ray in the first rounds; later, when few rays are left, more
     dark:float=5e-3,           # light that counts as none
-)->Pixels:                   # in front of black
+)->Pixels:                     # in front of black
     "What rays see, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
-    limit = first
     rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
-    alive, black = torch.arange(n, device=device), torch.zeros(3, device=device)
+    alive, limit, black = torch.arange(n, device=device), first, torch.zeros(3, device=device)
     sigma, least = (grid.sigma, config.least) if int(self.stage) == 2 else (torch.ones_like(grid.sigma), 0.)   # in stage 1 the mesh is the density
     while len(alive):
         found = posed.to_unposed.seek(rays, posed.shell, grid.shell, sigma, config.step, least, limit)

@@ -511,6 +511,7 @@ RUN_FORMAT = "nerflame-run-1"
 class RunConfig:
     "What a RUN was made from."
     data: str = ""                    # the scene's folder
+    data_root: str = ""               # the folder that its files are in; empty: the scene's own
     head: str = ""                    # name of the head
     resolution: int | None = None     # width of the pictures, pixels; None: the images' own
     device: str = "cpu"
