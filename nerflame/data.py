@@ -463,7 +463,7 @@ def save_scene(
     params:HeadParams|None=None,         # one row a frame
     timestep=None,                       # N integers: the moment of each frame; frames of one moment share parameters
     camera_index=None,                   # N integers
-    to_scene=None,                       # (4, 4) from the head's metres to the scene
+    to_scene=None,                       # (4, 4) from the head's metres to the scene; None with `params`: `flame_to_scene()`
 )->Path:                                 # the JSON file
     "Write one split of a scene in Blender's layout. Raises `InputError`."
     n, h, w, _ = images.shape
@@ -476,6 +476,7 @@ def save_scene(
         for i, f in enumerate(frames if values is not None else []): f[key] = int(values[i])
     if params is not None: _save_frame_params(path, split, frames, params)
     top = dict(camera_angle_x=2*math.atan(w/(2*cameras.focal[0, 0].item())), w=w, h=h, near=near, far=far)
+    if to_scene is None and params is not None: to_scene = flame_to_scene()   # without it, parameters would mean that cameras are in metres
     if to_scene is not None: top["flame_to_scene"] = torch.as_tensor(to_scene).tolist()
     write_text(path/f"transforms_{split}.json", json.dumps({**top, "frames": frames}, indent=1))
     return path/f"transforms_{split}.json"

@@ -371,7 +371,7 @@ def _threads(n:int)->ThreadPoolExecutor:
 @functools.cache
 def _compiled(kernel, device:str):
     "Compile and load a kernel's module, once and before threads could try to do it at the same time."
-    wp.load_module(kernel.module, device=device)
+    with _quiet(): wp.load_module(kernel.module, device=device)
 
 # %% ../nbs/02_mesh.ipynb #e1ed7c84
 def launch(
@@ -382,13 +382,13 @@ def launch(
     threads:int|None=None,    # Python threads on a CPU; None for all cores that this process may use
     items:int=2048,           # that are worth a launch of their own
 ):
-    "Run a kernel over `count` items, on a CPU shared between threads. Items must not write to the same place."
+    "Run a kernel over `count` items, on a CPU shared between threads. Items must not write to the same place, unless all write the same."
     _start_warp()
     where, threads = wp.device_from_torch(device), threads or cpu_threads()
     run = lambda first, last: wp.launch(kernel, dim=last - first, inputs=[first, *inputs], device=where)
     shares = min(count//items, threads*4) if where.is_cpu and threads > 1 else 1
-    with _quiet(), _stream(device):
-        _compiled(kernel, where.alias)
+    _compiled(kernel, where.alias)
+    with _stream(device):
         if shares <= 1: return run(0, count)
         cuts = [count*i//shares for i in range(shares + 1)]
         list(_threads(threads).map(run, cuts, cuts[1:]))
@@ -402,7 +402,7 @@ def in_threads(
 ):
     "Call `work` for all items, on a CPU in the threads that wait for kernels."
     _start_warp()
-    with _quiet(): _compiled(kernel, wp.device_from_torch(device).alias)   # once, before threads try to do it at the same time
+    _compiled(kernel, wp.device_from_torch(device).alias)   # once, before threads try to do it at the same time
     list(_threads(cpu_threads()).map(work, items) if torch.device(device).type == "cpu" else map(work, items))
 
 def launch_parts(
@@ -603,7 +603,6 @@ class FaceNeighbours:
     ):
         self.faces, corners = faces, faces.flatten()
         counts = torch.bincount(corners, minlength=n_verts)
-        # Warp reads this memory, so it must live as long as the struct
         self._arrays = [v.int().contiguous() for v in (faces, _across(faces), torch.nn.functional.pad(counts.cumsum(0), (1, 0)), corners.argsort(stable=True)//3)]
         self.struct = Surface()
         self.struct.faces, self.struct.across, self.struct.first, self.struct.around = warp_arrays(*self._arrays)
