@@ -22,13 +22,14 @@ class Row:
     n: int = 1                    # runs
     reach: float | None = None    # target: what has to be reached; more is better unless `aim` is smaller than `reach`
     aim: float | None = None      # target: what is aimed at
+    less: bool = False            # whether less is better where there is no `aim` to tell
     note: str = ""                # sizes, and how far the result agrees with the slow and plain way
 
     @property
     def verdict(self)->str:
         "Whether the targets are met."
         if self.value is None or self.reach is None: return ""
-        sign = -1 if self.aim is not None and self.aim < self.reach else 1
+        sign = -1 if self.less or (self.aim is not None and self.aim < self.reach) else 1
         if self.aim is not None and sign*self.value >= sign*self.aim: return "aim met"
         return "met" if sign*self.value >= sign*self.reach else "missed"
 

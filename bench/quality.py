@@ -83,8 +83,9 @@ def draw(folder, split, path, n=5, most=100_000):
     scene, report = run_scene(run, data_folder(run), split, None), json.loads((Path(folder)/split/"metrics.json").read_text(encoding="utf-8"))
     shown = np.linspace(0, len(scene) - 1, min(len(scene), n)).round().astype(int)
     pictures = [torch.from_numpy(np.array(Image.open(picture_path(Path(folder)/split, scene.names[i])).convert("RGB"))).float()/255 for i in shown]
+    photographs = [scene[int(i)].rgb[0] for i in shown]
     for size in (160, 130, 100, 80, 60):
-        comparison_sheet(pictures, [scene.rgb[i] for i in shown], [f"{Path(scene.names[i]).name}\n{report['frames'][i]['psnr']:.1f} dB" for i in shown], path, columns=n, size=size)
+        comparison_sheet(pictures, photographs, [f"{Path(scene.names[i]).name}\n{report['frames'][i]['psnr']:.1f} dB" for i in shown], path, columns=n, size=size)
         if path.stat().st_size <= most: return
 
 class Until(Callback):
@@ -103,11 +104,11 @@ class Until(Callback):
 
 def seconds_to_30(target=30., minutes=1.):
     "How soon a card reaches 30 dB on lps at 400 pixels, finding the head included; reading files is not."
-    name, targets = "lps at 400 pixels on a card, time until 30 dB on test", dict(unit="s", reach=20., aim=8.)
+    name, targets = "lps at 400 pixels on a card, time until 30 dB on val", dict(unit="s", reach=20., aim=8.)
     data, file = shared("data/lps"), shared("heads/ict_flame.npz")
     if not torch.cuda.is_available() or not data or not file: return [Row("quality", name, **targets, note="no CUDA device here" if data and file else "the shared test data are absent")]
-    scene, test = (load_scene(data, split).to("cuda") for split in ("train", "test"))
+    scene, val = (load_scene(data, split).to("cuda") for split in ("train", "val"))
     head, clock = load_head(str(file)).to("cuda"), Clock(60*minutes)
-    until = Until(test, clock, target, 0.5)
+    until = Until(val, clock, target, 0.5)
     fit(scene, head, TrainConfig(minutes=minutes), callbacks=[until], clock=clock)
     return [Row("quality", name, until.seconds, **targets, note="" if until.seconds else f"not reached in {minutes:g} minutes")]

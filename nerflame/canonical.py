@@ -7,7 +7,6 @@ __all__ = ['vertex_rotations', 'Canonical', 'map_points', 'map_points_by_face', 
            'Cells', 'tie_cells', 'Found']
 
 # %% ../nbs/09_canonical.ipynb #f19050a5
-import math
 from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
@@ -124,10 +123,10 @@ def _vertices_kernel(start:int, s:Surface, posed:wp.array(dtype=wp.vec3), unpose
         normal += _angle_at(posed[v], posed[s.faces[face, (k + 1)%3]], posed[s.faces[face, (k + 2)%3]])*wp.vec3(here[2, 0], here[2, 1], here[2, 2])
     rotation = wp.identity(n=3, dtype=float)
     if wp.ddot(total, total) > 0.0:   # a vertex without faces does not turn
-        u, _, vt = wp.svd3(total)
-        rotation = u*wp.transpose(vt)
+        u, _, v3 = wp.svd3(total)
+        rotation = u*wp.transpose(v3)
         # the nearest rotation, never a mirror
-        if wp.determinant(rotation) < 0.0: rotation = u*wp.diag(wp.vec3(1.0, 1.0, -1.0))*wp.transpose(vt)
+        if wp.determinant(rotation) < 0.0: rotation = u*wp.diag(wp.vec3(1.0, 1.0, -1.0))*wp.transpose(v3)
     rotations[v] = rotation
     normals[v] = wp.normalize(normal)
 
@@ -166,6 +165,10 @@ def _map_kernel(start:int, m:Maps, origins:wp.array(dtype=wp.vec3), directions:w
     face_idx:wp.array(dtype=wp.int32), positions_out:wp.array(dtype=wp.vec3), directions_out:wp.array(dtype=wp.vec3), signed_distance:wp.array(dtype=float)):
     i = start + wp.tid()
     r = int(ray_idx[i])
+    positions_out[i] = wp.vec3()
+    directions_out[i] = directions[r]
+    signed_distance[i] = wp.inf
+    if face_idx[i] < 0: return
     there = carry_back(m, origins[r] + t[i]*directions[r], directions[r], face_idx[i])
     positions_out[i] = there.position
     directions_out[i] = there.direction
@@ -179,7 +182,6 @@ class CanonicalMap:
         unposed:Float[Tensor, "v 3"],  # vertices of the mesh that the field lives around, scene units
         neighbours:FaceNeighbours,     # of both meshes
     ):
-        # Warp reads this memory: it must live as long as the struct
         self.posed, self.unposed, self.neighbours = posed.detach().float().contiguous(), unposed.detach().float().contiguous(), neighbours
         self.rotations, self.normals = torch.empty(len(posed), 3, 3, device=posed.device), torch.empty_like(self.posed)
         m = self.struct = Maps()
@@ -189,9 +191,9 @@ class CanonicalMap:
     def __call__(self,
         points:Float[Tensor, "n 3"],       # near the posed mesh, scene units
         directions:Float[Tensor, "n 3"],   # along which they are seen, unit
-        face_idx:Int[Tensor, "n"],         # a face near each point
+        face_idx:Int[Tensor, "n"],         # a face near each point; -1: none is known
     )->Canonical:
-        "Where points are on the unposed mesh."
+        "Where points are on the unposed mesh; without a face at the origin, infinitely far from it."
         return self._map(points, directions, torch.arange(len(points), device=points.device), torch.zeros(len(points), device=points.device), face_idx)
 
     def along(self,
@@ -217,7 +219,7 @@ class Cells:
     offset: Float[Tensor, "n 3"]  # from there to the middle, scene units
     edge: float                   # of a cube, scene units
     low: Float[Tensor, "3"]       # a corner of the lattice that they lie on, scene units
-    member: Int[Tensor, "m"]      # of each voxel of the shell that they were made of: the cell that holds it, int64
+    member: Int[Tensor, "m"]      # of each voxel of the shell that they were made of: the cell that holds it, int64; empty for some of the cells
 
     def holding(self,
         voxels:Bool[Tensor, "m"],   # of the shell that they were made of
@@ -225,7 +227,13 @@ class Cells:
         "The cells that hold at least one of the chosen voxels."
         keep = torch.zeros(len(self.face), dtype=torch.bool, device=self.face.device)
         keep[self.member[voxels]] = True
-        return replace(self, face=self.face[keep], bary=self.bary[keep], offset=self.offset[keep])
+        return self.select(keep)
+
+    def select(self,
+        keep:Bool[Tensor, "n"],   # of these cells
+    )->"Cells":
+        "Some of the cells. Which voxel is in which is known for all of them together only."
+        return replace(self, face=self.face[keep], bary=self.bary[keep], offset=self.offset[keep], member=self.member[:0])
 
 def tie_cells(
     shell:VoxelShell,              # of the unposed mesh
@@ -267,9 +275,10 @@ def _carry_kernel(start:int, m:Maps, face_idx:wp.array(dtype=wp.int32), bary:wp.
 def _touch_kernel(start:int, s:Voxels, middle:wp.array(dtype=wp.vec3), reach:wp.array(dtype=wp.vec3), touched:wp.array3d(dtype=wp.bool)):
     i = start + wp.tid()
     low, high = (middle[i] - reach[i] - s.low)/s.voxel, (middle[i] + reach[i] - s.low)/s.voxel
-    for x in range(int(low[0])/BRICK, int(high[0])/BRICK + 1):
-        for y in range(int(low[1])/BRICK, int(high[1])/BRICK + 1):
-            for z in range(int(low[2])/BRICK, int(high[2])/BRICK + 1):
+    # a rounding may lead past the last brick
+    for x in range(int(low[0])/BRICK, wp.min(int(high[0])/BRICK + 1, touched.shape[0])):
+        for y in range(int(low[1])/BRICK, wp.min(int(high[1])/BRICK + 1, touched.shape[1])):
+            for z in range(int(low[2])/BRICK, wp.min(int(high[2])/BRICK + 1, touched.shape[2])):
                 touched[x, y, z] = True
 
 # %% ../nbs/09_canonical.ipynb #66e53e43
@@ -277,10 +286,10 @@ def _touch_kernel(start:int, s:Voxels, middle:wp.array(dtype=wp.vec3), reach:wp.
 def _claim_kernel(start:int, part:int, parts:int, s:Voxels, face_idx:wp.array(dtype=wp.int32), middle:wp.array(dtype=wp.vec3), reach:wp.array(dtype=wp.vec3), foot:wp.array(dtype=wp.vec3), claim:wp.array(dtype=wp.int64)):
     i = start + wp.tid()
     low, high = (middle[i] - reach[i] - s.low)/s.voxel, (middle[i] + reach[i] - s.low)/s.voxel
-    for x in range(int(low[0]), int(high[0]) + 1):
+    for x in range(int(low[0]), wp.min(int(high[0]) + 1, s.dims[0])):
         if (x/BRICK)%parts == part:
-            for y in range(int(low[1]), int(high[1]) + 1):
-                for z in range(int(low[2]), int(high[2]) + 1):
+            for y in range(int(low[1]), wp.min(int(high[1]) + 1, s.dims[1])):
+                for z in range(int(low[2]), wp.min(int(high[2]) + 1, s.dims[2])):
                     p = s.low + wp.vec3(float(x) + 0.5, float(y) + 0.5, float(z) + 0.5)*s.voxel
                     # distance first, face second: the smallest number wins, in whatever order cells come
                     wp.atomic_min(claim, voxel_slot(s, x, y, z), (wp.int64(1.0e6*wp.length(p - foot[i])/s.voxel) << wp.int64(32)) + wp.int64(face_idx[i]))
@@ -293,18 +302,19 @@ def carry(self:CanonicalMap,
     epsilon:float,     # half the thickness of the shell that they fill, scene units
 )->VoxelShell:
     "The voxels of the posed mesh that cells may touch, each with a face of the part of the surface that it came with."
-    n, device = len(cells.face), self.posed.device
+    n, device, edge = len(cells.face), self.posed.device, int(BRICK)
+    if n == 0: return VoxelShell(cells.low, cells.edge, epsilon, torch.full((1, 1, 1), -1, dtype=torch.int32, device=device), torch.empty(0, edge**3, dtype=torch.int32, device=device))
     middle, reach, foot = (torch.empty(n, 3, device=device) for _ in range(3))
     face, bary, offset, middles, reaches, feet = warp_arrays(cells.face, cells.bary, cells.offset, middle, reach, foot)
     launch(_carry_kernel, n, [self.struct, face, bary, offset, cells.edge/2, middles, reaches, feet], device)
     first = ((middle - reach).amin(0) - cells.low).div(cells.edge).floor()   # on the cells' own lattice: what does not move stays as it is
     low = cells.low + first*cells.edge
-    blocks = (((middle + reach).amax(0) - low)/(cells.edge*int(BRICK))).floor().long().add(1).tolist()
+    blocks = (((middle + reach).amax(0) - low)/(cells.edge*edge)).floor().long().add(1).tolist()
     touched = torch.zeros(blocks, dtype=torch.bool, device=device)
-    shell = VoxelShell(low, cells.edge, epsilon, torch.zeros(blocks, dtype=torch.int32, device=device), torch.empty(0, int(BRICK)**3, dtype=torch.int32, device=device))
+    shell = VoxelShell(low, cells.edge, epsilon, torch.zeros(blocks, dtype=torch.int32, device=device), torch.empty(0, edge**3, dtype=torch.int32, device=device))
     launch(_touch_kernel, n, [voxels_struct(shell), middles, reaches, *warp_arrays(touched)], device)
     shell.brick = number_bricks(blocks, touched.flatten())
-    claim = torch.full((int(touched.sum()), int(BRICK)**3), _NONE, device=device)
+    claim = torch.full((int(touched.sum()), edge**3), _NONE, device=device)
     launch_parts(_claim_kernel, n, [voxels_struct(shell), face, middles, reaches, feet, *warp_arrays(claim.view(-1))], device)
     shell.face = torch.where(claim == _NONE, -1, claim & 0xFFFFFFFF).int()
     return shell
@@ -326,7 +336,7 @@ def _seek_kernel(start:int, q:_Seek, m:Maps, origins:wp.array(dtype=wp.vec3), di
     r = start + wp.tid()
     o, d, s, dims = origins[r], directions[r], q.posed, q.posed.dims
     span = ray_interval(o, d, s.low, s.low + s.voxel*wp.vec3(float(dims[0]), float(dims[1]), float(dims[2])), nears[r], fars[r])
-    k, n = int(wp.ceil(span[0]/q.step - 0.5)), int(0)
+    k, n = int(wp.ceil(wp.min(span[0], span[1] + q.step)/q.step - 0.5)), int(0)
     t = (float(k) + 0.5)*q.step
     while t < span[1] and n < q.limit:
         p = (o + d*t - s.low)/s.voxel

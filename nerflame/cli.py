@@ -124,6 +124,7 @@ def run_folder(
 
 # %% ../nbs/21_cli.ipynb #9aacd48a
 _DEVICE = dict(choices=("cpu", "cuda"), help="where to compute; left out: cuda when there is such a device")
+_DATA_ROOT = dict(metavar="DIR", help="a folder that holds DATA and the folders beside it that its files name (../other/...); left out: only files inside DATA are read")
 _BACKEND = dict(choices=("bvh", "pytorch3d"), help="what finds the closest faces: our tree, or PyTorch3D, which tries all of them (needs the extra pytorch3d); left out: bvh")
 
 def train_parser()->Parser:
@@ -131,6 +132,7 @@ def train_parser()->Parser:
     p = Parser("nerflame_train", "Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA images (val and test too, when they are there). "
                "Or take everything from a configuration file of the published code: --hparams_path FILE --model NAME.")
     p.add_argument("data", metavar="DATA", nargs="?", help="scene folder; left out: the one that --hparams_path names")
+    p.add_argument("--data_root", **_DATA_ROOT)
     p.add_argument("--out", metavar="RUN", help="folder to write, required with DATA; an earlier RUN is replaced; left out with --hparams_path: basedir/expname of the file")
     p.add_argument("--preset", choices=("fast", "paper", "nerf"), help="the method: ours, the published one, or NeRF without a head; left out: fast")
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model; left out: flame when FLAME/model has one, else anny, the open built-in head")
@@ -197,8 +199,8 @@ def train(
     require(not (options.model or options.render_only), "nerflame_train", "--model, --render_only", "--hparams_path beside them", "none")
     config, device = chosen_settings(options, config or preset(options.preset or "fast")), pick_device(options.device)
     head = load_head(options.head).to(device) if config.model.mesh else None
-    def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None).to(device)
-    note = RunConfig(str(options.data), head.name if head else "", options.resolution, device=device.type)
+    def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root).to(device)
+    note = RunConfig(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type)
     return train_scene(config, load, head, options.data, options.out, clock or Clock(None), note)
 
 # %% ../nbs/21_cli.ipynb #07215050
@@ -225,7 +227,7 @@ def published_note(
     device:torch.device,
 )->RunConfig:
     "What a RUN notes about the scene of a published file."
-    return RunConfig(hparams.datadir, head.name, half_res=hparams.half_res, testskip=max(hparams.testskip, 1), background="white" if hparams.white_bkgd else "black", device=device.type)
+    return RunConfig(hparams.datadir, head=head.name, half_res=hparams.half_res, testskip=max(hparams.testskip, 1), background="white" if hparams.white_bkgd else "black", device=device.type)
 
 def published_run(
     hparams:Hparams,
@@ -287,6 +289,7 @@ def eval_parser()->Parser:
     p = Parser("nerflame_eval", "Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS. Writes one PNG a frame, named after it, metrics.json, and a sheet beside them.")
     p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
     p.add_argument("--data", metavar="DIR", help="scene folder; left out: the one that the RUN was trained on")
+    p.add_argument("--data_root", **_DATA_ROOT)
     p.add_argument("--split", default="test", help="which transforms_SPLIT.json; default %(default)s")
     p.add_argument("--out", metavar="DIR", help="folder to write; left out: RUN/SPLIT")
     p.add_argument("--device", **_DEVICE)
@@ -301,11 +304,12 @@ def data_folder(run:Run, given=None)->Path:
 def captured_reference(
     data,        # scene folder
     head:Head|None,
+    root=None,   # the folder that files must be in; None: the scene's
 )->HeadParams|None:
     "What a scene says about the moment of capture: the parameters of its training frames, when they are all the same."
     if head is None or "train" not in scene_splits(data): return None
     file, top = read_transforms(data, "train")
-    rows = load_frame_params(top["frames"], data, head, file)
+    rows = load_frame_params(top["frames"], data, head, file, root or data)
     return rows[0] if rows is not None and all(same_params(rows[i], rows[0]) for i in range(len(rows))) else None
 
 # %% ../nbs/21_cli.ipynb #6b404f89
@@ -317,7 +321,7 @@ def run_scene(
 )->Scene:
     "The pictures of a split at the size that a RUN works with. Raises `InputError`."
     c = run.config
-    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head)
+    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None)
 
 def load_split(
     run:Run,
@@ -325,7 +329,7 @@ def load_split(
     split:str,    # its name
 ):                # the scene, and the parameters at the moment of capture or None
     "The pictures of a split as a RUN saw them. Frames whose parameters are for another head count as undriven. Raises `InputError`."
-    try: return run_scene(run, data, split, run.model.head), captured_reference(data, run.model.head)
+    try: return run_scene(run, data, split, run.model.head), captured_reference(data, run.model.head, run.config.data_root or None)
     except InputError as e:
         if run.config.train.parameters in ("given", "refine"): raise
         scene = run_scene(run, data, split, None)   # a head that was found needs no parameters; other faults are raised here
@@ -355,6 +359,7 @@ def eval_command(arguments=None)->int:
     "`nerflame_eval`."
     def work(options):
         run = load_run(options.run, pick_device(options.device))
+        if options.data or options.data_root: run.config = replace(run.config, data_root=options.data_root or "")
         out = Path(options.out) if options.out else run.folder/options.split
         report = measure(run, data_folder(run, options.data), options.split, out, Lpips())
         print(f"{out}: {summary(report)}" + (f", LPIPS {report['lpips_unavailable']}" if report["lpips_unavailable"] else ""))
@@ -463,7 +468,7 @@ def import_run(
     read = read_checkpoint(options.checkpoint)
     model = import_checkpoint(read, head, rays, options.step, options.epsilon, backend=check_backend(options.backend))
     require(scene_splits(options.data), options.data, "--data", "a scene folder with transforms_*.json", "none in it")
-    note = RunConfig(str(options.data), head.name, options.resolution, train=replace(preset("paper"), parameters="neutral", steps=max(read.step, 1), model=model.config))
+    note = RunConfig(str(options.data), head=head.name, resolution=options.resolution, train=replace(preset("paper"), parameters="neutral", steps=max(read.step, 1), model=model.config))
     with run_folder(options.out) as out: save_run(out, model, note, {"stages": {}, "imported": str(options.checkpoint)})
     return Run(Path(options.out), note, model, {})
 
@@ -522,7 +527,7 @@ def demo(
         data = write_capture(out/"capture", capture, head)
         train_scene, val = (load_scene(data, split).to(device) for split in ("train", "val"))
         head = head.to(device)
-        run = fit(train_scene, head, config, val, out, run=RunConfig("capture", head.name, None, device.type))
+        run = fit(train_scene, head, config, val, out, run=RunConfig("capture", head=head.name, device=device.type))
         reports = {split: measure(run, data, split, out/split) for split in ("test", "driven") if split in scene_splits(data)}
         flat = vertex_colour_scores(capture, load_head("anny"), load_scene(data, "test"))
         films = film_face(run.model, out, frames)

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['BACKGROUNDS', 'Scene', 'as_bytes', 'as_floats', 'composite', 'area_weights', 'area_resize', 'read_image',
-           'parse_background', 'scene_splits', 'read_transforms', 'frame_intrinsics', 'find_image', 'frame_names',
-           'check_similarity', 'depth_bounds', 'load_frame_params', 'working_size', 'byte_store', 'load_scene',
-           'require_mask', 'save_scene']
+           'parse_background', 'scene_splits', 'read_transforms', 'frame_intrinsics', 'find_image', 'find_masks',
+           'frame_names', 'check_similarity', 'depth_bounds', 'load_frame_params', 'in_scene_frame', 'head_depths',
+           'working_size', 'byte_store', 'load_scene', 'require_mask', 'save_scene']
 
 # %% ../nbs/06_data.ipynb #33adf731
 import json, math, os, re, reprlib, shutil, tempfile
@@ -20,10 +20,10 @@ from PIL import Image
 from scipy.sparse import csr_array
 from torch import Tensor
 from .core import InputError, atomic_path, cpu_threads, require, write_text
-from .cameras import Cameras, check_rigid, focal_from_fov
+from .cameras import Cameras, check_rigid, focal_from_fov, project
 from .builtin import cache_folder
 from .flame import HeadParams, cat_params, load_params, save_params
-from .heads import flame_to_scene
+from .heads import flame_to_scene, transform_points
 
 # %% ../nbs/06_data.ipynb #3e6b2f24
 @dataclass(frozen=True, eq=False)
@@ -210,10 +210,12 @@ def frame_intrinsics(
     return [fl_x, get("fl_y", 0) or fl_x, *centre]
 
 # %% ../nbs/06_data.ipynb #326ee46f
-def _named_path(folder, value, where, field):
-    "The path that a scene file names: relative to its folder."
+def _named_path(folder, value, where, field, root):
+    "The path that a scene file names: relative to its folder, and inside `root`."
     require(isinstance(value, str) and value.strip() != "" and "\0" not in value, where, field, "a path relative to the scene's folder", reprlib.repr(value))
     require(not PurePosixPath(value).is_absolute() and not PureWindowsPath(value).drive, where, field, "a path relative to the scene's folder, not an absolute one", reprlib.repr(value))
+    path, top = (Path(os.path.normpath(os.path.abspath(p))) for p in (Path(folder)/value, root))   # as it is written: links inside a scene are the owner's
+    require(path.is_relative_to(top), where, field, f"a path inside {root}; for files beside the scene's folder name a folder that holds both (--data_root)", reprlib.repr(value))
     return Path(folder)/value
 
 def find_image(
@@ -221,12 +223,25 @@ def find_image(
     value,        # `file_path`, with or without extension
     where,        # the JSON file
     field:str,    # its entry there
+    root,         # the folder that files must be in
 )->Path:
     "The image of a frame. Raises `InputError`."
-    base = _named_path(folder, value, where, field)
+    base = _named_path(folder, value, where, field, root)
     for extension in ("", ".png", ".jpg", ".jpeg"):
         if os.path.isfile(path := Path(f"{base}{extension}")): return path
     raise InputError(where, field, "an existing image, with or without .png, .jpg, .jpeg", reprlib.repr(value))
+
+def find_masks(
+    frames:list,  # entries of the JSON file
+    folder,       # the scene's
+    where,        # the JSON file
+    root,         # the folder that files must be in
+)->list|None:     # a path a frame; None when no frame names a mask
+    "The masks that VHAP and GaussianAvatars put beside RGB images. Raises `InputError`."
+    named = [f.get("fg_mask_path") for f in frames]
+    if not any(named): return None
+    for i, value in enumerate(named): require(value is not None, where, f"frames[{i}].fg_mask_path", "a mask for every frame, or for none", "nothing")
+    return [find_image(folder, value, where, f"frames[{i}].fg_mask_path", root) for i, value in enumerate(named)]
 
 # %% ../nbs/06_data.ipynb #1476019a
 def frame_names(
@@ -259,11 +274,14 @@ def depth_bounds(
     top:dict,         # the file's content
     cameras:Cameras,  # of its frames
     where,            # the JSON file
+    unit:float=1.0,   # scene units in the file's unit of length
+    seen:tuple|None=None,  # nearest and farthest depth of the head in the pictures, scene units; None: not known
 )->tuple[float, float]:
-    "Near and far depth of a scene, scene units. Raises `InputError`."
+    "Near and far depth of a scene, scene units: what the file says, else around the head, else around the origin. Raises `InputError`."
     distance = cameras.positions.norm(dim=-1)
-    near = _number(top, "near", where, "", default=0.5*distance.min().item())
-    far = _number(top, "far", where, "", default=1.5*distance.max().item())
+    # half a scene unit is 6 cm: the head's parameters may yet be refined
+    first, last = (max(seen[0] - 0.5, 0.05), seen[1] + 0.5) if seen else (0.5*distance.min().item(), 1.5*distance.max().item())
+    near, far = (unit*v if v is not None else default for v, default in ((_number(top, "near", where, ""), first), (_number(top, "far", where, ""), last)))
     require(0 <= near < far, where, "near, far", "depths with 0 <= near < far (give both when cameras stand at the origin)", (near, far))
     return near, far
 
@@ -273,6 +291,7 @@ def load_frame_params(
     folder,        # the scene's
     head,          # a head, or its `HeadArrays`
     where,         # the JSON file
+    root,          # the folder that files must be in
 )->HeadParams|None:    # one row a frame; None when no frame names parameters
     "The parameters named by the frames. Raises `InputError`."
     named = [f.get("flame_param_path") for f in frames]
@@ -281,11 +300,37 @@ def load_frame_params(
     for i, value in enumerate(named):
         field = f"frames[{i}].flame_param_path"
         require(value is not None, where, field, "a parameter file for every frame, or for none", "nothing")
-        paths.append(_named_path(folder, value, where, field))
+        paths.append(_named_path(folder, value, where, field, root))
         require(os.path.isfile(paths[-1]), where, field, "an existing parameter file", reprlib.repr(value))
     loaded = {p: load_params(p, getattr(head, "arrays", head)) for p in dict.fromkeys(paths)}
     for p, params in loaded.items(): require(len(params) == 1, p, "expr", "the parameters of a single frame", f"{len(params)} rows")
     return cat_params([loaded[p] for p in paths])
+
+# %% ../nbs/06_data.ipynb #b790d854
+def in_scene_frame(
+    cameras:Cameras,                  # in the head model's world, metres
+    to_scene:Float[Tensor, "4 4"],    # from there to the scene: rotation, one scale, translation
+)->Cameras:
+    "The same cameras in the scene frame."
+    scale = to_scene[:3, :3].norm()/3**0.5
+    rigid = to_scene.clone()
+    rigid[:3, :3] /= scale
+    c2w = cameras.c2w.clone()
+    c2w[:, :3, 3] *= scale
+    return replace(cameras, c2w=rigid @ c2w)
+
+@torch.no_grad()
+def head_depths(
+    head,                             # a head: takes parameters, returns vertices in metres
+    params:HeadParams,                # one row a camera
+    cameras:Cameras,                  # in the scene frame
+    to_scene:Float[Tensor, "4 4"],
+)->tuple[float, float]:               # scene units
+    "The nearest and the farthest depth of the posed head in the pictures."
+    params = params.to(head.faces.device)
+    verts = torch.cat([transform_points(to_scene.to(params.betas.device), head(params[i])) for i in range(len(params))]).to(to_scene)
+    depth = project(cameras, verts)[1]
+    return float(depth.min()), float(depth.max())
 
 # %% ../nbs/06_data.ipynb #a87b9fda
 def working_size(
@@ -321,7 +366,16 @@ def byte_store(
     except OSError as e: raise InputError(folder, "free space", f"{size/2**20:.0f} MiB for images (see NERFLAME_CACHE), or a larger `memory`", e) from None
 
 # %% ../nbs/06_data.ipynb #e3844f27
-def _load_images(paths, width, height, background, memory):
+def _with_mask(image, path):
+    "An RGB image on white and the mask beside it as RGBA; where the mask is 0 there is no colour."
+    mask = read_image(path)
+    require(mask.shape[:2] == image.shape[:2], path, "fg_mask_path", f"the size of its image, {image.shape[1]} x {image.shape[0]}", f"{mask.shape[1]} x {mask.shape[0]}")
+    alpha = mask[..., :1].astype(np.float32)/255
+    # what is white behind the head comes out of half covered pixels again
+    colour = (image - (1 - alpha))/np.maximum(alpha, 1/255)
+    return np.concatenate([colour.clip(0, 1), alpha], -1)
+
+def _load_images(paths, masks, width, height, background, memory):
     "The images, composited and reduced, with their coverage: (N, h, w, 3), (N, h, w), and the first image without alpha."
     n, size, opaque = len(paths), Image.open(paths[0]).size, [False]*len(paths)
     images, coverage = (byte_store(shape, 4*n*height*width <= memory) for shape in ((n, height, width, 3), (n, height, width)))
@@ -329,6 +383,7 @@ def _load_images(paths, width, height, background, memory):
         image = read_image(paths[i])
         require(image.shape[1::-1] == size, paths[i], "image", f"the size of the other images, {size[0]} x {size[1]}", f"{image.shape[1]} x {image.shape[0]}")
         image = image.astype(np.float32)/255
+        if masks and image.shape[-1] == 3: image = _with_mask(image, masks[i])
         images[i] = as_bytes(torch.from_numpy(area_resize(composite(image, background), width, height)))
         if image.shape[-1] == 4: coverage[i] = as_bytes(torch.from_numpy(area_resize(image[..., 3:], width, height)[..., 0]))
         else: opaque[i] = True
@@ -352,6 +407,7 @@ def load_scene(
     testskip:int=1,              # keep each testskip-th frame of every split but train
     background="white",          # behind the head: "white", "black" or three numbers in [0, 1]
     head=None,                   # a head or its arrays: reads the parameters that the frames name
+    root=None,                   # the folder that all files must be in; None: the scene's own
     memory:int=1 << 30,          # bytes of images beyond which they are kept in a temporary file in `cache_folder`, mapped into memory
 )->Scene:
     "Read one split of a scene. Raises `InputError`."
@@ -360,15 +416,18 @@ def load_scene(
     frames = top["frames"] if split == "train" else top["frames"][::max(testskip, 1)]
     for i, f in enumerate(frames):
         for key in ("file_path", "transform_matrix"): require(key in f, file, f"frames[{i}].{key}", "an entry of every frame", "nothing")
-    paths = [find_image(path, f["file_path"], file, f"frames[{i}].file_path") for i,f in enumerate(frames)]
-    names, params = frame_names(paths, file), None if head is None else load_frame_params(frames, path, head, file)
-    cameras = _load_cameras(frames, top, paths[0], file)
-    near, far = depth_bounds(top, cameras, file)
+    root = path if root is None else root
+    paths, masks = [find_image(path, f["file_path"], file, f"frames[{i}].file_path", root) for i,f in enumerate(frames)], find_masks(frames, path, file, root)
+    names, params = frame_names(paths, file), None if head is None else load_frame_params(frames, path, head, file, root)
+    cameras, to_scene = _load_cameras(frames, top, paths[0], file), check_similarity(top.get("flame_to_scene") or flame_to_scene().tolist(), file)
+    metric = top.get("flame_to_scene") is None and any(f.get("flame_param_path") for f in frames)   # the head model's metres are the world
+    if metric: cameras = in_scene_frame(cameras, to_scene)
+    seen = head_depths(head, params, cameras, to_scene) if metric and params is not None and callable(head) else None
+    near, far = depth_bounds(top, cameras, file, float(to_scene[:3, :3].norm()/3**0.5) if metric else 1.0, seen)
     cameras = cameras.resized(*working_size(cameras.width, cameras.height, resolution, half_res, path))
     background = parse_background(background)
-    to_scene = check_similarity(top.get("flame_to_scene") or flame_to_scene().tolist(), file)
     timestep, camera_index = (_indices(frames, key, file) for key in ("timestep_index", "camera_index"))
-    images, coverage, opaque = _load_images(paths, cameras.width, cameras.height, background, memory)
+    images, coverage, opaque = _load_images(paths, masks, cameras.width, cameras.height, background, memory)
     return Scene(images, None if opaque else coverage, cameras, names, torch.from_numpy(background), near, far, to_scene, str(file), params, timestep, camera_index, opaque)
 
 def _load_cameras(frames, top, first_image, file):
@@ -404,7 +463,7 @@ def save_scene(
     params:HeadParams|None=None,         # one row a frame
     timestep=None,                       # N integers: the moment of each frame; frames of one moment share parameters
     camera_index=None,                   # N integers
-    to_scene=None,                       # (4, 4) from the head's metres to the scene
+    to_scene=None,                       # (4, 4) from the head's metres to the scene; None with `params`: `flame_to_scene()`
 )->Path:                                 # the JSON file
     "Write one split of a scene in Blender's layout. Raises `InputError`."
     n, h, w, _ = images.shape
@@ -417,6 +476,7 @@ def save_scene(
         for i, f in enumerate(frames if values is not None else []): f[key] = int(values[i])
     if params is not None: _save_frame_params(path, split, frames, params)
     top = dict(camera_angle_x=2*math.atan(w/(2*cameras.focal[0, 0].item())), w=w, h=h, near=near, far=far)
+    if to_scene is None and params is not None: to_scene = flame_to_scene()   # without it, parameters would mean that cameras are in metres
     if to_scene is not None: top["flame_to_scene"] = torch.as_tensor(to_scene).tolist()
     write_text(path/f"transforms_{split}.json", json.dumps({**top, "frames": frames}, indent=1))
     return path/f"transforms_{split}.json"

@@ -13,14 +13,13 @@ import math
 from dataclasses import dataclass, replace
 import numpy as np, torch
 import torch.nn.functional as F
-from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from scipy.spatial import cKDTree
 from torch import Tensor
 from .core import InputError, require
 from .mesh import MeshBVH, vertex_normals
-from .flame import FLAME, HeadParams, joint_transforms, pose_correctives, rodrigues, shaped_vertices, skin
+from .flame import HeadParams, joint_transforms, pose_correctives, rodrigues, shaped_vertices, skin
 from .heads import Head, transform_points
 from .cameras import Cameras, Rays, image_rays, pixel_rays, project
 from .data import Scene, area_resize, as_bytes, as_floats, require_mask

@@ -371,7 +371,7 @@ def _threads(n:int)->ThreadPoolExecutor:
 @functools.cache
 def _compiled(kernel, device:str):
     "Compile and load a kernel's module, once and before threads could try to do it at the same time."
-    wp.load_module(kernel.module, device=device)
+    with _quiet(): wp.load_module(kernel.module, device=device)
 
 # %% ../nbs/02_mesh.ipynb #e1ed7c84
 def launch(
@@ -382,13 +382,13 @@ def launch(
     threads:int|None=None,    # Python threads on a CPU; None for all cores that this process may use
     items:int=2048,           # that are worth a launch of their own
 ):
-    "Run a kernel over `count` items, on a CPU shared between threads. Items must not write to the same place."
+    "Run a kernel over `count` items, on a CPU shared between threads. Items must not write to the same place, unless all write the same."
     _start_warp()
     where, threads = wp.device_from_torch(device), threads or cpu_threads()
     run = lambda first, last: wp.launch(kernel, dim=last - first, inputs=[first, *inputs], device=where)
     shares = min(count//items, threads*4) if where.is_cpu and threads > 1 else 1
-    with _quiet(), _stream(device):
-        _compiled(kernel, where.alias)
+    _compiled(kernel, where.alias)
+    with _stream(device):
         if shares <= 1: return run(0, count)
         cuts = [count*i//shares for i in range(shares + 1)]
         list(_threads(threads).map(run, cuts, cuts[1:]))
@@ -402,7 +402,7 @@ def in_threads(
 ):
     "Call `work` for all items, on a CPU in the threads that wait for kernels."
     _start_warp()
-    with _quiet(): _compiled(kernel, wp.device_from_torch(device).alias)   # once, before threads try to do it at the same time
+    _compiled(kernel, wp.device_from_torch(device).alias)   # once, before threads try to do it at the same time
     list(_threads(cpu_threads()).map(work, items) if torch.device(device).type == "cpu" else map(work, items))
 
 def launch_parts(
@@ -603,7 +603,6 @@ class FaceNeighbours:
     ):
         self.faces, corners = faces, faces.flatten()
         counts = torch.bincount(corners, minlength=n_verts)
-        # Warp reads this memory, so it must live as long as the struct
         self._arrays = [v.int().contiguous() for v in (faces, _across(faces), torch.nn.functional.pad(counts.cumsum(0), (1, 0)), corners.argsort(stable=True)//3)]
         self.struct = Surface()
         self.struct.faces, self.struct.across, self.struct.first, self.struct.around = warp_arrays(*self._arrays)
@@ -661,7 +660,7 @@ STRIDES = wp.constant(32)   # faces that a walk may cross
 @wp.func
 def walk_down(s:Surface, verts:wp.array(dtype=wp.vec3), p:wp.vec3, face:int):
     "The closest point of the surface to p, found by walking from `face` to neighbours that are nearer."
-    best = _foot(s, verts, p, face)
+    best, came = _foot(s, verts, p, face), int(-1)   # neither this face nor the one before it needs another look
     for _ in range(STRIDES):
         here, w = best.face, best.bary
         zeros = int(w[0] <= 0.0) + int(w[1] <= 0.0) + int(w[2] <= 0.0)
@@ -669,14 +668,18 @@ def walk_down(s:Surface, verts:wp.array(dtype=wp.vec3), p:wp.vec3, face:int):
             k = int(0)
             if w[1] <= 0.0: k = 1
             if w[2] <= 0.0: k = 2
-            if s.across[here, k] >= 0: best = _nearer(s, verts, p, best, s.across[here, k])
+            other = s.across[here, k]
+            if other >= 0 and other != came: best = _nearer(s, verts, p, best, other)
         if zeros == 2:   # in a corner
             k = int(0)
             if w[1] > 0.0: k = 1
             if w[2] > 0.0: k = 2
             v = s.faces[here, k]
-            for j in range(s.first[v], s.first[v + 1]): best = _nearer(s, verts, p, best, s.around[j])
+            for j in range(s.first[v], s.first[v + 1]):
+                other = s.around[j]
+                if other != here and other != came: best = _nearer(s, verts, p, best, other)
         if best.face == here: break
+        came = here
     return best
 
 @wp.kernel(enable_backward=False)

@@ -83,6 +83,7 @@ class NeRFlame(nn.Module):
         to_scene:Float[Tensor, "4 4"]|None=None, # from the head frame to the scene; None for `flame_to_scene()`
         generator:torch.Generator|None=None,     # for the first features
         grid:ShellGrid|None=None,                # features of a saved model; None makes new ones
+        shell:VoxelShell|None=None,              # of the unposed head of a saved model; None makes a new one
         unposed:Float[Tensor, "v 3"]|None=None,  # the unposed head of a saved model, scene units; None: that of `params`
     ):
         super().__init__()
@@ -93,7 +94,7 @@ class NeRFlame(nn.Module):
         self.register_buffer("to_scene", flame_to_scene() if to_scene is None else to_scene)
         self._set_head(params, unposed)
         if self.config.rays: self.coarse, self.field = FrequencyField(self.config.network), FrequencyField(self.config.network)
-        else: self._set_shell(generator, grid)
+        else: self._set_shell(generator, grid, shell)
         self.to(self.to_scene.device if params is None else params.betas.device)
 
     @property
@@ -116,12 +117,12 @@ def _set_head(self:NeRFlame, params, unposed):
     with torch.no_grad(): self.register_buffer("unposed", self.scene_verts(self.unposed_params(params))[0] if unposed is None else unposed)
 
 @patch
-def _set_shell(self:NeRFlame, generator, grid):
+def _set_shell(self:NeRFlame, generator, grid, shell):
     "A field in the shell, and the memory of its density."
     # stage 1 changes `params`; where the field lives stays what it was at the beginning
     eps, bvh = self.config.epsilon.end, MeshBVH(self.unposed, self.head.faces)
     self.field = Field(ShellGrid.around(bvh, self.config.field.spacings, eps, generator) if grid is None else grid, self.config.field, eps)
-    self.density_grid = DensityGrid(build_shell(bvh, eps, self.config.voxel))
+    self.density_grid = DensityGrid(build_shell(bvh, eps, self.config.voxel) if shell is None else shell)
     self.neighbours = FaceNeighbours(self.head.faces, len(self.unposed))
     self.stay = CanonicalMap(self.unposed, self.unposed, self.neighbours)
     self._cells = {}   # by size: made when they are first needed
@@ -152,13 +153,20 @@ def cells(self:NeRFlame,
     return self._cells[group]
 
 @patch
+def _posed_verts(self:NeRFlame, params):
+    "Vertices of one state in the scene. Raises `InputError`."
+    require(params is not None and len(params) == 1, "pose", "params", "one row", None if params is None else len(params))
+    with torch.no_grad(): verts = self.scene_verts(params)[0]
+    require(bool(torch.isfinite(verts).all()), "pose", "params", "parameters that give finite vertices", "NaN or infinity")
+    return verts
+
+@patch
 def pose(self:NeRFlame,
     params:HeadParams|None,  # one row; None for plain NeRF
 )->PosedHead|None:
     "A head to render: of its shell only what has density now. In stage 1, when the mesh has it, all of its shell."
     if not self.config.mesh: return None
-    require(params is not None and len(params) == 1, "pose", "params", "one row", None if params is None else len(params))
-    with torch.no_grad(): verts = self.scene_verts(params)[0]
+    verts = self._posed_verts(params)
     if self.config.rays: return self._pose_mesh(verts)
     grid, cells, to_unposed = self.density_grid, self.cells(self.config.group), CanonicalMap(verts, self.unposed, self.neighbours)
     if int(self.stage) == 2: cells = cells.holding(grid.sigma.flatten()[grid.slots]*self.config.step > self.config.least)
@@ -169,17 +177,18 @@ def pose_whole(self:NeRFlame,
     params:HeadParams,  # one row
     epsilon:float|None=None,   # half the thickness of the shell, scene units; None for the largest of the schedule
 )->PosedHead:
-    "A head to train on: all of its shell, with the density that the field has now."
-    with torch.no_grad(): verts = self.scene_verts(params)[0]
+    "A head to train on: all of its shell, with the density that the field has now. Raises `InputError`."
+    verts = self._posed_verts(params)
     to_unposed, cells = CanonicalMap(verts, self.unposed, self.neighbours), self.cells(1)
     # a voxel belongs to the shell when its middle is within epsilon and half a diagonal
-    if epsilon: cells = replace(cells, **{k: getattr(cells, k)[cells.offset.norm(dim=1) < epsilon + self.config.voxel] for k in ("face", "bary", "offset")})
+    if epsilon is not None: cells = cells.select(cells.offset.norm(dim=1) < epsilon + self.config.voxel)
     shell = to_unposed.carry(cells, epsilon or self.config.epsilon.end)
     posed = PosedHead(verts, shell, to_unposed, torch.zeros(shell.face.shape, device=verts.device))
     middles = shell.middles(shell.voxels)
     posed.unposed_voxels = to_unposed(middles, torch.zeros_like(middles), shell.face.flatten()[shell.slots]).positions
     self.refresh(posed)
     return posed
+
 @patch
 def _pose_mesh(self:NeRFlame, verts):
     "A posed head for samples on whole rays."
@@ -267,13 +276,13 @@ def sample(self:NeRFlame,
 def follow(self:NeRFlame,
     rays:Rays,                 # R rays in the scene
     posed:PosedHead,           # from `pose`
-    limit:int=6,               # samples of a ray in a round
+    first:int=6,               # samples of a ray in the first rounds; later, when few rays are left, more
     dark:float=5e-3,           # light that counts as none
-)->Pixels:                   # in front of black
+)->Pixels:                     # in front of black
     "What rays see, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
     rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
-    alive, black = torch.arange(n, device=device), torch.zeros(3, device=device)
+    alive, limit, black = torch.arange(n, device=device), first, torch.zeros(3, device=device)
     sigma, least = (grid.sigma, config.least) if int(self.stage) == 2 else (torch.ones_like(grid.sigma), 0.)   # in stage 1 the mesh is the density
     while len(alive):
         found = posed.to_unposed.seek(rays, posed.shell, grid.shell, sigma, config.step, least, limit)
@@ -283,7 +292,10 @@ def follow(self:NeRFlame,
         light[alive] -= seen.accumulation
         on = found.ends.isfinite() & (light[alive] > dark)
         alive, rays = alive[on], replace(rays[on], nears=found.ends[on])
-    return Pixels(rgb, 1 - light, depth/(1 - light).clamp(min=1e-6))
+        if len(alive) < n//16: limit = 4*first
+    # what little light is left would have met what the rest has met, not the background
+    covered, dim = 1 - light, light < dark
+    return Pixels(torch.where(dim[:, None], rgb/covered.clamp(min=1e-6)[:, None], rgb), torch.where(dim, 1., covered), depth/covered.clamp(min=1e-6))
 
 # %% ../nbs/12_model.ipynb #409664e4
 def near_box(
@@ -431,7 +443,8 @@ def save(self:NeRFlame,
         save_head(self.head, folder/"head.safetensors", self.params)
     if self.config.rays: tensors |= {f"coarse.{k}": v for k,v in self.coarse.state_dict().items()}
     else:
-        tensors["density_cells"] = self.density_grid.sigma.flatten()[self.density_grid.slots].half()
+        shell = self.density_grid.shell   # another processor might find other voxels at its rim
+        tensors |= {"density_cells": self.density_grid.sigma.flatten()[self.density_grid.slots].half(), "shell.low": shell.low, "shell.brick": shell.brick, "shell.face": shell.face}
         metadata["dims"] = json.dumps(self.field.grid.dims)
     with atomic_path(folder/"field.safetensors") as temporary: save_file({k: v.contiguous().cpu() for k,v in tensors.items()}, temporary, metadata)
 
@@ -472,13 +485,14 @@ def load_model(
     metadata, tensors = _open_field(path)
     tensors = {k: v.to(device) for k,v in tensors.items()}
     config = from_dict(ModelConfig, json.loads(metadata["config"]), path)
-    known = {k: tensors.pop(k) for k in ("to_scene", "stage", "step", "unposed", "density_cells") if k in tensors}
+    known = {k: tensors.pop(k) for k in ("to_scene", "stage", "step", "unposed", "density_cells", "shell.low", "shell.brick", "shell.face") if k in tensors}
     head, params = _saved_head(path, metadata, device) if config.mesh else (None, None)
-    grid = None
+    grid = shell = None
     if not config.rays:
         dims = [tuple(d) for d in json.loads(metadata["dims"])]
         grid = ShellGrid(tensors["grid.low"], config.field.spacings, dims, [tensors[f"grid.keys{i}"] for i in range(len(dims))])
-    model = NeRFlame(head, params, config, known["to_scene"], grid=grid, unposed=known.get("unposed"))
+        shell = VoxelShell(known["shell.low"], config.voxel, config.epsilon.end, known["shell.brick"], known["shell.face"])
+    model = NeRFlame(head, params, config, known["to_scene"], grid=grid, shell=shell, unposed=known.get("unposed"))
     coarse, fine = _split_state(tensors, "coarse.")
     _load_state(model.field, fine, path)
     if config.rays: _load_state(model.coarse, coarse, path)

@@ -111,7 +111,7 @@ class Samples:
     t: Float[Tensor, "s"]                # distance from the ray's origin, scene units
     ray_idx: Int[Tensor, "s"]            # the ray of each sample, int64
     offsets: Int[Tensor, "r_1"]          # (R+1): samples of ray r are offsets[r]:offsets[r+1], int64
-    face_idx: Int[Tensor, "s"] | None    # the face that is nearest to the middle of the sample's voxel, int32; None: not known
+    face_idx: Int[Tensor, "s"] | None    # the face that the sample's voxel remembers, a face near it, int32; None: not known
     deltas: Float[Tensor, "s"] | float   # length of ray that each sample stands for, scene units: one for each, or one number for all
 
     def __len__(self): return len(self.t)
@@ -144,7 +144,7 @@ class VoxelShell:
     "The voxels near a mesh, each with a face that is near. Values of voxels are kept like `face`: one row a brick."
     low: Float[Tensor, "3"]        # the corner of the first voxel, scene units
     voxel: float                   # edge of a voxel, scene units
-    epsilon: float                 # every point within this distance of the mesh lies in a voxel of the shell, scene units
+    epsilon: float                 # every point within this distance of the mesh lies in a voxel of the shell (or of the part of it that was asked for), scene units
     brick: Int[Tensor, "x y z"]    # int32, the row of each brick; -1 where there is none
     face: Int[Tensor, "b 512"]     # int32, a face near each voxel of a brick, the last axis first; -1 outside the shell
 
@@ -310,7 +310,7 @@ def near_face(self:VoxelShell,
 @wp.func
 def ray_interval(o:wp.vec3, d:wp.vec3, low:wp.vec3, high:wp.vec3, near:float, far:float):
     "Where a ray is inside a box and between near and far."
-    span = wp.vec2(near, far)
+    span = wp.vec2(near, wp.min(far, 1.0e6))
     for a in range(3):
         slope = d[a]
         if wp.abs(slope) < 1.0e-9:
@@ -352,7 +352,8 @@ def _march_kernel(start:int, m:_March, origins:wp.array(dtype=wp.vec3), directio
     o, d = origins[i], directions[i]
     high = m.shell.low + wp.vec3(float(dims[0])*v, float(dims[1])*v, float(dims[2])*v)
     span = ray_interval(o, d, m.shell.low, high, nears[i], fars[i])
-    k = int(wp.ceil(span[0]/m.step - phase[i]))
+    # a ray that misses the box begins at its end: where it would meet the box may be too far for a whole number
+    k = int(wp.ceil(wp.min(span[0], span[1] + m.step)/m.step - phase[i]))
     t = (float(k) + phase[i])*m.step
     n = wp.int64(0)
     depth = float(0.0)
@@ -383,7 +384,7 @@ def _march_kernel(start:int, m:_March, origins:wp.array(dtype=wp.vec3), directio
 def _march_struct(shell, step, sigma, least, most, limit):
     "The arguments of the march that are the same for all rays."
     m = _March()
-    m.shell, m.face, m.step, m.limit = voxels_struct(shell), warp_arrays(shell.face.flatten())[0], step, limit or (1 << 62)
+    m.shell, m.face, m.step, m.limit = voxels_struct(shell), warp_arrays(shell.face.flatten())[0], step, 1 << 62 if limit is None else limit
     m.culled, m.least, m.most = sigma is not None, least, most if sigma is not None else math.inf
     m.sigma, = warp_arrays(torch.zeros(1, device=shell.face.device) if sigma is None else sigma.flatten())
     return m
@@ -410,7 +411,7 @@ def count_samples(
     shell:VoxelShell,
     step:float,         # distance of samples, scene units
 )->Int[Tensor, "r"]:
-    "How many samples `march` would take on each ray: 0 for rays that miss the shell."
+    "How many samples `march` would take on each ray, 0 for rays that miss the shell: what `row_spans` must not miss."
     device = rays.origins.device
     return _count(_march_args(rays, shell, step, None, None, 0.0, math.inf, None), len(rays), device) if len(rays) else torch.zeros(0, dtype=torch.int64, device=device)
 

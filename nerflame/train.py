@@ -38,6 +38,7 @@ from .fit import OutlineConfig, PixelBank, PixelBatch, find_head, leaves_of, pix
 class MeshStage:
     "Stage 1: the mesh is the density; head and colour are fitted together."
     share: float = 0.2         # of the time that is left after stage 0
+    most: int = 150            # steps when the clock decides: pixels outside the shell say nothing, so longer fits drift away from the outlines
     rays: int = 2048           # a step
     margin: float = 0.02       # how far vertices may move before the shell is built anew, scene units
     rate_shape: float = 0.02   # Adam's rate for identity and expression, standard deviations
@@ -254,7 +255,7 @@ def fit_mesh(
     while steps is None or step < steps:
         if step == pilot//2: marked = clock.spent   # the first steps compile and warm caches
         if steps is None and step == pilot:
-            steps = steps_in(share - (clock.spent - begin), step, (clock.spent - marked)/(pilot - pilot//2), 40)
+            steps = min(steps_in(share - (clock.spent - begin), step, (clock.spent - marked)/(pilot - pilot//2), 40), settings.most)
             call(callbacks, "begin", "stage 1", steps)
         factor = rate_factor(step, steps or pilot, pilot, 0.1)
         set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
@@ -511,6 +512,7 @@ RUN_FORMAT = "nerflame-run-1"
 class RunConfig:
     "What a RUN was made from."
     data: str = ""                    # the scene's folder
+    data_root: str = ""               # the folder that its files are in; empty: the scene's own
     head: str = ""                    # name of the head
     resolution: int | None = None     # width of the pictures, pixels; None: the images' own
     device: str = "cpu"
