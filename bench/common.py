@@ -101,6 +101,14 @@ def record(rows, seconds)->dict:
     "A section as it is stored: its rows, and when, where and with what they were measured."
     return dict(date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), commit=commit(), seconds=round(seconds, 1), machine=machine(), versions=all_versions(), rows=[asdict(r) for r in rows])
 
+def renew(before, fresh)->dict:
+    "A section of which only some rows were measured again: the others say from when they are."
+    if before is None: return fresh
+    names = [r["name"] for r in fresh["rows"]]
+    old = [r if "measured on" in r["note"] else r | dict(note=f"{r['note']}; measured on {before['date']}, commit {before['commit']}") for r in before["rows"] if r["name"] not in names]
+    order = [r["name"] for r in before["rows"]]
+    return fresh | dict(rows=sorted(old + fresh["rows"], key=lambda r: order.index(r["name"]) if r["name"] in order else len(order)))
+
 def read_results(stem)->dict:
     "Sections of an earlier run."
     path = RESULTS/f"{stem}.json"

@@ -13,15 +13,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse, importlib, importlib.util, sys, time, traceback
 import torch
 from nerflame.core import cpu_threads
-from common import markdown, read_results, record, write_results
+from common import markdown, read_results, record, renew, write_results
 
 def load(module, function):
     "A section's function; imported when it is its turn, so that one that cannot be imported stops no other."
     return getattr(importlib.import_module(module), function)
 
 def stem_of(options)->str:
-    "The file that results go to: other sizes, other times or a part of a section never replace the full results."
-    return "quick" if options.quick else "part" if options.runs or options.minutes_scale != 1 else "bench"
+    "The file that results go to: other sizes or other times never replace the full results."
+    return "quick" if options.quick else "part" if options.minutes_scale != 1 else "bench"
 
 # in the order of the table; a file called profile.py would hide Python's own module of this name from torch
 SECTIONS = dict(
@@ -39,7 +39,7 @@ def parse(arguments=None):
     parser.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help=f"sections to run: {', '.join(SECTIONS)}; left out: all")
     parser.add_argument("--quick", action="store_true", help="small sizes and one short training; results go to bench/results/quick.*")
     parser.add_argument("--run", metavar="RUN", help="trained face for frames and profile; left out: one is trained for a minute")
-    parser.add_argument("--runs", nargs="+", metavar="NAME", help="trainings of quality, such as lps_200; left out: all; with it, results go to bench/results/part.*")
+    parser.add_argument("--runs", nargs="+", metavar="NAME", help="trainings of quality, such as lps_200; left out: all; the others keep what was measured before")
     parser.add_argument("--minutes-scale", type=float, default=1.0, help="factor for the minutes of quality's trainings; with another one than 1 there are no targets, and results go to bench/results/part.*; default 1")
     parser.add_argument("--repeats", type=int, default=1, help="trainings of each kind in quality, with different seeds; default 1")
     options = parser.parse_args(arguments)
@@ -50,14 +50,15 @@ def main():
     options = parse()
     torch.set_num_threads(cpu_threads())
     stem = stem_of(options)
-    title = dict(quick="Benchmarks, quick sizes: only to see that everything runs", part="Benchmarks: a part of the trainings, or other times", bench="Benchmarks")[stem]
+    title = dict(quick="Benchmarks, quick sizes: only to see that everything runs", part="Benchmarks: other times than those of the targets", bench="Benchmarks")[stem]
     found, broken = read_results(stem), []
     names = [n for n in SECTIONS if not options.only or n in options.only]
     for name in names:
         print(f"{name} ...", flush=True)
         begin = time.perf_counter()
-        try: found[name] = record(SECTIONS[name](options), time.perf_counter() - begin)
+        try: fresh = record(SECTIONS[name](options), time.perf_counter() - begin)
         except Exception: broken.append(name); traceback.print_exc(); continue
+        found[name] = renew(found.get(name), fresh) if name == "quality" and options.runs else fresh
         write_results(stem, {n: found[n] for n in SECTIONS if n in found}, title)
     print(markdown({n: found[n] for n in names if n in found and n not in broken}, title))
     if broken: sys.exit(f"broken: {', '.join(broken)}")
