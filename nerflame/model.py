@@ -428,7 +428,7 @@ def move(self:NeRFlame,
     return posed
 
 # %% ../nbs/12_model.ipynb #c48e1768
-FORMAT = "nerflame-field-2"
+FORMAT = "nerflame-field-3"
 
 @patch
 def save(self:NeRFlame,
