@@ -21,6 +21,9 @@ def visible(nb):
             if "echo: false" in directives: cell.source = ""
             if "output: false" in directives: cell.outputs = []
             if not cell.source and not cell.outputs: continue
+            # a table that a cell computes stands alone, without an empty block of code above it
+            shown = ["".join(o.data["text/markdown"]) for o in cell.outputs if "text/markdown" in o.get("data", {})]
+            if not cell.source and len(shown) == len(cell.outputs): cell = nbformat.v4.new_markdown_cell("\n\n".join(shown))
         cells.append(cell)
     nb.cells = cells
     return nb
@@ -36,7 +39,8 @@ def relink(text, root):
 def readme(root=ROOT):
     "Write the README and the pictures of the notebook's outputs."
     nb = visible(nbformat.read(root/"nbs/index.ipynb", as_version=4))
-    for i,cell in enumerate(nb.cells): cell.pop("execution_count", None)
+    for cell in nb.cells:
+        if cell.cell_type == "code": cell.execution_count = None
     extract = ExtractOutputPreprocessor(output_filename_template="images/index_{cell_index}_{index}{extension}")
     nb, resources = extract.preprocess(nb, {"outputs": {}})
     exporter = MarkdownExporter()
