@@ -100,10 +100,10 @@ class OutlineConfig:
 
 # %% ../nbs/14_fit.ipynb #7a040b96
 def even_frames(
-    scene:Scene,
+    scene,         # anything that has a length
     most:int,      # how many
 )->list[int]:
-    "Frames spread evenly over a scene."
+    "Frames spread evenly over a scene, or moments over a capture."
     return torch.linspace(0, len(scene) - 1, min(most, len(scene))).round().long().tolist()
 
 def silhouettes(

@@ -22,8 +22,8 @@ from .flame import HeadParams
 from .heads import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
 from .cameras import Cameras, Rays, image_rays
 from .density import EpsilonSchedule, density_alpha, mesh_alpha, shell_alpha
-from .sampling import DensityGrid, RayConfig, Samples, VoxelShell, around_nearest, build_shell, even_depths, importance_depths, keep_nearest, march, pack
-from .canonical import Canonical, CanonicalMap, Cells, map_points_by_face, tie_cells
+from .sampling import DensityGrid, RayConfig, Samples, VoxelShell, around_nearest, build_shell, cat_samples, even_depths, importance_depths, keep_nearest, march, pack
+from .canonical import Canonical, CanonicalMap, Cells, cat_canonical, map_points_by_face, tie_cells
 from .field import Field, FieldConfig, FrequencyField, NetworkConfig, ShellGrid
 from .render import Pixels, composite, spread_pixels, volume_weights
 
@@ -246,14 +246,19 @@ def shade(self:NeRFlame,
 @patch
 def forward(self:NeRFlame,
     rays:Rays,                            # R rays in the scene
-    posed:PosedHead|None,                 # from `pose` or `pose_whole`
+    posed:PosedHead|list|None,            # from `pose` or `pose_whole`; or K of them, each seen by R/K of the rays, in this order
     background:Float[Tensor, "*r 3"],     # behind the head, for all rays or for each
     generator:torch.Generator|None=None,  # draws where samples fall; None places them evenly
 )->Pixels:
-    "Render rays, all samples at once: the way to learn."
+    "Render rays, all samples at once: the way to learn. Raises `InputError` for a number of rays that cannot be shared."
     if self.config.rays: return self.two_passes(rays, posed, background, generator)
     phase = None if generator is None else torch.rand(len(rays), generator=generator, device=rays.origins.device)
-    samples, there = self.sample(rays, posed, phase)
+    if isinstance(posed, list):
+        require(len(posed) > 0 and len(rays) % len(posed) == 0, "forward", "rays", f"a multiple of {len(posed)}, the number of posed heads", len(rays))
+        n = len(rays)//len(posed)
+        samples, there = zip(*(self.sample(rays[slice(i*n, (i + 1)*n)], p, phase if phase is None else phase[i*n:(i + 1)*n]) for i,p in enumerate(posed)))
+        samples, there = cat_samples(samples), cat_canonical(there)
+    else: samples, there = self.sample(rays, posed, phase)
     return self.shade(samples, there, there.signed_distance.abs(), self.field, background)[0]
 
 @patch

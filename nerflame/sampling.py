@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['BRICK', 'THICK', 'even_depths', 'keep_nearest', 'around_nearest', 'importance_depths', 'RayConfig', 'Samples', 'pack',
-           'VoxelShell', 'grid_index', 'lattice_near_mesh', 'number_bricks', 'fill_bricks', 'build_shell', 'Voxels',
-           'voxels_struct', 'voxel_slot', 'point_slot', 'voxel_value', 'ray_interval', 'leave_brick', 'count_samples',
-           'march', 'open_blocks', 'row_spans', 'DensityGrid']
+           'cat_samples', 'VoxelShell', 'grid_index', 'lattice_near_mesh', 'number_bricks', 'fill_bricks',
+           'build_shell', 'Voxels', 'voxels_struct', 'voxel_slot', 'point_slot', 'voxel_value', 'ray_interval',
+           'leave_brick', 'count_samples', 'march', 'open_blocks', 'row_spans', 'DensityGrid']
 
 # %% ../nbs/08_sampling.ipynb #b2c156df
 import math
@@ -134,6 +134,17 @@ def pack(
     deltas = torch.cat([t.diff(dim=1), torch.full_like(t[:, :1], last)], 1)
     index = torch.arange(rays + 1, device=t.device)
     return Samples(t.flatten(), index[:-1].repeat_interleave(n), index*n, None, deltas.flatten())
+
+# %% ../nbs/08_sampling.ipynb #6cd7d40b
+def cat_samples(
+    parts,     # `Samples` of equal spacing or all with their own `deltas`, each on rays of its own
+)->Samples:    # the rays of all parts, in this order
+    "Samples on several sets of rays as samples on all of them."
+    rays, counts = [0], [0]
+    for p in parts: rays.append(rays[-1] + len(p.offsets) - 1); counts.append(counts[-1] + len(p))
+    join = lambda values: torch.cat(values) if isinstance(values[0], Tensor) else values[0]
+    offsets = torch.cat([p.offsets[:-1] + n for p,n in zip(parts, counts)] + [parts[0].offsets.new_tensor(counts[-1:])])
+    return Samples(torch.cat([p.t for p in parts]), torch.cat([p.ray_idx + n for p,n in zip(parts, rays)]), offsets, join([p.face_idx for p in parts]), join([p.deltas for p in parts]))
 
 # %% ../nbs/08_sampling.ipynb #69e4c51f
 BRICK = wp.constant(8)     # voxels along the edge of a brick

@@ -8,8 +8,7 @@ __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConf
            'steps_in', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss', 'train_field',
            'field_step', 'schedule_position', 'published_rate', 'published_batch', 'published_leaves', 'with_published',
            'published_loss', 'hold_head', 'published_stages', 'train_published', 'published_update', 'RunConfig',
-           'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'captured_state', 'fit', 'new_model',
-           'start_params']
+           'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model', 'start_moments', 'rest_state']
 
 # %% ../nbs/15_train.ipynb #5fcf8107
 import json, math, time
@@ -31,7 +30,8 @@ from .sampling import RayConfig
 from .field import NetworkConfig
 from .metrics import psnr, mse_to_psnr
 from .model import ModelConfig, NeRFlame, PosedHead, load_model
-from .fit import OutlineConfig, PixelBank, PixelBatch, find_head, leaves_of, pixels_in_shell, take_pixels, with_leaves
+from .fit import OutlineConfig, PixelBank, PixelBatch, even_frames, find_head, leaves_of, pixels_in_shell, take_pixels, with_leaves
+from .moments import MomentPool, Moments, group_moments
 
 # %% ../nbs/15_train.ipynb #31d2997f
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class FieldStage:
     rays: int = 4096           # a step
     mask_weight: float = 0.1   # of the squared error of accumulation against the mask
     hidden_weight: float = 0.05  # of the pull on parts of the mouth that no photograph shows
+    moments: int = 8           # states of the face that a batch is taken from, of those that the capture has
+    renew: int = 8             # steps until one of them makes room for another
     refresh: int = 16          # steps between updates of the density grid
     refresh_share: float = 0.08  # of its cells that an update looks at
 
@@ -181,7 +183,7 @@ class History(Callback):
 # %% ../nbs/15_train.ipynb #aa06dd16
 def batch_loss(
     model:NeRFlame,
-    posed:PosedHead,
+    posed:PosedHead|list,            # or several, each seen by an equal share of the rays, in this order
     batch:PixelBatch,
     background:Tensor,               # (3) that the pictures are composited on
     mask_weight:float,               # of the mask's part
@@ -284,19 +286,20 @@ class HiddenParts:
 
 def hidden_parts(
     head:Head,
-    verts:Tensor,      # (V, 3) of the captured state, scene units
-    bank:PixelBank,    # the training pixels
+    looks,             # for each state of the face that is looked at: vertices (V, 3), scene units, and a `PixelBank` of its pictures
     generator:torch.Generator|None=None,
-    rays:int=200_000,  # to look with
+    rays:int=200_000,  # to look with, at each
 )->HiddenParts|None:
     "The parts of the mouth that stay hidden, or None."
     if head.vertex_part is None: return None
     known = {head.part_names.index(name): colour for name, colour in inner_colours().items() if name in head.part_names}
-    faces, bvh = head.faces, MeshBVH(verts, head.faces)
+    if not known: return None
+    faces = head.faces
     seen = torch.zeros(len(faces), dtype=torch.bool, device=faces.device)
-    looked = bank.batch(rays, generator).rays
-    hit = bvh.raycast(looked.origins, looked.directions).face_idx
-    seen[hit[hit >= 0]] = True
+    for verts, bank in looks:
+        looked = bank.batch(rays, generator).rays
+        hit = MeshBVH(verts, faces).raycast(looked.origins, looked.directions).face_idx
+        seen[hit[hit >= 0]] = True
     part = torch.as_tensor(head.vertex_part, device=faces.device)[faces[:, 0]]
     keep = ~seen & torch.isin(part, torch.tensor(list(known), dtype=part.dtype, device=part.device))
     if not keep.any(): return None
@@ -322,6 +325,7 @@ def hidden_loss(
 def train_field(
     model:NeRFlame,
     scene:Scene,
+    moments:Moments,
     config:TrainConfig,
     clock:Clock,
     generator:torch.Generator,
@@ -329,9 +333,9 @@ def train_field(
 )->int:
     "Stage 2. Changes the model's field; returns the number of steps. An interrupt (Ctrl-C) ends it early."
     model.stage.fill_(2)
-    posed, optimiser, settings = model.pose_whole(model.params), field_optimiser(model, config), config.field_stage
-    bank, steps, step = pixels_in_shell(scene, posed.shell), config.steps, 0
-    hidden = hidden_parts(model.head, posed.verts, bank, generator)
+    optimiser, settings, steps, step = field_optimiser(model, config), config.field_stage, config.steps, 0
+    pool = MomentPool(model, scene, moments, settings.moments, settings.renew, generator)
+    hidden = hidden_parts(model.head, ((r.posed.verts, r.bank) for r in pool.ready), generator)
     call(callbacks, "begin", "stage 2", steps)
     try:
         while steps is None or step < steps:
@@ -345,8 +349,9 @@ def train_field(
             model.step.fill_(step)
             if step % settings.refresh == 0:
                 model.update_density(1.0 if step == 0 else 0.5 if step < config.warm_up else settings.refresh_share, generator=generator)
-                model.refresh(posed)
-            loss, error = field_step(model, posed, bank.batch(settings.rays, generator), scene.background, settings, optimiser, hidden, generator)
+                pool.refresh()
+            batch = pool.batch(settings.rays)
+            loss, error = field_step(model, pool.posed, batch, scene.background, settings, optimiser, hidden, generator)
             call(callbacks, "step", "stage 2", step + 1, loss, error)
             step += 1
     except KeyboardInterrupt:
@@ -572,31 +577,23 @@ def load_run(
 @torch.no_grad()
 def scene_psnr(
     model:NeRFlame,
-    scene:Scene,          # all frames in the captured state
+    scene:Scene,
+    moments:Moments|None=None,  # what the face does in each moment; frames of other moments are left out. None: all frames show the captured state
     most:int=8,           # frames to look at, evenly chosen
     pixels:int=512,       # that are looked at in a frame with samples on whole rays: a whole picture would take minutes
 )->float:
-    "Mean PSNR over frames of a static scene, whole image (with samples on whole rays: estimated from random pixels), data range 1."
-    posed, area, c = model.pose(model.params), scene.cameras.width*scene.cameras.height, model.config.rays
+    "Mean PSNR over frames, whole image (with samples on whole rays: estimated from random pixels), data range 1. NaN when no frame shows a known moment."
+    area, c = scene.cameras.width*scene.cameras.height, model.config.rays
     if c: scene = replace(scene, near=c.near, far=c.far)
-    frames = torch.linspace(0, len(scene) - 1, min(most, len(scene))).round().long().tolist()
+    states = [model.params]*len(scene) if c or moments is None else [row if row is None else moments.params[row] for row in moments.rows_of(scene)]
+    known = [i for i,state in enumerate(states) if state is not None or not model.config.mesh]
+    posed = model.pose(model.params) if c else None
     def error(i):
-        if not model.config.rays: return psnr(model.render(scene.cameras[i], posed, scene.background).rgb.clamp(0, 1)[None], scene[i].rgb)[0]
+        if not c: return psnr(model.render(scene.cameras[i], states[i], scene.background).rgb.clamp(0, 1)[None], scene[i].rgb)[0]
         chosen = torch.randint(area, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.device)
         batch = take_pixels(scene, i*area + chosen)
         return mse_to_psnr(((model(batch.rays, posed, scene.background.expand(pixels, 3)).rgb.clamp(0, 1) - batch.rgb)**2).mean())
-    return float(torch.stack([error(i) for i in frames]).mean())
-
-def captured_state(
-    scene:Scene,      # with parameters
-    head:Head,
-)->HeadParams:
-    "The one state that all frames of a scene show. Raises `InputError` when the frames have none, or several."
-    require(scene.params is not None, scene.source, "flame_param_path", "parameters for every frame, as --parameters given needs them; or use --parameters fit", "none")
-    first = scene.params[0]
-    for name, rows in scene.params.tensors().items():
-        if name != "static_offset": require(bool((rows - rows[:1]).abs().max() < 1e-6), scene.source, "flame_param_path", f"the same {name} in all training frames: one state of the face", "frames that differ")
-    return first
+    return float(torch.stack([error(known[k]) for k in even_frames(known, most)]).mean()) if known else math.nan
 
 # %% ../nbs/15_train.ipynb #308a0d24
 def fit(
@@ -616,31 +613,32 @@ def fit(
     torch.set_num_threads(cpu_threads())
     generator, stages = torch.Generator(device=scene.device).manual_seed(config.seed), {}
     head = head if config.model.mesh else None
-    params = None
-    if head is not None: params, stages["outlines"] = start_params(scene, head, config, generator, clock, callbacks)
-    model = new_model(scene, head, params, config, generator)
+    moments = None
+    if head is not None: moments, stages["outlines"] = start_moments(scene, head, config, generator, clock, callbacks)
+    model = new_model(scene, head, moments and rest_state(moments), config, generator)
     call(callbacks, "model", model)
     begin = [clock.spent]
-    def measured(stage, steps):
-        stages[stage] = {"seconds": round(clock.spent - begin[0], 1), "steps": steps, "psnr": round(scene_psnr(model, val or scene), 3)}
+    def measured(stage, steps, current=moments):
+        stages[stage] = {"seconds": round(clock.spent - begin[0], 1), "steps": steps, "psnr": round(scene_psnr(model, val or scene, current), 3)}
         begin[0] = clock.spent
         call(callbacks, "end", stage, stages[stage]["psnr"])
         call(callbacks, "note", f"{stage}: {stages[stage]['psnr']:.2f} dB on {'val' if val else 'train'} after {clock.spent:.0f} s")
-    config = _train(model, scene, config, clock, generator, measured, callbacks)
+    config = _train(model, scene, moments, config, clock, generator, measured, callbacks)
     metrics = {"stages": stages, "psnr_on": "val" if val else "train", "seconds": round(clock.spent, 1)}
     config = replace(run or RunConfig(head=head.name if head else "", device=scene.device.type), train=replace(config, model=model.config))
     result = Run(Path(out) if out else None, config, model, metrics)
     if out is not None: save_run(out, model, result.config, metrics)
     return result
 
-def _train(model, scene, config, clock, generator, measured, callbacks):
+def _train(model, scene, moments, config, clock, generator, measured, callbacks):
     "The stages of a preset; returns the settings with the number of steps that were done."
     if config.preset != "fast": return replace(config, steps=max(train_published(model, scene, config, clock, generator, measured, callbacks), 1))
-    if config.parameters != "given":
+    if config.parameters != "given" and len(moments) == 1:
         config = replace(config, mesh_steps=fit_mesh(model, scene, config, clock, generator, callbacks))
-        measured("stage 1", config.mesh_steps)
-    steps = train_field(model, scene, config, clock, generator, callbacks)
-    measured("stage 2", steps)
+        moments = replace(moments, params=model.params)
+        measured("stage 1", config.mesh_steps, moments)
+    steps = train_field(model, scene, moments, config, clock, generator, callbacks)
+    measured("stage 2", steps, moments)
     return replace(config, steps=max(steps, config.warm_up))
 
 # %% ../nbs/15_train.ipynb #7bd11be2
@@ -659,12 +657,25 @@ def new_model(
         torch.manual_seed(config.seed)   # the networks' first weights come from torch's own generator
         return NeRFlame(head, params, settings, scene.flame_to_scene, generator)
 
-def start_params(scene, head, config, generator, clock, callbacks):
-    "Where stage 1 starts, and what to note about it: the scene's own parameters, or what the outlines say."
-    if config.parameters == "neutral": return head.neutral().to(scene.device), {"neutral": True}
-    if config.parameters != "fit": return captured_state(scene, head), {"given": True}
+# %% ../nbs/15_train.ipynb #12d9f796
+def start_moments(scene, head, config, generator, clock, callbacks):
+    "The moments of the scene with the parameters that training starts from, and what to note about it: the scene's own, or what the outlines say. Raises `InputError`."
+    if config.parameters == "neutral": return Moments((0,), (tuple(range(len(scene))),), head.neutral().to(scene.device)), {"neutral": True}
+    moments = group_moments(scene)
+    require(config.preset == "fast" or len(moments) == 1, scene.source, "timestep_index", f"one state of the face in all training frames, as preset {config.preset} knows no other", f"{len(moments)} moments")
+    if config.parameters != "fit":
+        require(moments.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {config.parameters} needs them; or use --parameters fit", "none")
+        return moments, {"given": True}
     begin = clock.spent
     call(callbacks, "begin", "outlines", config.outline.steps)
-    found = find_head(scene, head, config.outline, generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
+    found = find_head(scene[list(moments.frames[0])], head, config.outline, generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
     call(callbacks, "end", "outlines", None)
-    return found.params, {"seconds": round(clock.spent - begin, 1), "steps": config.outline.steps, "iou": round(found.iou, 4)}
+    return replace(moments, params=found.params), {"seconds": round(clock.spent - begin, 1), "steps": config.outline.steps, "iou": round(found.iou, 4)}
+
+def rest_state(
+    moments:Moments,   # with parameters
+)->HeadParams:         # one row
+    "The state that the face rests in: that of a person who sat still; else this person's neutral face where the first moment has the head."
+    first = moments.params[0]
+    if len(moments) == 1: return first
+    return first.replace(**{k: torch.zeros_like(getattr(first, k)) for k in ("expression", "neck_pose", "jaw_pose", "eye_pose")})
