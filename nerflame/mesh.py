@@ -15,10 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-import torch
+import numpy as np, torch
 import warp as wp
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from .core import InputError, cpu_threads, require, write_text
 
@@ -595,6 +597,12 @@ def _across(faces):
     across[order[same]], across[order[same + 1]] = order[same + 1]//3, order[same]//3
     return across.reshape(-1, 3)
 
+def _components(faces, n_verts):
+    "The connected piece of every face, by number."
+    corners = faces.cpu().numpy()
+    links = coo_array((np.ones(2*len(corners), bool), (np.concatenate([corners[:, 0], corners[:, 0]]), np.concatenate([corners[:, 1], corners[:, 2]]))), (n_verts, n_verts))
+    return torch.from_numpy(connected_components(links, directed=False)[1][corners[:, 0]].astype(np.int32)).to(faces.device)
+
 class FaceNeighbours:
     "Which faces of a mesh are next to each other, whatever its shape."
     def __init__(self,
@@ -606,6 +614,7 @@ class FaceNeighbours:
         self._arrays = [v.int().contiguous() for v in (faces, _across(faces), torch.nn.functional.pad(counts.cumsum(0), (1, 0)), corners.argsort(stable=True)//3)]
         self.struct = Surface()
         self.struct.faces, self.struct.across, self.struct.first, self.struct.around = warp_arrays(*self._arrays)
+        self.component = _components(faces, n_verts)   # (F,) int32: which piece of the surface a face belongs to, as an eyeball or the skin
 
 # %% ../nbs/02_mesh.ipynb #3342c1ee
 @wp.func

@@ -185,7 +185,7 @@ def pose_whole(self:NeRFlame,
     shell = to_unposed.carry(cells, epsilon or self.config.epsilon.end)
     posed = PosedHead(verts, shell, to_unposed, torch.zeros(shell.face.shape, device=verts.device))
     middles = shell.middles(shell.voxels)
-    posed.unposed_voxels = to_unposed(middles, torch.zeros_like(middles), shell.face.flatten()[shell.slots]).positions
+    posed.unposed_voxels = to_unposed(middles, torch.zeros_like(middles), *(faces.flatten()[shell.slots] for faces in (shell.face, shell.other))).positions
     self.refresh(posed)
     return posed
 
@@ -214,8 +214,15 @@ def update_density(self:NeRFlame,
     generator:torch.Generator|None=None,
 ):
     "Let the density grid follow the field."
-    def density(positions, face_idx):
-        at = self.stay(positions, torch.zeros_like(positions), face_idx)
+    shell = self.density_grid.shell
+    if shell.other is None:   # parts of the surface touch at rest, too
+        at_rest, middles, slots = self.stay.carry(self.cells(1), self.config.epsilon.end), shell.middles(shell.voxels), self.density_grid.slots
+        shell.other = torch.full_like(shell.face, -1)
+        shell.other.view(-1)[slots] = at_rest.near_face(middles, at_rest.other)
+        # of two parts, both have to be remembered: the exact search may have found the one that is called the other here
+        shell.face.view(-1)[slots] = torch.where(shell.other.view(-1)[slots] >= 0, at_rest.near_face(middles), shell.face.view(-1)[slots])
+    def density(positions, face_idx, other_idx):
+        at = self.stay(positions, torch.zeros_like(positions), face_idx, other_idx)
         return self.field.density(positions, at.signed_distance)[0]*(at.signed_distance.abs() <= self.epsilon)
     with torch.no_grad(): self.density_grid.update(density, fraction, fade, generator)
 

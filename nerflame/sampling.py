@@ -113,6 +113,7 @@ class Samples:
     offsets: Int[Tensor, "r_1"]          # (R+1): samples of ray r are offsets[r]:offsets[r+1], int64
     face_idx: Int[Tensor, "s"] | None    # the face that the sample's voxel remembers, a face near it, int32; None: not known
     deltas: Float[Tensor, "s"] | float   # length of ray that each sample stands for, scene units: one for each, or one number for all
+    other_idx: Int[Tensor, "s"] | None = None   # the face of another part of the surface that the voxel remembers, int32; -1, or None for all: there is none
 
     def __len__(self): return len(self.t)
 
@@ -122,7 +123,7 @@ class Samples:
         "Some of the samples; each stands for the same length as before."
         pick = lambda v: v[keep] if isinstance(v, Tensor) else v
         kept_before = torch.nn.functional.pad(keep.cumsum(0), (1, 0))
-        return Samples(self.t[keep], self.ray_idx[keep], kept_before[self.offsets], pick(self.face_idx), pick(self.deltas))
+        return Samples(self.t[keep], self.ray_idx[keep], kept_before[self.offsets], pick(self.face_idx), pick(self.deltas), pick(self.other_idx))
 
 # %% ../nbs/08_sampling.ipynb #00d0c883
 def pack(
@@ -144,7 +145,8 @@ def cat_samples(
     for p in parts: rays.append(rays[-1] + len(p.offsets) - 1); counts.append(counts[-1] + len(p))
     join = lambda values: torch.cat(values) if isinstance(values[0], Tensor) else values[0]
     offsets = torch.cat([p.offsets[:-1] + n for p,n in zip(parts, counts)] + [parts[0].offsets.new_tensor(counts[-1:])])
-    return Samples(torch.cat([p.t for p in parts]), torch.cat([p.ray_idx + n for p,n in zip(parts, rays)]), offsets, join([p.face_idx for p in parts]), join([p.deltas for p in parts]))
+    return Samples(torch.cat([p.t for p in parts]), torch.cat([p.ray_idx + n for p,n in zip(parts, rays)]), offsets,
+                   *(join([getattr(p, k) for p in parts]) for k in ('face_idx', 'deltas', 'other_idx')))
 
 # %% ../nbs/08_sampling.ipynb #69e4c51f
 BRICK = wp.constant(8)     # voxels along the edge of a brick
@@ -158,6 +160,7 @@ class VoxelShell:
     epsilon: float                 # every point within this distance of the mesh lies in a voxel of the shell (or of the part of it that was asked for), scene units
     brick: Int[Tensor, "x y z"]    # int32, the row of each brick; -1 where there is none
     face: Int[Tensor, "b 512"]     # int32, a face near each voxel of a brick, the last axis first; -1 outside the shell
+    other: Int[Tensor, "b 512"] | None = None   # int32, a face of another part of the surface that is near, too; -1: none. Known for posed heads (*The canonical map*)
 
     @property
     def slots(self)->Int[Tensor, "n"]:
@@ -311,10 +314,12 @@ def lookup(self:VoxelShell,
 @patch
 def near_face(self:VoxelShell,
     positions:Float[Tensor, "n 3"],   # scene units
+    faces:Int[Tensor, "b 512"]|None=None,   # `face` or `other` of the shell; None: `face`
 )->Int[Tensor, "n"]:                  # int32
     "A face near each position: what its voxel remembers; -1 outside the shell."
+    faces = self.face if faces is None else faces
     out = torch.empty(len(positions), dtype=torch.int32, device=positions.device)
-    if len(out): launch(_near_face_kernel, len(out), [voxels_struct(self), *warp_arrays(self.face.flatten(), positions.detach().float().contiguous(), out)], out.device)
+    if len(out): launch(_near_face_kernel, len(out), [voxels_struct(self), *warp_arrays(faces.flatten(), positions.detach().float().contiguous(), out)], out.device)
     return out
 
 # %% ../nbs/08_sampling.ipynb #8a02c12a
@@ -348,6 +353,8 @@ def leave_brick(p:wp.vec3, d:wp.vec3):
 class _March:
     shell: Voxels
     face: wp.array(dtype=wp.int32)
+    touching: wp.bool                  # whether `other` is to be used
+    other: wp.array(dtype=wp.int32)
     culled: wp.bool                    # whether `sigma` is to be used
     sigma: wp.array(dtype=float)
     least: float                       # optical depth of a sample that is worth taking
@@ -357,7 +364,7 @@ class _March:
 
 @wp.kernel(enable_backward=False)
 def _march_kernel(start:int, m:_March, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
-    phase:wp.array(dtype=float), write:wp.bool, offsets:wp.array(dtype=wp.int64), t_out:wp.array(dtype=float), ray_out:wp.array(dtype=wp.int64), face_out:wp.array(dtype=wp.int32)):
+    phase:wp.array(dtype=float), write:wp.bool, offsets:wp.array(dtype=wp.int64), t_out:wp.array(dtype=float), ray_out:wp.array(dtype=wp.int64), face_out:wp.array(dtype=wp.int32), other_out:wp.array(dtype=wp.int32)):
     # run twice: first to count the samples of each ray into offsets[i + 1], then to write them from offsets[i] on
     i, v, dims = start + wp.tid(), m.shell.voxel, m.shell.dims
     o, d = origins[i], directions[i]
@@ -385,6 +392,7 @@ def _march_kernel(start:int, m:_March, origins:wp.array(dtype=wp.vec3), directio
                     t_out[s] = t
                     ray_out[s] = wp.int64(i)
                     face_out[s] = m.face[slot]
+                    if m.touching: other_out[s] = m.other[slot]
                 n += wp.int64(1)
             k += 1
         t = (float(k) + phase[i])*m.step
@@ -396,6 +404,7 @@ def _march_struct(shell, step, sigma, least, most, limit):
     "The arguments of the march that are the same for all rays."
     m = _March()
     m.shell, m.face, m.step, m.limit = voxels_struct(shell), warp_arrays(shell.face.flatten())[0], step, 1 << 62 if limit is None else limit
+    m.touching, (m.other,) = shell.other is not None, warp_arrays((shell.face if shell.other is None else shell.other).flatten())
     m.culled, m.least, m.most = sigma is not None, least, most if sigma is not None else math.inf
     m.sigma, = warp_arrays(torch.zeros(1, device=shell.face.device) if sigma is None else sigma.flatten())
     return m
@@ -408,8 +417,8 @@ def _march_args(rays, shell, step, phase, sigma, least, most, limit):
     return [_march_struct(shell, step, sigma, least, most, limit), *warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars, phase)))]
 
 def _new_samples(n, device):
-    "Room for the distances, rays and faces of `n` samples."
-    return torch.empty(n, device=device), torch.empty(n, dtype=torch.int64, device=device), torch.empty(n, dtype=torch.int32, device=device)
+    "Room for the distances, rays, faces and other faces of `n` samples."
+    return torch.empty(n, device=device), torch.empty(n, dtype=torch.int64, device=device), *torch.empty(2, n, dtype=torch.int32, device=device)
 
 def _count(args, n, device):
     "Samples of each ray, (n) int64."
@@ -443,9 +452,9 @@ def march(
     if n:
         args = _march_args(rays, shell, step, phase, sigma, least, most, limit)
         offsets[1:] = _count(args, n, device).cumsum(0)
-    t, ray_idx, face_idx = out = _new_samples(int(offsets[-1]), device)
+    t, ray_idx, face_idx, other_idx = out = _new_samples(int(offsets[-1]), device)
     if len(t): launch(_march_kernel, n, [*args, True, *warp_arrays(offsets, *out)], device, items=256)
-    return Samples(t, ray_idx, offsets, face_idx, step)
+    return Samples(t, ray_idx, offsets, face_idx, step, None if shell.other is None else other_idx)
 
 # %% ../nbs/08_sampling.ipynb #03c3d838
 def open_blocks(
@@ -524,17 +533,17 @@ class DensityGrid:
 # %% ../nbs/08_sampling.ipynb #6bdcc45d
 @patch
 def update(self:DensityGrid,
-    density,                              # takes positions (N, 3) and faces (N,) int32, returns density (N,)
+    density,                              # takes positions (N, 3), faces (N,) int32, and other faces (N,) int32 or None; returns density (N,)
     fraction:float=1.0,                   # of the cells, evenly spread
     fade:float=0.8,                       # of the old value
     generator:torch.Generator|None=None,
     size:int=1 << 16,                     # cells per call of `density`
 ):
     "Let cells follow the field: the larger of the faded old density and the present one at a random point inside."
-    sigma, face, every = self.sigma.view(-1), self.shell.face.view(-1), max(round(1/fraction), 1)
+    sigma, face, other, every = self.sigma.view(-1), self.shell.face.view(-1), self.shell.other, max(round(1/fraction), 1)
     # every n-th cell from a random one on: no cell twice, so results are reproducible
     first = int(torch.randint(every, (), generator=generator, device=sigma.device))
     for index, slot in zip(self.cells[first::every].split(size), self.slots[first::every].split(size)):
         jitter = torch.rand(len(index), 3, generator=generator, device=sigma.device)
-        fresh = density(self.shell.low + (index + jitter)*self.shell.voxel, face[slot])
+        fresh = density(self.shell.low + (index + jitter)*self.shell.voxel, face[slot], None if other is None else other.view(-1)[slot])
         sigma[slot] = torch.maximum(sigma[slot]*fade, fresh)
