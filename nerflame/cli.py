@@ -507,6 +507,7 @@ def driver_motion(
         take = read_live_link(options.arkit, options.timecode_fps, options.flip_head or ())
         neutral = (take if first else read_live_link(options.neutral, None, options.flip_head or ())) if relative else None
         params, lost = drive_take(model, take, neutral, options.head or "neck"), unused_weights(model.head, take)
+        if take.unseen: print(f"note: {options.arkit}: no face was seen in {take.unseen} frames; the movement goes on from the one before to the one after", file=sys.stderr)
         if lost: print(f"note: the head {model.head.name!r} has no expressions for these weights: {', '.join(f'{k} (up to {v:.2f})' for k,v in lost.items())}", file=sys.stderr)
         return Motion(params, take.times)
     motion = load_motion(options.params, model.head, options.source_fps or 25.)
