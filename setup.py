@@ -19,7 +19,7 @@ setup(
     url=cfg["git_url"],
     license="MIT",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
-    package_data={cfg["lib_path"]: ["configs/*.yaml"]},
+    package_data={cfg["lib_path"]: ["configs/*.yaml", "samples/*.csv"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
     extras_require={extra: cfg[extra + "_requirements"].split() for extra in ("dev", "pytorch3d", "bench")},

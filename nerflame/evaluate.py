@@ -13,7 +13,7 @@ import json, math, re
 from pathlib import Path
 import imageio_ffmpeg, numpy as np, torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from matplotlib import colormaps
 from PIL import Image
 from torch import nn, Tensor
@@ -141,9 +141,10 @@ def frame_params(
 
 # %% ../nbs/16_evaluate.ipynb #e2cce22c
 def to_bytes(
-    image:Float[Tensor, "*n h w c"],   # in [0, 1], clipped here
+    image:Float[Tensor, "*n h w c"]|UInt8[Tensor, "*n h w c"],   # in [0, 1], clipped here; bytes stay as they are, and are not copied
 )->np.ndarray:                         # uint8
     "Pixels as files hold them."
+    if isinstance(image, Tensor) and image.dtype == torch.uint8: return image.cpu().numpy()
     return (torch.as_tensor(image).detach().clamp(0, 1)*255 + 0.5).to(torch.uint8).cpu().numpy()
 
 def save_image(
@@ -407,13 +408,13 @@ def yawn(
 # %% ../nbs/16_evaluate.ipynb #b35dccdd
 def _write_mp4(frames, path, fps, quality):
     "H.264 by ffmpeg."
-    frames = np.pad(frames, ((0, 0), (0, frames.shape[1] % 2), (0, frames.shape[2] % 2), (0, 0)), mode="edge")
-    try: writer = imageio_ffmpeg.write_frames(str(path), frames.shape[2:0:-1], fps=fps, quality=None, codec="libx264", pix_fmt_out="yuv420p", macro_block_size=1,
+    h, w = frames.shape[1:3]
+    try: writer = imageio_ffmpeg.write_frames(str(path), (w + w % 2, h + h % 2), fps=fps, quality=None, codec="libx264", pix_fmt_out="yuv420p", macro_block_size=1,
                                               output_params=["-crf", str(quality), "-movflags", "+faststart"], ffmpeg_log_level="error")
     except RuntimeError as e: raise InputError(path, "video", "a working ffmpeg (it comes with imageio-ffmpeg)", e) from None
     writer.send(None)
     try:
-        for frame in frames: writer.send(np.ascontiguousarray(frame))
+        for frame in frames: writer.send(np.pad(frame, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge"))   # one at a time: films may be larger than memory
     finally: writer.close()
 
 def _write_gif(frames, path, fps):
@@ -435,7 +436,7 @@ def _write_gif(frames, path, fps):
 
 # %% ../nbs/16_evaluate.ipynb #e1347d7d
 def write_video(
-    frames:Float[Tensor, "n h w 3"],   # in [0, 1]
+    frames:Float[Tensor, "n h w 3"]|UInt8[Tensor, "n h w 3"],   # in [0, 1], or bytes, which may lie in a file (`byte_store`)
     path,                              # .mp4 or .gif
     fps:float=24.,                     # frames per second; gif rounds to hundredths of a second a frame
     quality:int=18,                    # of mp4, x264's constant rate factor: lower is better, 18 looks like the frames
