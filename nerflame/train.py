@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConfig', 'preset', 'rate_factor', 'Callback', 'call',
            'ProgressBar', 'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock',
-           'steps_in', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss', 'train_field',
-           'field_step', 'schedule_position', 'published_rate', 'published_batch', 'published_leaves', 'with_published',
-           'published_loss', 'hold_head', 'published_stages', 'train_published', 'published_update', 'RunConfig',
-           'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model', 'start_moments', 'rest_state']
+           'steps_in', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss', 'residual_loss',
+           'train_field', 'field_step', 'schedule_position', 'published_rate', 'published_batch', 'published_leaves',
+           'with_published', 'published_loss', 'hold_head', 'published_stages', 'train_published', 'published_update',
+           'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model', 'start_moments',
+           'rest_state', 'with_residual']
 
 # %% ../nbs/15_train.ipynb #5fcf8107
 import json, math, time
@@ -29,7 +30,7 @@ from .density import EpsilonSchedule
 from .sampling import RayConfig
 from .field import NetworkConfig
 from .metrics import psnr, mse_to_psnr
-from .model import ModelConfig, NeRFlame, PosedHead, load_model
+from .model import ModelConfig, NeRFlame, PosedHead, expression_state, load_model
 from .fit import OutlineConfig, PixelBank, PixelBatch, even_frames, find_head, leaves_of, pixels_in_shell, take_pixels, with_leaves
 from .moments import MomentPool, Moments, group_moments
 
@@ -54,6 +55,9 @@ class FieldStage:
     hidden_weight: float = 0.05  # of the pull on parts of the mouth that no photograph shows
     moments: int = 8           # states of the face that a batch is taken from, of those that the capture has
     renew: int = 8             # steps until one of them makes room for another
+    residual: int = 16         # numbers through which an expression changes the field, where the capture has several states; 0: not at all
+    residual_weight: float = 1e-3  # of the mean square of what it adds to the density network's output
+    blind: float = 0.1         # share of the rays whose colours must do without the viewing direction, for views unlike any photograph
     refresh: int = 16          # steps between updates of the density grid
     refresh_share: float = 0.08  # of its cells that an update looks at
 
@@ -188,6 +192,7 @@ def batch_loss(
     background:Tensor,               # (3) that the pictures are composited on
     mask_weight:float,               # of the mask's part
     generator:torch.Generator|None,  # draws phases and backgrounds
+    blind:float=0.,                  # share of the rays whose colours must do without the viewing direction
 ):
     "The loss of a batch, and the mean squared error of its colours (detached)."
     n, device = len(batch.rgb), batch.rgb.device
@@ -196,14 +201,14 @@ def batch_loss(
         # on a white background, white fog costs nothing; with a new background for every ray it does
         behind = torch.rand(n, 3, generator=generator, device=device)
         target = batch.rgb + (1 - batch.mask)[:, None]*(behind - background)
-    pixels = model(batch.rays, posed, behind, generator)
+    pixels = model(batch.rays, posed, behind, generator, blind)
     colour = ((pixels.rgb - target)**2).mean()
     outline = 0 if batch.mask is None else ((pixels.accumulation - batch.mask)**2).mean()
     return colour + mask_weight*outline, colour.detach()
 
 def field_optimiser(model:NeRFlame, config:TrainConfig)->torch.optim.Optimizer:
     "Adam for the field: features and networks at their own rates."
-    nets = [*model.field.density_net.parameters(), *model.field.colour_net.parameters()]
+    nets = [p for name, p in model.field.named_parameters() if not name.startswith("grid.")]
     # the tiny eps lets features that are seldom seen learn as fast as the others (instant-ngp)
     groups = [dict(params=list(model.field.grid.parameters()), lr=config.rate_grid), dict(params=nets, lr=config.rate_nets)]
     return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
@@ -321,6 +326,20 @@ def hidden_loss(
     _, features = model.field.density(points, torch.zeros(n, device=device))
     return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean()
 
+# %% ../nbs/15_train.ipynb #d62fe0de
+def residual_loss(
+    model:NeRFlame,
+    posed:list,        # heads in the states that are being learned
+    generator:torch.Generator|None=None,
+    n:int=128,         # random points of the surface for each
+)->Tensor:
+    "Mean square of what expressions add to the density network's output; 0 for a field that they only move."
+    residual, faces = model.field.residual, model.head.faces
+    if residual is None: return torch.zeros((), device=model.device)
+    chosen = torch.randint(len(faces), (n*len(posed),), generator=generator, device=faces.device)
+    encoded = model.field.grid(model.unposed[faces[chosen]].mean(1))
+    return (residual(encoded, torch.stack([model.code(p) for p in posed]).repeat_interleave(n, 0))**2).mean()
+
 # %% ../nbs/15_train.ipynb #cc1cc925
 def train_field(
     model:NeRFlame,
@@ -334,6 +353,7 @@ def train_field(
     "Stage 2. Changes the model's field; returns the number of steps. An interrupt (Ctrl-C) ends it early."
     model.stage.fill_(2)
     optimiser, settings, steps, step = field_optimiser(model, config), config.field_stage, config.steps, 0
+    if model.field.residual is not None: model.field.residual.see(expression_state(moments.params))
     pool = MomentPool(model, scene, moments, settings.moments, settings.renew, generator)
     hidden = hidden_parts(model.head, ((r.posed.verts, r.bank) for r in pool.ready), generator)
     call(callbacks, "begin", "stage 2", steps)
@@ -348,7 +368,7 @@ def train_field(
             set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
             model.step.fill_(step)
             if step % settings.refresh == 0:
-                model.update_density(1.0 if step == 0 else 0.5 if step < config.warm_up else settings.refresh_share, generator=generator)
+                model.update_density(1.0 if step == 0 else 0.5 if step < config.warm_up else settings.refresh_share, generator=generator, posed=pool.posed[-1])
                 pool.refresh()
             batch = pool.batch(settings.rays)
             loss, error = field_step(model, pool.posed, batch, scene.background, settings, optimiser, hidden, generator)
@@ -358,14 +378,15 @@ def train_field(
         # the work of an hour is not thrown away: what was learned so far is a face, too
         call(callbacks, "note", f"interrupted at step {step}: keeping what was learned until here")
     model.step.fill_(step)
-    for _ in range(4): model.update_density(fade=1.0, generator=generator)   # one look at a random place of a cell can miss a thin wall
+    for p in (pool.posed*4)[:max(4, len(pool.posed))]: model.update_density(fade=1.0, generator=generator, posed=p)   # one look at a random place of a cell can miss a thin wall
     return step
 
 # %% ../nbs/15_train.ipynb #86f5e370
 def field_step(model, posed, batch, background, settings, optimiser, hidden, generator):
     "One step of stage 2; returns loss and PSNR of the batch."
-    loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, generator)
+    loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, generator, settings.blind)
     pull = settings.hidden_weight*hidden_loss(model, hidden, generator) if hidden else 0
+    if settings.residual_weight: pull = pull + settings.residual_weight*residual_loss(model, posed, generator)
     optimiser.zero_grad()
     (loss + pull).backward()
     optimiser.step()
@@ -615,6 +636,7 @@ def fit(
     head = head if config.model.mesh else None
     moments = None
     if head is not None: moments, stages["outlines"] = start_moments(scene, head, config, generator, clock, callbacks)
+    if moments and config.preset == "fast": config = with_residual(config, len(moments))
     model = new_model(scene, head, moments and rest_state(moments), config, generator)
     call(callbacks, "model", model)
     begin = [clock.spent]
@@ -679,3 +701,9 @@ def rest_state(
     first = moments.params[0]
     if len(moments) == 1: return first
     return first.replace(**{k: torch.zeros_like(getattr(first, k)) for k in ("expression", "neck_pose", "jaw_pose", "eye_pose")})
+def with_residual(
+    config:TrainConfig,
+    n:int,               # moments
+)->TrainConfig:
+    "Settings whose field is changed by expressions where there are several to learn from."
+    return replace(config, model=replace(config.model, field=replace(config.model.field, residual=config.field_stage.residual if n > 1 else 0)))
