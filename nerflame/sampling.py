@@ -473,7 +473,7 @@ def _through_lens(u:float, v:float, a:float, b:float, lens:wp.vec4):
 
 @wp.kernel(enable_backward=False)
 def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:float, c2w:wp.array3d(dtype=float), focal:wp.array2d(dtype=float), centre:wp.array2d(dtype=float),
-    lens:wp.array(dtype=wp.vec4), limit:wp.array(dtype=float), width:int, first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
+    bent:bool, lens:wp.array(dtype=wp.vec4), limit:wp.array(dtype=float), width:int, first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
     # the blocks are dealt to `parts` items for each camera: one on a CPU, where threads must not write to the same place
     i = start + wp.tid()
     c = i/parts
@@ -487,8 +487,11 @@ def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:fl
         if depth > reach*1.01:
             u, v = wp.dot(o, right)/depth, wp.dot(o, down)/depth
             a, b = half*_manhattan(right - u*ahead)/(depth - reach), half*_manhattan(down - v*ahead)/(depth - reach)
-            if wp.sqrt(u*u + v*v) + wp.sqrt(a*a + b*b) < limit[c]:   # else the formula of the lens does not hold, and it may be anywhere as well
+            at, known = wp.vec4(u, v, a, b), bool(True)
+            if bent:
                 at = _through_lens(u, v, a, b, lens[c])
+                known = wp.sqrt(u*u + v*v) + wp.sqrt(a*a + b*b) < limit[c]   # else the formula of the lens does not hold, and it may be anywhere as well
+            if known:
                 columns = _pixels(at[0]*focal[c, 0] + centre[c, 0], focal[c, 0]*at[2], width)
                 rows = _pixels(at[1]*focal[c, 1] + centre[c, 1], focal[c, 1]*at[3], first.shape[1])
         if depth > -reach*1.01 and columns[0] <= columns[1]:
@@ -505,11 +508,9 @@ def row_spans(
     n, device, middles = len(cameras), cameras.c2w.device, open_blocks(shell)
     spans = torch.tensor([cameras.width, -1], dtype=torch.int32, device=device)[:, None, None].repeat(1, n, cameras.height)
     parts = 1 if device.type == "cpu" else 1024
-    lens = cameras.distortion
-    limit = torch.full((n,), math.inf, device=device) if lens is None else distortion_limit(lens).sqrt()
-    if lens is None: lens = limit.new_zeros(n, 4)
-    views = warp_arrays(*(v.contiguous() for v in (cameras.c2w, cameras.focal, cameras.centre, lens, limit)))
-    launch(_spans_kernel, n*parts, [parts, *warp_arrays(middles.contiguous()), shell.voxel, *views, cameras.width, *warp_arrays(*spans)], device)
+    bent, lens = cameras.distortion is not None, cameras.c2w.new_zeros(n, 4) if cameras.distortion is None else cameras.distortion
+    views, lens = (warp_arrays(*(v.contiguous() for v in group)) for group in ((cameras.c2w, cameras.focal, cameras.centre), (lens, distortion_limit(lens).sqrt())))
+    launch(_spans_kernel, n*parts, [parts, *warp_arrays(middles.contiguous()), shell.voxel, *views, bent, *lens, cameras.width, *warp_arrays(*spans)], device)
     return spans
 
 # %% ../nbs/08_sampling.ipynb #721a575e
