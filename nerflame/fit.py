@@ -205,10 +205,10 @@ class SomeVertices:
     )->Float[Tensor, "k 3"]:                 # metres, head frame
         "Where they are."
         pick = lambda v: v if places is None else v[places]
-        offset, at = params.static_offset, pick(self._vertices)
+        offsets, at = (params.static_offset, params.dynamic_offset), pick(self._vertices)
         rotations = rodrigues(torch.cat([params.global_orient, params.neck_pose, params.jaw_pose, params.eye_pose], 1).unflatten(1, (5, 3)))
-        shaped = shaped_vertices(pick(self._template), pick(self._shape), pick(self._expr), params.betas, params.expression, None if offset is None else offset[at])
-        joints = shaped_vertices(*self._joints, params.betas, params.expression, None if offset is None else self._regressor @ offset)
+        shaped = shaped_vertices(pick(self._template), pick(self._shape), pick(self._expr), params.betas, params.expression, *(None if o is None else o[..., at, :] for o in offsets))
+        joints = shaped_vertices(*self._joints, params.betas, params.expression, *(None if o is None else self._regressor @ o for o in offsets))
         posed = skin(shaped + pose_correctives(pick(self._pose), rotations), pick(self._weights), joint_transforms(rotations, joints, self._parents))
         return (params.scale[:, None]*(posed + params.transl[:, None]))[0]
 

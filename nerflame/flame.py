@@ -150,6 +150,7 @@ class HeadParams:
     transl: Float[Tensor, "b 3"]          # metres, added after skinning
     scale: Float[Tensor, "b 1"]           # of the posed and translated head
     static_offset: Float[Tensor, "v 3"] | None = None  # metres, added to the template before joints are found
+    dynamic_offset: Float[Tensor, "b v 3"] | None = None  # metres, of each row; added where the static one is
     head: str = ""                        # the fingerprint of the head that these belong to
 
     def __len__(self): return self.betas.shape[0]
@@ -174,9 +175,8 @@ def neutral_params(
 # %% ../nbs/03_flame.ipynb #52e44760
 @patch
 def tensors(self:HeadParams)->dict:
-    "The tensors by name; `static_offset` only when there is one."
-    rows = {k: getattr(self, k) for k in _ROWS}
-    return rows if self.static_offset is None else {**rows, "static_offset": self.static_offset}
+    "The tensors by name; offsets only when there are some."
+    return {k: v for k in (*_ROWS, "static_offset", "dynamic_offset") if (v := getattr(self, k)) is not None}
 
 @patch
 def map(self:HeadParams, fn)->HeadParams:
@@ -208,6 +208,7 @@ def replace(self:HeadParams, **changes)->HeadParams:
 
 def _row_like(params, key, value):
     "`value` as rows of `params.key`, on its device; anything but a row entry passes unchanged."
+    if key == "dynamic_offset" and value is not None: return _offset_rows(params, value)
     if key not in _ROWS: return value
     old = getattr(params, key)
     value = torch.as_tensor(value, dtype=old.dtype, device=old.device)
@@ -215,23 +216,38 @@ def _row_like(params, key, value):
     require(value.shape[0] in (1, len(params)) and value.shape[1:] == old.shape[1:], "HeadParams", key, f"rows of {old.shape[1]} numbers", _shape_text(value.shape))
     return value.expand_as(old)
 
+def _offset_rows(params, value):
+    "Dynamic offsets as rows of `params`; those of a single row are given to all."
+    value = torch.as_tensor(value, dtype=params.betas.dtype, device=params.betas.device)
+    if value.ndim == 2: value = value[None]
+    require(value.ndim == 3 and value.shape[0] in (1, len(params)) and value.shape[2] == 3, "HeadParams", "dynamic_offset", f"offsets of shape (1 or {len(params)}, vertices, 3)", _shape_text(value.shape))
+    return value.expand(len(params), -1, -1)
+
 # %% ../nbs/03_flame.ipynb #9bb3abd3
 @patch
 def __getitem__(self:HeadParams, rows)->HeadParams:
     "The chosen rows, still as a batch: an integer gives a batch of one."
     if isinstance(rows, int): rows = slice(rows, rows + 1 or None)
-    return HeadParams(**{**vars(self), **{k: getattr(self, k)[rows] for k in _ROWS}})
+    return HeadParams(**{**vars(self), **{k: v[rows] for k in (*_ROWS, "dynamic_offset") if (v := getattr(self, k)) is not None}})
 
 def cat_params(
     parts,         # `HeadParams` of one head
 )->HeadParams:
-    "Put rows together. Raises `InputError` when they belong to different heads or have different static offsets."
+    "Put rows together; rows without a dynamic offset have none of it. Raises `InputError` when they belong to different heads or have different static offsets."
     first = parts[0]
     for p in parts:
         require(p.head == first.head, "HeadParams", "head", f"rows of one head, {first.head or 'unnamed'}", p.head or "unnamed")
         same = p.static_offset is first.static_offset or (None not in (p.static_offset, first.static_offset) and torch.equal(p.static_offset, first.static_offset))
         require(same, "HeadParams", "static_offset", "the same in all rows", "different offsets")
-    return HeadParams(**{**vars(first), **{k: torch.cat([getattr(p, k) for p in parts]) for k in _ROWS}})
+    rows = {k: torch.cat([getattr(p, k) for p in parts]) for k in _ROWS}
+    return HeadParams(**{**vars(first), **rows, "dynamic_offset": _cat_offsets(parts)})
+
+def _cat_offsets(parts):
+    "The dynamic offsets of all rows, zeros where there are none; None when no row has one."
+    some = next((p.dynamic_offset for p in parts if p.dynamic_offset is not None), None)
+    if some is None: return None
+    for p in parts: require(p.dynamic_offset is None or p.dynamic_offset.shape[1:] == some.shape[1:], "HeadParams", "dynamic_offset", f"offsets of {some.shape[1]} vertices", p.dynamic_offset is not None and p.dynamic_offset.shape[1])
+    return torch.cat([some.new_zeros(len(p), *some.shape[1:]) if p.dynamic_offset is None else p.dynamic_offset for p in parts])
 
 # %% ../nbs/03_flame.ipynb #cefc48b9
 def rodrigues(
@@ -256,12 +272,14 @@ def shaped_vertices(
     exprdirs:Float[Tensor, "v 3 n_expr"],
     betas:Float[Tensor, "b n_shape"],
     expression:Float[Tensor, "b n_expr"],
-    static_offset:Float[Tensor, "v 3"]|None=None,  # metres
+    static_offset:Float[Tensor, "v 3"]|None=None,     # metres
+    dynamic_offset:Float[Tensor, "b v 3"]|None=None,  # metres
 )->Float[Tensor, "b v 3"]:
     "The head before any joint turns (Li et al. 2017, eqs. 2 and 5)."
     rest = v_template if static_offset is None else v_template + static_offset
     moved = betas @ shapedirs.flatten(0, 1).T + expression @ exprdirs.flatten(0, 1).T
-    return rest + moved.unflatten(-1, (-1, 3))
+    shaped = rest + moved.unflatten(-1, (-1, 3))
+    return shaped if dynamic_offset is None else shaped + dynamic_offset
 
 # %% ../nbs/03_flame.ipynb #44d41f89
 def pose_correctives(
@@ -309,10 +327,11 @@ def lbs(
     betas:Float[Tensor, "b n_shape"],
     expression:Float[Tensor, "b n_expr"],
     pose:Float[Tensor, "b 5 3"],                   # axis-angle of each joint, radians
-    static_offset:Float[Tensor, "v 3"]|None=None,  # metres
+    static_offset:Float[Tensor, "v 3"]|None=None,     # metres
+    dynamic_offset:Float[Tensor, "b v 3"]|None=None,  # metres
 )->Float[Tensor, "b v 3"]:
-    "Vertices of the posed head, metres (Li et al. 2017, eq. 1). Joints come from the shaped head, offset and expression included."
-    shaped = shaped_vertices(v_template, shapedirs, exprdirs, betas, expression, static_offset)
+    "Vertices of the posed head, metres (Li et al. 2017, eq. 1). Joints come from the shaped head, offsets and expression included."
+    shaped = shaped_vertices(v_template, shapedirs, exprdirs, betas, expression, static_offset, dynamic_offset)
     rotations = rodrigues(pose)
     transforms = joint_transforms(rotations, J_regressor @ shaped, parents)
     return skin(shaped + pose_correctives(posedirs, rotations), lbs_weights, transforms)
@@ -334,7 +353,7 @@ class FLAME(nn.Module):
         "Vertices in metres, head frame."
         pose = torch.cat([params.global_orient, params.neck_pose, params.jaw_pose, params.eye_pose], 1).unflatten(1, (5, 3))
         verts = lbs(self.v_template, self.shapedirs, self.exprdirs, self.posedirs, self.J_regressor, self.lbs_weights, self.parents,
-                    params.betas, params.expression, pose, params.static_offset)
+                    params.betas, params.expression, pose, params.static_offset, params.dynamic_offset)
         return params.scale[:, None]*(verts + params.transl[:, None])
 
 # %% ../nbs/03_flame.ipynb #d39dc0df
@@ -564,7 +583,8 @@ def _counts(entries, available:int, path)->tuple[int, int]:
         n_shape, n_expr = (int(np.asarray(entries[k]).ravel()[0]) for k in ("n_shape", "n_expr"))
     else: n_shape, n_expr = 300, 100
     fits = n_shape >= 0 and n_expr >= 0 and n_shape + n_expr == available
-    require(fits, path, "shapedirs", f"{n_shape} identity and {n_expr} expression components", f"{available} in all")
+    which = "as the file itself says" if "n_shape" in entries else "as FLAME 2017 to 2023 have (files of other heads say n_shape and n_expr)"
+    require(fits, path, "shapedirs", f"{n_shape} identity and {n_expr} expression components, {which}", f"{available} in all")
     return n_shape, n_expr
 
 # %% ../nbs/03_flame.ipynb #ab03d080
@@ -743,26 +763,33 @@ def landmarks(self:FLAME, verts:Float[Tensor, "b v 3"], params:HeadParams)->Floa
 # %% ../nbs/03_flame.ipynb #379dc9be
 _FILE_KEYS = dict(betas="shape", expression="expr", global_orient="rotation", neck_pose="neck_pose", jaw_pose="jaw_pose", eye_pose="eyes_pose", transl="translation")
 
-def _rows(entries, key:str, width:int, path)->np.ndarray:
-    "An entry as rows of `width` numbers. Longer rows are cut where they are zero."
+def _size(arrays:HeadArrays)->str:
+    "A head and its size, for messages."
+    return f"the head {arrays.name!r} ({len(arrays.v_template)} vertices, {arrays.n_shape} shape and {arrays.n_expr} expression components)"
+
+def _rows(entries, key:str, width:int, arrays:HeadArrays, path)->np.ndarray:
+    "An entry as rows of `width` numbers. Shorter rows of components are filled up with zeros, longer ones are cut where they are zero."
     require(key in entries, path, key, "this entry of a head parameter file", "a file without it")
     a = _numbers(entries, key, np.float32, path)
     a = a[None] if a.ndim < 2 else a
     require(a.ndim == 2 and a.shape[1] >= (width if key not in ("shape", "expr") else 0), path, key, f"rows of {width} numbers", _shape_text(a.shape))
     require(bool(np.isfinite(a).all()), path, key, "finite numbers", "NaN or infinity")
-    require(not a[:, width:].any(), path, key, f"at most {width} numbers that are not zero, as this head has", f"{1 + int(np.nonzero(a.any(0))[0][-1]) if a.any() else 0} (parameters of another head?)")
+    require(not a[:, width:].any(), path, key, f"at most {width} numbers that are not zero, for {_size(arrays)}", f"{1 + int(np.nonzero(a.any(0))[0][-1]) if a.any() else 0} (parameters of another head?)")
     a = a[:, :width]
     return np.pad(a, ((0, 0), (0, width - a.shape[1])))
 
 # %% ../nbs/03_flame.ipynb #1959774b
-def _offset(entries, n_verts:int, path)->np.ndarray|None:
-    "The static offset (V, 3), or None when it is absent or zero. Offsets per frame are refused: no part of this package would apply them."
-    if "dynamic_offset" in entries: require(not _numbers(entries, "dynamic_offset", np.float32, path).any(), path, "dynamic_offset", "zeros, or a file without it", "offsets that change with time")
-    if "static_offset" not in entries: return None
-    a = _numbers(entries, "static_offset", np.float32, path)
-    a = a[0] if a.ndim == 3 and len(a) == 1 else a
-    require(a.shape == (n_verts, 3), path, "static_offset", f"an array of shape (1, {n_verts}, 3)", f"{_shape_text(a.shape)} (parameters of another head?)")
-    require(bool(np.isfinite(a).all()), path, "static_offset", "finite numbers", "NaN or infinity")
+_FLAME_VERTS, _TEETH = 5023, 120   # FLAME's own vertices; those that VHAP puts behind them
+
+def _offset(entries, key:str, rows:int, arrays:HeadArrays, path)->np.ndarray|None:
+    "The offsets `key` (1 or `rows`, V, 3), or None when they are absent or zero."
+    if key not in entries: return None
+    a, n = _numbers(entries, key, np.float32, path), len(arrays.v_template)
+    a = a[None] if a.ndim == 2 else a
+    if a.ndim == 3 and {a.shape[1], n} == {_FLAME_VERTS, _FLAME_VERTS + _TEETH}: a = np.pad(a[:, :n], ((0, 0), (0, max(n - a.shape[1], 0)), (0, 0)))
+    shape = f"(1, {n}, 3)" if rows == 1 else f"(1 or {rows}, {n}, 3)"
+    require(a.ndim == 3 and a.shape[0] in (1, rows) and a.shape[1:] == (n, 3), path, key, f"an array of shape {shape} for {_size(arrays)}", f"{_shape_text(a.shape)} (parameters of another head?)")
+    require(bool(np.isfinite(a).all()), path, key, "finite numbers", "NaN or infinity")
     return a if a.any() else None
 
 # %% ../nbs/03_flame.ipynb #2da4eac9
@@ -773,15 +800,16 @@ def load_params(
     "Parameters from a file with the keys of VHAP and GaussianAvatars. Raises `InputError`, also when they are another head's."
     entries = read_npz(path)
     head = str(np.asarray(entries.get("head", arrays.fingerprint)))
-    require(head == arrays.fingerprint, path, "head", f"parameters of the head {arrays.name!r} ({arrays.fingerprint})", head)
+    require(head == arrays.fingerprint, path, "head", f"parameters of {_size(arrays)} with the fingerprint {arrays.fingerprint}", head)
     widths = dict(betas=arrays.n_shape, expression=arrays.n_expr, **_WIDTHS)
-    rows = {k: _rows(entries, name, widths[k], path) for k,name in _FILE_KEYS.items()}
-    rows["scale"] = _rows(entries, "scale", 1, path) if "scale" in entries else np.ones((1, 1), np.float32)
+    rows = {k: _rows(entries, name, widths[k], arrays, path) for k,name in _FILE_KEYS.items()}
+    rows["scale"] = _rows(entries, "scale", 1, arrays, path) if "scale" in entries else np.ones((1, 1), np.float32)
     n = max(len(a) for a in rows.values())
     for k,a in rows.items(): require(len(a) in (1, n), path, _FILE_KEYS.get(k, k), f"1 or {n} rows", len(a))
-    offset = _offset(entries, len(arrays.v_template), path)
+    static, dynamic = _offset(entries, "static_offset", 1, arrays, path), _offset(entries, "dynamic_offset", n, arrays, path)
+    if dynamic is not None: rows["dynamic_offset"] = dynamic
     tensors = {k: torch.as_tensor(np.repeat(a, n//len(a), 0)) for k,a in rows.items()}
-    return HeadParams(**tensors, static_offset=None if offset is None else torch.as_tensor(offset), head=head)
+    return HeadParams(**tensors, static_offset=None if static is None else torch.as_tensor(static[0]), head=head)
 
 # %% ../nbs/03_flame.ipynb #026e2620
 def save_params(
@@ -794,4 +822,5 @@ def save_params(
     if (out["shape"] == out["shape"][:1]).all(): out["shape"] = out["shape"][0]
     out |= dict(scale=numpy["scale"], head=np.array(params.head))
     if params.static_offset is not None: out["static_offset"] = numpy["static_offset"][None]
+    if params.dynamic_offset is not None: out["dynamic_offset"] = numpy["dynamic_offset"]
     with atomic_path(Path(path).with_suffix(".npz")) as temporary: np.savez_compressed(temporary, **out)

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from .core import require
 from .mesh import MeshBVH, launch, warp_arrays
-from .cameras import Cameras, Rays
+from .cameras import Cameras, Rays, distortion_limit
 
 # %% ../nbs/08_sampling.ipynb #4a5e5f9f
 def even_depths(
@@ -480,9 +480,20 @@ def _pixels(middle:float, half:float, n:int):
     last = float(n - 1)
     return wp.vec2i(int(wp.ceil(wp.clamp(middle - half - 0.51, 0.0, last + 1.0))), int(wp.floor(wp.clamp(middle + half - 0.49, -1.0, last))))
 
+@wp.func
+def _through_lens(u:float, v:float, a:float, b:float, lens:wp.vec4):
+    "The middle and the half sizes of a rectangle that holds what a lens makes of the rectangle u +- a, v +- b: its linear part there, and a bound for the rest of its Taylor series."
+    k1, k2, p1, p2 = lens[0], lens[1], lens[2], lens[3]
+    s, h2 = u*u + v*v, a*a + b*b
+    r = wp.sqrt(s) + wp.sqrt(h2)
+    factor, more = 1.0 + k1*s + k2*s*s, 2.0*k1 + 4.0*k2*s
+    xx, xy, yy = factor + more*u*u + 2.0*p1*v + 6.0*p2*u, more*u*v + 2.0*p1*u + 2.0*p2*v, factor + more*v*v + 6.0*p1*v + 2.0*p2*u
+    rest = h2*(3.0*r*(wp.abs(k1) + 2.0*wp.abs(k2)*r*r) + 4.0*wp.abs(k2)*r*r*r + 3.0*wp.sqrt(p1*p1 + p2*p2))
+    return wp.vec4(u*factor + 2.0*p1*u*v + p2*(s + 2.0*u*u), v*factor + p1*(s + 2.0*v*v) + 2.0*p2*u*v, wp.abs(xx)*a + wp.abs(xy)*b + rest, wp.abs(xy)*a + wp.abs(yy)*b + rest)
+
 @wp.kernel(enable_backward=False)
 def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:float, c2w:wp.array3d(dtype=float), focal:wp.array2d(dtype=float), centre:wp.array2d(dtype=float),
-    width:int, first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
+    bent:bool, lens:wp.array(dtype=wp.vec4), limit:wp.array(dtype=float), width:int, first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
     # the blocks are dealt to `parts` items for each camera: one on a CPU, where threads must not write to the same place
     i = start + wp.tid()
     c = i/parts
@@ -495,8 +506,14 @@ def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:fl
         rows, columns = wp.vec2i(0, first.shape[1] - 1), wp.vec2i(0, width - 1)   # what surrounds the camera may be anywhere
         if depth > reach*1.01:
             u, v = wp.dot(o, right)/depth, wp.dot(o, down)/depth
-            columns = _pixels(u*focal[c, 0] + centre[c, 0], focal[c, 0]*half*_manhattan(right - u*ahead)/(depth - reach), width)
-            rows = _pixels(v*focal[c, 1] + centre[c, 1], focal[c, 1]*half*_manhattan(down - v*ahead)/(depth - reach), first.shape[1])
+            a, b = half*_manhattan(right - u*ahead)/(depth - reach), half*_manhattan(down - v*ahead)/(depth - reach)
+            at, known = wp.vec4(u, v, a, b), bool(True)
+            if bent:
+                at = _through_lens(u, v, a, b, lens[c])
+                known = wp.sqrt(u*u + v*v) + wp.sqrt(a*a + b*b) < limit[c]   # else the formula of the lens does not hold, and it may be anywhere as well
+            if known:
+                columns = _pixels(at[0]*focal[c, 0] + centre[c, 0], focal[c, 0]*at[2], width)
+                rows = _pixels(at[1]*focal[c, 1] + centre[c, 1], focal[c, 1]*at[3], first.shape[1])
         if depth > -reach*1.01 and columns[0] <= columns[1]:
             for r in range(rows[0], rows[1] + 1):
                 if columns[0] < first[c, r]: wp.atomic_min(first, c, r, columns[0])
@@ -507,12 +524,13 @@ def row_spans(
     cameras:Cameras,    # N of them
     shell:VoxelShell,
 )->Int[Tensor, "2 n h"]:    # int32: the first and the last column; the last lies before the first where there is none
-    "For each row of each picture, between which pixels all rays lie that meet the shell."
+    "For each row of each picture, between which pixels all rays lie that meet the shell; with distortion in the lens a few more."
     n, device, middles = len(cameras), cameras.c2w.device, open_blocks(shell)
     spans = torch.tensor([cameras.width, -1], dtype=torch.int32, device=device)[:, None, None].repeat(1, n, cameras.height)
     parts = 1 if device.type == "cpu" else 1024
-    views = warp_arrays(*(v.contiguous() for v in (cameras.c2w, cameras.focal, cameras.centre)))
-    launch(_spans_kernel, n*parts, [parts, *warp_arrays(middles.contiguous()), shell.voxel, *views, cameras.width, *warp_arrays(*spans)], device)
+    bent, lens = cameras.distortion is not None, cameras.c2w.new_zeros(n, 4) if cameras.distortion is None else cameras.distortion
+    views, lens = (warp_arrays(*(v.contiguous() for v in group)) for group in ((cameras.c2w, cameras.focal, cameras.centre), (lens, distortion_limit(lens).sqrt())))
+    launch(_spans_kernel, n*parts, [parts, *warp_arrays(middles.contiguous()), shell.voxel, *views, bent, *lens, cameras.width, *warp_arrays(*spans)], device)
     return spans
 
 # %% ../nbs/08_sampling.ipynb #721a575e
