@@ -322,8 +322,10 @@ class _Carried:
 
 @wp.func
 def _apart(c:_Carried, i:int, j:int):
-    "Whether two cells are near each other only because parts of the surface touch: an eyeball and its lid, or lips, which are further apart at rest."
-    return c.piece[c.face[i]] != c.piece[c.face[j]] or wp.length(c.home[i] - c.home[j]) > 3.0*wp.length(c.foot[i] - c.foot[j]) + c.edge
+    "Whether two cells belong to parts of the surface that move against each other, as an eyeball and its lid, or lips that are further apart at rest."
+    now, rest = wp.length(c.foot[i] - c.foot[j]), wp.length(c.home[i] - c.home[j])
+    # one piece of skin is stretched and pressed together, too, but not as much
+    return wp.where(c.piece[c.face[i]] != c.piece[c.face[j]], wp.abs(rest - now) > 0.25*c.edge, rest > 3.0*now + c.edge)
 
 @wp.kernel(enable_backward=False)
 def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Carried, second:wp.bool, first:wp.array(dtype=wp.int64), claim:wp.array(dtype=wp.int64)):
