@@ -26,7 +26,7 @@ from .mesh import MeshBVH
 from .flame import HeadParams
 from .heads import Head
 from .data import Scene
-from .density import EpsilonSchedule
+from .density import EpsilonSchedule, prior_sigma
 from .sampling import RayConfig
 from .field import NetworkConfig
 from .metrics import psnr, mse_to_psnr
@@ -315,16 +315,21 @@ def hidden_loss(
     model:NeRFlame,
     hidden:HiddenParts,
     generator:torch.Generator|None=None,
-    n:int=256,   # random points
+    n:int=256,            # random points
+    depth:float=0.04,     # how deep under the surface they lie, at most, scene units
 )->Tensor:
-    "Mean squared error of the colour on hidden parts, seen from anywhere."
-    device = hidden.faces.device
+    "Squared error of the colour of hidden parts, seen from anywhere, and of their density against a mesh's own; both as means."
+    device, verts = hidden.faces.device, model.unposed
     chosen = torch.randint(len(hidden.faces), (n,), generator=generator, device=device)
     bary = torch.rand(n, 3, generator=generator, device=device)
-    points = (model.unposed[hidden.faces[chosen]]*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1)
+    corners = verts[hidden.faces[chosen]]
+    normal = torch.nn.functional.normalize(torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), dim=1)
+    below = depth*torch.rand(n, generator=generator, device=device)   # skin that nobody saw must not shine through from behind
+    points = (corners*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1) - below[:, None]*normal
     directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator, device=device), dim=1)
-    _, features = model.field.density(points, torch.zeros(n, device=device))
-    return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean()
+    sigma, features = model.field.density(points, -below)
+    solid = prior_sigma(torch.zeros_like(below), -below, model.field.epsilon)
+    return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean() + (((sigma - solid)/(sigma + solid))**2).mean()
 
 # %% ../nbs/15_train.ipynb #d62fe0de
 def residual_loss(
