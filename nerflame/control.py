@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SWEEPS', 'Sweep', 'known_sweeps', 'sweep_params', 'change_scores', 'apparent_amounts', 'response_slope',
            'person_truth', 'control_cameras', 'SweepPictures', 'picture_sweep', 'sweep_scores', 'control_report',
-           'plot_control', 'control_strip']
+           'close_up', 'plot_control', 'control_strip']
 
 # %% ../nbs/16b_control.ipynb #325d433b
 import math
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 from .core import require
@@ -195,11 +196,27 @@ def control_report(
     return report
 
 def _shown(sweep, pictures):
-    "What the strip shows of a sweep: its far end, or both when it goes two ways. Text, truth, render, and how much each of them changed."
+    "What the strip shows of a sweep: its far end, or both when it goes two ways, close up. Text, truth, render, and how much each of them changed."
     p = pictures
+    region = torch.stack([moving_region(t[:1], p.true_rest[:1])[0] for t in p.true_moved]).any(0)
+    near = lambda image: close_up(image, region)
     for i in [0, -1] if sweep.amounts[0] < 0 else [-1]:
-        change = [(v - r).abs().mean(-1) for v,r in ((p.true_moved[i, 0], p.true_rest[0]), (p.moved[i, 0], p.rest[0]))]
-        yield f"{sweep.name}\n{sweep.amounts[i]:+g} {sweep.unit}", p.true_moved[i, 0].clone(), p.moved[i, 0].clone(), *change
+        change = [near((v - r).abs().mean(-1)) for v,r in ((p.true_moved[i, 0], p.true_rest[0]), (p.moved[i, 0], p.rest[0]))]
+        yield f"{sweep.name}\n{sweep.amounts[i]:+g} {sweep.unit}", near(p.true_moved[i, 0]), near(p.moved[i, 0]), *change
+
+def close_up(
+    image:Float[Tensor, "h w *c"],
+    region:Bool[Tensor, "h w"],    # what must be seen; empty: everything
+    size:int=128,                  # width and height of what is returned, pixels
+)->Float[Tensor, "size size *c"]:
+    "A square around a region, at least a third of the picture, enlarged so that its pixels can be seen."
+    h, w = region.shape
+    at = region.nonzero() if region.any() else torch.tensor([[0, 0], [h - 1, w - 1]])
+    low, high = at.amin(0), at.amax(0) + 1
+    side = min(max(int(1.2*(high - low).max()), min(h, w)//3), h, w)
+    top, left = (min(max(int(c) - side//2, 0), n - side) for c,n in zip((low + high)//2, (h, w)))
+    cut = image[top:top + side, left:left + side].reshape(side, side, -1).permute(2, 0, 1)[None]
+    return F.interpolate(cut, (size, size), mode="nearest" if side <= size else "area")[0].permute(1, 2, 0).reshape(size, size, *image.shape[2:])
 
 # %% ../nbs/16b_control.ipynb #527c41c9
 def plot_control(
