@@ -11,7 +11,7 @@ __all__ = ['MOMENTS', 'mesh_edges', 'split_faces', 'loop_step', 'pack_boxes', 'f
            'sphere_directions', 'lobe_directions', 'gather_light', 'soften', 'Person', 'make_person', 'Moment',
            'look_up', 'light_moment', 'shade', 'to_display', 'trace_picture', 'render_truth', 'on_background',
            'mean_colours', 'vertex_colour_render', 'CaptureConfig', 'spread_cameras', 'wave_cameras', 'driven_params',
-           'Shot', 'shoot', 'driven_cameras', 'built_in_capture', 'write_capture']
+           'Shot', 'shoot', 'driven_cameras', 'built_in_capture', 'write_capture', 'read_capture']
 
 # %% ../nbs/06b_capture.ipynb #8be75e2d
 import functools, math
@@ -23,7 +23,7 @@ import scipy.sparse as sp
 from jaxtyping import Float, Int
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
-from .core import require
+from .core import load_config, require, save_config
 from .mesh import MeshBVH, interpolate, vertex_normals
 from .flame import HeadParams, cat_params
 from .heads import Head, flame_to_scene, load_head, transform_points
@@ -994,7 +994,16 @@ def write_capture(
     config:CaptureConfig=CaptureConfig(),
     head:Head|None=None,
 )->Path:                     # the folder
-    "The built-in person, photographed into files that `load_scene` reads: PNG images, cameras and true parameters of every frame."
+    "The built-in person, photographed into files that `load_scene` reads: PNG images, cameras and true parameters of every frame. `read_capture` reads what was asked for."
     for name, shot in shoot(make_person(head, config.seed, config.texture_height), config).items():
         save_scene(folder, name, shot.images, shot.cameras, config.near, config.far, shot.params, timestep=shot.timestep, to_scene=flame_to_scene())
+    save_config(config, Path(folder)/"capture.yaml")
     return Path(folder)
+
+def read_capture(
+    folder,             # a scene folder
+)->CaptureConfig:
+    "The settings of a capture that `write_capture` wrote; with them the same person can be photographed again, in any state. Raises `InputError` for other scenes."
+    file = Path(folder)/"capture.yaml"
+    require(file.is_file(), file, "capture", "the settings of a capture of the built-in head, as nerflame_demo writes them; of other scenes nobody knows how the head would look in another state", "no such file")
+    return load_config(CaptureConfig, file)

@@ -6,10 +6,12 @@
 __all__ = ['Parser', 'run_command', 'numbers', 'weights', 'positive', 'whole', 'run_folder', 'train_parser', 'chosen_settings',
            'check_backend', 'train_scene', 'train', 'published_folder', 'train_published_file', 'published_note',
            'published_run', 'render_states', 'render_published_file', 'train_command', 'eval_parser', 'data_folder',
-           'captured_reference', 'run_scene', 'load_split', 'measure', 'summary', 'eval_command', 'render_parser',
-           'new_params', 'new_cameras', 'render', 'render_command', 'axes', 'films', 'colour', 'drive_parser',
-           'check_drive_options', 'driver_motion', 'drive_cameras', 'drive', 'drive_command', 'import_parser',
-           'import_run', 'import_command', 'demo_parser', 'film_face', 'vertex_colour_scores', 'demo', 'demo_command']
+           'captured_reference', 'run_scene', 'load_split', 'train_moments', 'measure', 'control_capture',
+           'measure_control', 'summary', 'split_lines', 'control_lines', 'evaluate_run', 'eval_command',
+           'render_parser', 'new_params', 'new_cameras', 'render', 'render_command', 'axes', 'films', 'colour',
+           'drive_parser', 'check_drive_options', 'driver_motion', 'drive_cameras', 'drive', 'drive_command',
+           'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face', 'vertex_colour_scores', 'demo',
+           'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
 import os, time
@@ -23,19 +25,21 @@ import argparse, contextlib, json, shutil, sys, tempfile
 from dataclasses import replace
 from pathlib import Path
 import torch
+from tqdm import tqdm
 from .core import InputError, pick_device, require
 from .mesh import Mesh, pytorch3d_missing, save_obj
 from .flame import HeadParams
 from .heads import Head, flame_file, load_head
 from .cameras import Cameras, orbit_camera
 from .data import Scene, load_frame_params, load_scene, parse_background, read_transforms, scene_splits
-from .capture import CaptureConfig, make_person, on_background, vertex_colour_render, write_capture
+from .capture import CaptureConfig, Lighting, make_person, on_background, read_capture, vertex_colour_render, write_capture
 from .metrics import Lpips, head_psnr, psnr
 from .model import NeRFlame
 from .sampling import RayConfig
 from .train import Clock, Run, RunConfig, TrainConfig, fit, load_run, preset, save_run
-from .evaluate import evaluate, frame_params, render_frames, same_params, save_frames, turntable, turntable_cameras, write_json, write_video, yawn
+from .evaluate import SeenStates, evaluate, frame_params, render_frames, same_params, save_frames, seen_moments, turntable, turntable_cameras, write_json, write_video, yawn
 from .drive import HEAD_JOINTS, Motion, camera_path, drive_params, drive_take, driver_rate, film_times, load_motion, read_live_link, render_film, resample, swing_cameras, unused_weights
+from .control import SWEEPS, control_cameras, control_report, person_truth
 from .interop import Hparams, import_checkpoint, load_published_scene, published_config, published_rays, published_states, read_checkpoint, read_hparams
 
 # %% ../nbs/21_cli.ipynb #a6913a58
@@ -288,12 +292,13 @@ def train_command(arguments=None)->int:
 # %% ../nbs/21_cli.ipynb #12b58970
 def eval_parser()->Parser:
     "The options of `nerflame_eval`."
-    p = Parser("nerflame_eval", "Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS. Writes one PNG a frame, named after it, metrics.json, and a sheet beside them.")
+    p = Parser("nerflame_eval", "Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS, each over the picture and on the head. For each split: one PNG a frame, named after it, and metrics.json in a folder, and beside it sheets of evenly spaced frames, of the worst and of all; evaluation.json for all splits.")
     p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
     p.add_argument("--data", metavar="DIR", help="scene folder; left out: the one that the RUN was trained on")
     p.add_argument("--data_root", **_DATA_ROOT)
-    p.add_argument("--split", default="test", help="which transforms_SPLIT.json; default %(default)s")
-    p.add_argument("--out", metavar="DIR", help="folder to write; left out: RUN/SPLIT")
+    p.add_argument("--split", metavar="NAME", action="append", help="which transforms_NAME.json; may be given several times; left out: val and test, those that are there")
+    p.add_argument("--control", action="store_true", help="for a RUN of the built-in head's capture (as nerflame_demo makes it): also sweep jaw, neck, gaze and expressions, and compare the changes with those of the true person; takes some minutes; left out: no sweeps")
+    p.add_argument("--out", metavar="DIR", help="folder to write, with a folder for each split in it; left out: RUN")
     p.add_argument("--device", **_DEVICE)
     return p
 
@@ -338,34 +343,103 @@ def load_split(
         print(f"note: {e}; all frames are rendered in the captured state", file=sys.stderr)
         return scene, None
 
+# %% ../nbs/21_cli.ipynb #c2d1d96c
+def train_moments(
+    data,             # scene folder
+    head:Head|None,   # reads the parameters that the frames name; None: they are not read
+    root=None,        # the folder that files must be in; None: the scene's
+)->SeenStates|None:      # None for a scene without a training split
+    "When the training frames of a scene were photographed. Raises `InputError`."
+    if "train" not in scene_splits(data): return None
+    file, top = read_transforms(data, "train")
+    steps = [f.get("timestep_index") for f in top["frames"]]
+    params = None if head is None else load_frame_params(top["frames"], data, head, file, root or data)
+    return SeenStates(params, tuple(steps) if all(type(s) is int for s in steps) else None)
+
 # %% ../nbs/21_cli.ipynb #0ed4ed8a
 def measure(
     run:Run,
     data,             # scene folder
     split:str,        # its name
-    out,              # folder to write; the sheet goes beside it
+    out,              # folder to write; the sheets go beside it
     lpips:Lpips|None=None,
 )->dict:              # what metrics.json holds
     "Evaluate a split. Raises `InputError`."
     (scene, reference), model, out = load_split(run, data, split), run.model, Path(out)
-    params = frame_params(model, scene.params, reference)
+    params, train = frame_params(model, scene.params, reference), train_moments(data, None if scene.params is None else model.head, run.config.data_root or None)
     driven = params is not None and any(not same_params(params[i], model.params) for i in range(len(params)))
-    return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheet=out.with_name(f"{out.name}_sheet.png"))
+    return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheets=out, seen=train and seen_moments(scene, train))
 
+def control_capture(
+    run:Run,
+    data,                # scene folder
+)->CaptureConfig:
+    "How the person was photographed that a RUN shows. Raises `InputError` where the true movements are not known: for other scenes and other heads."
+    capture, head = read_capture(data), load_head("anny")
+    found = run.model.head.fingerprint if run.model.config.mesh else "plain NeRF, which cannot be moved"
+    require(found == head.fingerprint, run.folder, "--control", f"a face with the built-in head ({head.fingerprint}), whose true movements are known", found)
+    return capture
+
+def measure_control(
+    run:Run,
+    data,             # scene folder, a capture of the built-in head
+    out,              # folder to write
+    sweeps=SWEEPS,
+)->dict:              # what control.json holds
+    "How a face follows its controls, against photographs of the built-in person in the same states. Raises `InputError`."
+    capture, c = control_capture(run, data), run.config
+    person, background = make_person(load_head("anny"), capture.seed, capture.texture_height), tuple(parse_background(c.background).tolist())
+    truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays), background)
+    size = min(c.resolution or capture.resolution//(1 + c.half_res), capture.resolution)
+    return control_report(run.model, truth, person.params(), control_cameras(capture, size), sweeps, background, out, lambda s: tqdm(s, "control"))
+
+# %% ../nbs/21_cli.ipynb #0fa3350b
 def summary(report:dict)->str:
     "The scores in one line."
-    shown = dict(psnr="PSNR {:.2f} dB", psnr_head="on the head {:.2f} dB", ssim="SSIM {:.4f}", lpips="LPIPS {:.4f}", psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
+    shown = dict(psnr="PSNR {:.2f} dB", psnr_head="on the head {:.2f} dB", ssim="SSIM {:.4f}", ssim_head="on the head {:.4f}", lpips="LPIPS {:.4f}", lpips_head="on the head {:.4f}",
+                 psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
     return ", ".join(text.format(report[k]) for k,text in shown.items() if report.get(k) is not None)
+
+def split_lines(
+    split:str,       # its name
+    report:dict,     # from `measure`
+)->list[str]:
+    "What a split was found to be, and its scores; those of each part where it is mixed."
+    n, lpips = len(report["frames"]), report["lpips_unavailable"]
+    head = f"{split} ({', '.join([report['kind']]*('kind' in report) + [f'{n} frames'])})"
+    parts = [f"  {kind} ({sum(f['seen'] == (kind == 'novel view') for f in report['frames'])} frames): {summary(scores)}" for kind, scores in report.get("parts", {}).items()]
+    return [f"{head}: {summary(report)}" + (f", LPIPS {lpips}" if lpips else ""), *parts]
+
+def control_lines(
+    report:dict,     # from `control_report`
+)->list[str]:
+    "How each control is followed, a line each."
+    shown = dict(response="response {:.2f}", cosine="cosine {:.2f}", gain="gain {:.2f}", leakage="leakage {:.4f}", psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
+    return [f"control of {name}: " + ", ".join(text.format(s[k]) for k,text in shown.items()) for name, s in report["sweeps"].items()]
+
+def evaluate_run(
+    options,          # of `eval_parser`
+    sweeps=SWEEPS,    # of --control
+)->list[str]:         # what there is to say
+    "Measure a RUN on its splits, and its control when asked for; write all reports. Raises `InputError`."
+    run = load_run(options.run, pick_device(options.device))
+    if options.data or options.data_root: run.config = replace(run.config, data_root=options.data_root or "")
+    data, out = data_folder(run, options.data), Path(options.out or run.folder)
+    splits = list(dict.fromkeys(options.split or [s for s in ("val", "test") if s in scene_splits(data)] or ["test"]))
+    for split in splits: read_transforms(data, split)   # a wrong name is found before the work
+    if options.control: control_capture(run, data)
+    lpips = Lpips()
+    reports = {split: measure(run, data, split, out/split, lpips) for split in splits}
+    lines, whole = [line for split, r in reports.items() for line in split_lines(split, r)], {k: {m: v for m,v in r.items() if m != "frames"} for k,r in reports.items()}
+    if options.control:
+        control = measure_control(run, data, out/"control", sweeps)
+        lines, whole = lines + control_lines(control), whole | dict(control=control)
+    write_json(whole, out/"evaluation.json")
+    return lines + [f"written: {', '.join(str(out/k) for k in whole)}, sheets beside {'them' if len(whole) > 1 else 'it'}, {out/'evaluation.json'}"]
 
 def eval_command(arguments=None)->int:
     "`nerflame_eval`."
-    def work(options):
-        run = load_run(options.run, pick_device(options.device))
-        if options.data or options.data_root: run.config = replace(run.config, data_root=options.data_root or "")
-        out = Path(options.out) if options.out else run.folder/options.split
-        report = measure(run, data_folder(run, options.data), options.split, out, Lpips())
-        print(f"{out}: {summary(report)}" + (f", LPIPS {report['lpips_unavailable']}" if report["lpips_unavailable"] else ""))
-    return run_command(eval_parser(), work, arguments)
+    return run_command(eval_parser(), lambda options: print(*evaluate_run(options), sep="\n"), arguments)
 
 # %% ../nbs/21_cli.ipynb #251c7ff6
 def render_parser()->Parser:

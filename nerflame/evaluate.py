@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['PaintedField', 'toy_model', 'same_params', 'render_each', 'render_frames', 'transfer_motion', 'same_identity',
            'frame_params', 'to_bytes', 'save_image', 'picture_path', 'save_frames', 'grow_region', 'moving_region',
-           'moving_pixels', 'region_psnr', 'contact_sheet', 'comparison_sheet', 'write_json', 'collect_scores',
-           'evaluate', 'turntable_cameras', 'turntable', 'yawn_params', 'yawn', 'write_video']
+           'moving_pixels', 'region_psnr', 'contact_sheet', 'comparison_sheet', 'SplitSheets', 'SeenStates',
+           'seen_moments', 'moments_kind', 'write_json', 'collect_scores', 'evaluate', 'turntable_cameras', 'turntable',
+           'yawn_params', 'yawn', 'write_video']
 
 # %% ../nbs/16_evaluate.ipynb #9b263692
 import json, math, re
+from dataclasses import dataclass
 from pathlib import Path
 import imageio_ffmpeg, numpy as np, torch
 import torch.nn.functional as F
@@ -256,11 +258,17 @@ def contact_sheet(
 # %% ../nbs/16_evaluate.ipynb #bcbc6363
 def _tile(image, size, top):
     "A picture or a map as bytes (h, w, 3), at most `size` wide."
-    image = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image, dtype=np.float32)
-    h, w = image.shape[:2]
-    if w > size: image = area_resize(image if image.ndim == 3 else image[..., None], size, max(round(h*size/w), 1)).reshape(max(round(h*size/w), 1), size, *image.shape[2:])
+    image = _shrink(image, size)
     if image.ndim == 2: image = colormaps["inferno"](np.clip(image/top, 0, 1))[..., :3]
     return (np.clip(image, 0, 1)*255 + 0.5).astype(np.uint8)
+
+def _shrink(image, size):
+    "A picture or a map as numbers, at most `size` wide."
+    image = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image, dtype=np.float32)
+    h, w = image.shape[:2]
+    if w <= size: return image
+    h = max(round(h*size/w), 1)
+    return area_resize(image if image.ndim == 3 else image[..., None], size, h).reshape(h, size, *image.shape[2:])
 
 def comparison_sheet(
     frames,             # N renders (H, W, 3)
@@ -275,6 +283,81 @@ def comparison_sheet(
     "Renders, photographs and their absolute difference."
     errors = [error_map(f.clamp(0, 1), t) for f,t in zip(frames, truths)]
     return contact_sheet({"rendered": frames, "photograph": truths, f"error\n0 black\n{top:g} yellow": errors, **(more or {})}, names, path, columns, size, top)
+
+# %% ../nbs/16_evaluate.ipynb #0bc4d0da
+class SplitSheets:
+    "The picture sheets of a split, collected while it is rendered: evenly spaced frames, the worst, and all. Only what will be shown is kept."
+    def __init__(self,
+        stem,            # file that the names of the sheets begin with: STEM_sheet.png, STEM_worst.png, STEM_all_00.png ...
+        n:int,           # frames in the split
+        most:int=6,      # frames on the first two sheets
+        page:int=48,     # frames on a page of all
+        size:int=128,    # width of a picture on such a page, pixels
+    ):
+        self.stem, self.n, self.most, self.page, self.size = Path(stem), n, most, page, size
+        self.even = set(np.linspace(0, n - 1, min(n, most)).round().astype(int).tolist())
+        self.count, self.shown, self.worst, self.small, self.files = 0, [], [], [], []
+
+    def path(self, name): return self.stem.with_name(f"{self.stem.name}_{name}.png")
+
+    def add(self,
+        name:str,
+        scores:dict,     # of the frame: psnr, and psnr_head where there is a mask
+        rgb,             # the render (H, W, 3)
+        truth,           # the photograph
+        rest=None,       # a render that was not driven
+    ):
+        "The next frame. Frames are ranked by PSNR on the head, or on the whole picture where there is no mask; one without a head is not ranked."
+        key = "psnr_head" if "psnr_head" in scores else "psnr"
+        score = scores[key]
+        title = name + (f"\n{score:.1f} dB" + " on the head"*(key == "psnr_head") if math.isfinite(score) else "")
+        kept = title, rgb.cpu(), truth.cpu(), None if rest is None else rest.cpu()
+        if self.count in self.even: self.shown.append(kept)
+        if not math.isnan(score): self.worst = sorted([*self.worst, (score, self.count, kept)], key=lambda f: f[:2])[:self.most]
+        self.small.append((name + (f"\n{score:.1f} dB" if math.isfinite(score) else ""), *(_shrink(v, self.size) for v in kept[1:3])))
+        self.count += 1
+        if len(self.small) == self.page or self.count == self.n: self._write_page()
+
+    def _write_page(self):
+        names, frames, truths = zip(*self.small)
+        self.files.append(self.path(f"all_{(self.count - 1)//self.page:02d}"))
+        contact_sheet({"rendered": frames, "photograph": truths}, names, self.files[-1], columns=8, size=self.size)
+        self.small = []
+
+    def finish(self)->list[Path]:   # all sheets
+        "Write the first two sheets, and remove pages of an earlier, longer split."
+        for name, kept in (("sheet", self.shown), ("worst", [k for _,_,k in self.worst])):
+            if not kept: continue
+            names, frames, truths, rests = zip(*kept)
+            comparison_sheet(frames, truths, names, self.path(name), {} if rests[0] is None else {"not driven": rests}, self.most, 200)
+            self.files.append(self.path(name))
+        for old in self.stem.parent.glob(f"{self.stem.name}_all_[0-9][0-9].png"):
+            if old not in self.files: old.unlink()
+        return self.files
+
+# %% ../nbs/16_evaluate.ipynb #7a34811c
+@dataclass(frozen=True)
+class SeenStates:
+    "When the frames of a split were photographed; a `Scene` says it too."
+    params: HeadParams | None               # one row a frame, what the head did
+    timestep: tuple[int, ...] | None        # the moment of each frame
+
+def seen_moments(
+    frames:Scene,     # a split
+    train,            # `SeenStates` of the training frames, or their `Scene`
+)->list[bool]:
+    "For each frame whether its moment was photographed for training."
+    if frames.params is not None and train.params is not None and frames.params.head == train.params.head:
+        rows = [torch.cat([getattr(p, k) for k in _MOTION + _PLACE], 1).double().cpu() for p in (frames.params, train.params)]
+        return (torch.cdist(*rows, p=math.inf).amin(1) <= 1e-4).tolist()
+    if frames.timestep is not None and train.timestep is not None: return [t in set(train.timestep) for t in frames.timestep]
+    return [True]*len(frames)
+
+def moments_kind(
+    seen:list[bool],   # of each frame, from `seen_moments`
+)->str:
+    "What a split measures: novel view, self-reenactment, or both."
+    return "novel view" if all(seen) else "novel view and reenactment" if any(seen) else "self-reenactment"
 
 # %% ../nbs/16_evaluate.ipynb #316c7732
 def _finite(value):
@@ -292,17 +375,20 @@ def write_json(
 
 # %% ../nbs/16_evaluate.ipynb #57fc4759
 def collect_scores(
-    names,                    # of N frames
-    frames,                   # one dict of scores for each
-    lpips:Lpips|None=None,    # the one that was asked, or None
-)->dict:                      # what `metrics.json` holds
+    names,                        # of N frames
+    frames,                       # one dict of scores for each
+    lpips:Lpips|None=None,        # the one that was asked, or None
+    seen:list[bool]|None=None,    # from `seen_moments`; None: not known
+)->dict:                          # what `metrics.json` holds
     "The report of a split."
     keys = list(dict.fromkeys(["psnr", "psnr_head", "ssim", "lpips", *(k for f in frames for k in f)]))
-    table = {k: [f.get(k, math.nan) for f in frames] for k in keys}
-    reason = "not asked for" if lpips is None else lpips.reason or None
-    means = mean_scores(table)
-    report = {k: means[k] for k in keys[:4]} | dict(lpips_unavailable=reason) | {k: means[k] for k in keys[4:]}
-    return _finite(report | dict(frames=[dict(name=name, **{k: f.get(k, math.nan) for k in keys}) for name,f in zip(names, frames)]))
+    def means(rows): return mean_scores({k: [f.get(k, math.nan) for f in rows] for k in keys})
+    reason, values = "not asked for" if lpips is None else lpips.reason or None, means(frames)
+    report = ({} if seen is None else dict(kind=moments_kind(seen))) | {k: values[k] for k in keys[:4]} | dict(lpips_unavailable=reason) | {k: values[k] for k in keys[4:]}
+    if seen is not None and any(seen) and not all(seen):
+        report["parts"] = {moments_kind([which]): means([f for f,s in zip(frames, seen) if s == which]) for which in (True, False)}
+    told = [{}]*len(frames) if seen is None else [dict(seen=s) for s in seen]
+    return _finite(report | dict(frames=[dict(name=name, **t, **{k: f.get(k, math.nan) for k in keys}) for name,t,f in zip(names, told, frames)]))
 
 # %% ../nbs/16_evaluate.ipynb #e208deab
 @torch.no_grad()
@@ -314,7 +400,8 @@ def evaluate(
     reference:HeadParams|None=None,    # one row: what the scene says about the moment of capture; see `frame_params`
     motion:bool=False,                 # also measure the region that moves, against a render that was not driven
     still:Float[Tensor, "n h w 3"]|None=None,   # photographs of the face at rest, which then say what moves
-    sheet=None,                        # file for a picture sheet of up to 6 frames, .png
+    sheets=None,                       # what the names of picture sheets begin with, see `SplitSheets`; None: no sheets
+    seen:list[bool]|None=None,         # from `seen_moments`: says in the report what was measured; None: not known
     progress:bool=True,                # show a bar
 )->dict:                               # what metrics.json holds
     "Scores of a split. Raises `InputError`."
@@ -322,17 +409,17 @@ def evaluate(
     params, background = frame_params(model, scene.params, reference), scene.background.tolist()
     renders = tqdm(render_each(model, scene.cameras, params, background), "evaluate", len(scene), disable=not progress)
     rests = render_each(model, scene.cameras, None, background) if motion else None
-    shown, scores, kept = set(np.linspace(0, len(scene) - 1, min(len(scene), 6)).round().astype(int).tolist()), [], {}
+    sheets, scores = None if sheets is None else SplitSheets(sheets, len(scene)), []
     for i, pixels in enumerate(renders):
         frame, rgb = scene[i].to(device), pixels.rgb[None]
         truth, mask = frame.rgb, frame.mask
-        found, rest = image_scores(rgb, truth, mask, lpips), next(rests).rgb[None] if motion else None
+        found, rest = image_scores(rgb, truth, mask, lpips, background), next(rests).rgb[None] if motion else None
         if motion: found |= region_psnr(rgb, rest, truth, _region(model, scene, params, still, i).to(device))
         scores.append({k: v[0] for k,v in found.items()})
         if out is not None: save_image(rgb[0], paths[i])
-        if i in shown: kept[i] = (rgb[0].cpu(), truth[0].cpu(), None if rest is None else rest[0].cpu())
-    report = collect_scores(scene.names, scores, lpips)
-    if sheet is not None: _save_sheet(report, kept, sheet)
+        if sheets is not None: sheets.add(scene.names[i], scores[-1], rgb[0], truth[0], None if rest is None else rest[0])
+    report = collect_scores(scene.names, scores, lpips, seen)
+    if sheets is not None: sheets.finish()
     if out is not None: write_json(report, Path(out)/"metrics.json")
     return report
 
@@ -341,13 +428,6 @@ def _region(model, scene, params, still, i):
     "The region that moves in frame i, (1, H, W)."
     if still is not None: return moving_region(scene[i].rgb, still[i:i + 1].to(scene.device))
     return moving_pixels(model, params[i if len(params) > 1 else 0], model.params, scene.cameras[i])[None]
-
-def _save_sheet(report, kept, path):
-    "The picture sheet of `evaluate`."
-    title = lambda f: f["name"] + ("" if f["psnr"] is None else f"\n{f['psnr']:.1f} dB")
-    frames, truths, rests = zip(*kept.values())
-    more = {} if rests[0] is None else {"not driven": rests}
-    comparison_sheet(frames, truths, [title(report["frames"][i]) for i in kept], path, more, size=200)
 
 # %% ../nbs/16_evaluate.ipynb #6100ef49
 def turntable_cameras(
