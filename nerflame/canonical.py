@@ -182,6 +182,7 @@ def carry_back(m:Maps, point:wp.vec3, direction:wp.vec3, face:int, other:int):
         if _claim(m, second.signed_distance) < _claim(m, there.signed_distance): there = second
     return there
 
+# %% ../nbs/09_canonical.ipynb #0a4e3850
 @wp.kernel(enable_backward=False)
 def _map_kernel(start:int, m:Maps, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), ray_idx:wp.array(dtype=wp.int64), t:wp.array(dtype=float),
     face_idx:wp.array(dtype=wp.int32), other_idx:wp.array(dtype=wp.int32), positions_out:wp.array(dtype=wp.vec3), directions_out:wp.array(dtype=wp.vec3), signed_distance:wp.array(dtype=float)):
@@ -341,6 +342,7 @@ def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Carried, second:w
                     # distance first, cell second: the smallest number wins, in whatever order cells come
                     wp.atomic_min(claim, slot, (wp.int64(1.0e6*wp.length(p - c.foot[i])/s.voxel) << wp.int64(32)) + wp.int64(i))
 
+# %% ../nbs/09_canonical.ipynb #dedd765e
 _NONE = torch.iinfo(torch.int64).max
 
 @patch

@@ -6,7 +6,7 @@
 __all__ = ['Parser', 'run_command', 'numbers', 'weights', 'positive', 'whole', 'run_folder', 'train_parser', 'chosen_settings',
            'check_backend', 'train_scene', 'train', 'published_folder', 'train_published_file', 'published_note',
            'published_run', 'render_states', 'render_published_file', 'train_command', 'eval_parser', 'data_folder',
-           'captured_reference', 'run_scene', 'load_split', 'train_moments', 'measure', 'control_capture',
+           'captured_reference', 'run_scene', 'load_split', 'own_params', 'train_moments', 'measure', 'control_capture',
            'measure_control', 'summary', 'split_lines', 'control_lines', 'evaluate_run', 'eval_command',
            'render_parser', 'new_params', 'new_cameras', 'render', 'render_command', 'axes', 'films', 'colour',
            'drive_parser', 'check_drive_options', 'driver_motion', 'drive_cameras', 'drive', 'drive_command',
@@ -28,7 +28,7 @@ import torch
 from tqdm import tqdm
 from .core import InputError, pick_device, require
 from .mesh import Mesh, pytorch3d_missing, save_obj
-from .flame import HeadParams
+from .flame import HeadParams, cat_params
 from .heads import Head, flame_file, load_head
 from .cameras import Cameras, orbit_camera
 from .data import Scene, load_frame_params, load_scene, parse_background, read_transforms, scene_splits
@@ -37,7 +37,7 @@ from .metrics import Lpips, head_psnr, psnr
 from .model import NeRFlame
 from .sampling import RayConfig
 from .train import Clock, Run, RunConfig, TrainConfig, fit, load_run, preset, save_run
-from .evaluate import SeenStates, evaluate, frame_params, render_frames, same_params, save_frames, seen_moments, turntable, turntable_cameras, write_json, write_video, yawn
+from .evaluate import SeenStates, evaluate, frame_params, render_frames, same_params, save_frames, seen_moments, transfer_motion, turntable, turntable_cameras, write_json, write_video, yawn
 from .drive import HEAD_JOINTS, Motion, camera_path, drive_params, drive_take, driver_rate, film_times, load_motion, read_live_link, render_film, resample, swing_cameras, unused_weights
 from .control import SWEEPS, control_cameras, control_report, person_truth
 from .interop import Hparams, import_checkpoint, load_published_scene, published_config, published_rays, published_states, read_checkpoint, read_hparams
@@ -312,12 +312,14 @@ def captured_reference(
     data,        # scene folder
     head:Head|None,
     root=None,   # the folder that files must be in; None: the scene's
+    timestep:int|None=None,   # the moment that is meant; None: the only one
 )->HeadParams|None:
-    "What a scene says about the moment of capture: the parameters of its training frames, when they are all the same."
+    "What a scene says about the moment of capture: the parameters of its training frames when they are all the same, or of those of one moment."
     if head is None or "train" not in scene_splits(data): return None
     file, top = read_transforms(data, "train")
     rows = load_frame_params(top["frames"], data, head, file, root or data)
-    return rows[0] if rows is not None and all(same_params(rows[i], rows[0]) for i in range(len(rows))) else None
+    there = [i for i,f in enumerate(top["frames"]) if timestep is None or f.get("timestep_index") == timestep]
+    return rows[there[0]] if rows is not None and there and all(same_params(rows[i], rows[there[0]]) for i in there) else None
 
 # %% ../nbs/21_cli.ipynb #6b404f89
 def run_scene(
@@ -336,12 +338,28 @@ def load_split(
     split:str,    # its name
 ):                # the scene, and the parameters at the moment of capture or None
     "The pictures of a split as a RUN saw them. Frames whose parameters are for another head count as undriven. Raises `InputError`."
-    try: return run_scene(run, data, split, run.model.head), captured_reference(data, run.model.head, run.config.data_root or None)
+    first = run.moments.timestep[0] if run.moments else None
+    try: return run_scene(run, data, split, run.model.head), captured_reference(data, run.model.head, run.config.data_root or None, first)
     except InputError as e:
         if run.config.train.parameters in ("given", "refine"): raise
         scene = run_scene(run, data, split, None)   # a head that was found needs no parameters; other faults are raised here
         print(f"note: {e}; all frames are rendered in the captured state", file=sys.stderr)
         return scene, None
+
+# %% ../nbs/21_cli.ipynb #4b74bfaa
+def own_params(
+    run:Run,
+    scene:Scene,               # a split
+    reference:HeadParams|None, # one row: what the scene says about the first moment of training
+)->HeadParams|None:            # one row a frame, for the RUN's own person; None where the scene's own are right
+    "What frames show, in the parameters that a RUN found itself: those of its moments; for others the scene's movement from the first moment on. Raises `InputError` for frames of other moments without parameters."
+    if not run.moments or run.config.train.parameters not in ("fit", "refine"): return None
+    rows, found = run.moments.rows_of(scene), run.moments.params
+    unknown = [i for i,row in enumerate(rows) if row is None]
+    if unknown:
+        require(scene.params is not None and reference is not None, scene.source, f"frames[{unknown[0]}].timestep_index", "a moment of the training frames, or parameters for all frames: this face found its own parameters", scene.names[unknown[0]])
+        moved = transfer_motion(scene.params[unknown], found[0], reference)
+    return cat_params([found[row] if row is not None else moved[unknown.index(i)] for i,row in enumerate(rows)])
 
 # %% ../nbs/21_cli.ipynb #c2d1d96c
 def train_moments(
@@ -366,9 +384,11 @@ def measure(
 )->dict:              # what metrics.json holds
     "Evaluate a split. Raises `InputError`."
     (scene, reference), model, out = load_split(run, data, split), run.model, Path(out)
-    params, train = frame_params(model, scene.params, reference), train_moments(data, None if scene.params is None else model.head, run.config.data_root or None)
+    told = scene.params   # what the scene says, to compare with what it says about the training frames
+    scene = replace(scene, params=own_params(run, scene, reference) or told)
+    params, train = frame_params(model, scene.params, reference), train_moments(data, None if told is None else model.head, run.config.data_root or None)
     driven = params is not None and any(not same_params(params[i], model.params) for i in range(len(params)))
-    return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheets=out, seen=train and seen_moments(scene, train))
+    return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheets=out, seen=train and seen_moments(replace(scene, params=told), train))
 
 def control_capture(
     run:Run,

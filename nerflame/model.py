@@ -156,7 +156,7 @@ def code(self:NeRFlame,
     posed:PosedHead,
 )->Float[Tensor, "rank"]|None:
     "What the state of a head changes in the field; None: nothing."
-    if self.config.rays or self.field.residual is None or posed.state is None: return None
+    if self.config.rays or not self.config.field.residual or posed.state is None: return None
     return self.field.residual.code(posed.state)
 
 # %% ../nbs/12_model.ipynb #0a0da6f4
@@ -248,7 +248,7 @@ def update_density(self:NeRFlame,
 @patch
 def _density(self:NeRFlame, positions, signed_distance, code):
     "Density and features of places in the shell, with one code for all or one for each."
-    return self.field.density(positions, signed_distance, None if code is None else code.expand(len(positions), code.shape[-1]))
+    return self.field.density(positions, signed_distance, *(() if code is None else (code.expand(len(positions), code.shape[-1]),)))
 
 @patch
 def shade(self:NeRFlame,
@@ -262,7 +262,7 @@ def shade(self:NeRFlame,
 )->tuple[Pixels, Float[Tensor, "s"]]:  # and the weights of the samples
     "Opacity, weights, colour, pixels."
     learned = int(self.stage) == 2
-    if learned: sigma, features = field.density(there.positions, there.signed_distance) if code is None else self._density(there.positions, there.signed_distance, code)
+    if learned: sigma, features = field.density(there.positions, there.signed_distance) if field is self.coarse else self._density(there.positions, there.signed_distance, code)
     if not learned: alpha = mesh_alpha(distance, self.epsilon)
     elif distance is None: alpha = density_alpha(sigma, samples.deltas)
     else: alpha = shell_alpha(sigma, samples.deltas, distance, self.epsilon)

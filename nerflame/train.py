@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 from .core import InputError, cpu_threads, from_dict, read_yaml, require, save_config, write_text
 from .mesh import MeshBVH
-from .flame import HeadParams
+from .flame import HeadParams, cat_params, save_params
 from .heads import Head
 from .data import Scene
 from .density import EpsilonSchedule, prior_sigma
@@ -567,12 +567,14 @@ def save_run(
     model:NeRFlame,
     config:RunConfig,
     metrics:dict,        # what goes into `metrics.json`
+    moments:Moments|None=None,   # of a capture with several
 ):
     "Write a RUN; `config.yaml` comes last, so a folder with it is complete."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder/"config.yaml").unlink(missing_ok=True)
     model.save(folder)
+    for step, row in zip(moments.timestep, range(len(moments))) if moments and len(moments) > 1 else (): save_params(moments.params[row], folder/"flame_param"/f"{step:05d}.npz")
     write_text(folder/"metrics.json", json.dumps(metrics, indent=1))
     write_text(folder/"versions.json", json.dumps(versions(), indent=1))
     save_config(config, folder/"config.yaml")
@@ -584,6 +586,7 @@ class Run:
     config: RunConfig
     model: NeRFlame
     metrics: dict
+    moments: Moments | None = None   # what the face did in a capture with several moments; frames are not known
 
 def load_run(
     folder,            # written by `nerflame_train`
@@ -597,7 +600,15 @@ def load_run(
     config = from_dict(RunConfig, values, folder/"config.yaml")
     try: metrics = json.loads((folder/"metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
-    return Run(folder, config, load_model(folder, device), metrics)
+    model = load_model(folder, device)
+    return Run(folder, config, model, metrics, _load_moments(folder/"flame_param", model))
+
+def _load_moments(folder, model):
+    "The states that a RUN noted, or None."
+    files = sorted(folder.glob("*.npz"))
+    if not files: return None
+    for f in files: require(f.stem.isdecimal(), f, "name", "the number of a moment, as in 00003.npz", f.stem)
+    return Moments(tuple(int(f.stem) for f in files), ((),)*len(files), cat_params([model.head.load_params(f) for f in files]))
 
 # %% ../nbs/15_train.ipynb #9c8c2bc0
 @torch.no_grad()
@@ -653,8 +664,8 @@ def fit(
     config = _train(model, scene, moments, config, clock, generator, measured, callbacks)
     metrics = {"stages": stages, "psnr_on": "val" if val else "train", "seconds": round(clock.spent, 1)}
     config = replace(run or RunConfig(head=head.name if head else "", device=scene.device.type), train=replace(config, model=model.config))
-    result = Run(Path(out) if out else None, config, model, metrics)
-    if out is not None: save_run(out, model, result.config, metrics)
+    result = Run(Path(out) if out else None, config, model, metrics, moments if moments and len(moments) > 1 else None)
+    if out is not None: save_run(out, model, result.config, metrics, moments)
     return result
 
 def _train(model, scene, moments, config, clock, generator, measured, callbacks):
