@@ -244,7 +244,7 @@ def drive_params(
     neutral:HeadParams|None=None,    # one row: the driver at rest; None: the neutral face of the head model
 )->HeadParams:                       # N rows of the trained face
     "The movement of a driver on a trained face. Raises `InputError` for parameters of another head."
-    if neutral is None and same_identity(params, model.params): return params.to(model.params.betas)
+    if neutral is None and same_identity(params, model.params): return params.to(model.params.betas).replace(static_offset=model.params.static_offset)
     return transfer_motion(params, model.params, neutral)
 
 def drive_take(

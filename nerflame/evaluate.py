@@ -125,9 +125,9 @@ def same_identity(
     a:HeadParams,   # the first row counts
     b:HeadParams,   # the first row counts
 )->bool:
-    "Whether two belong to one person: shape, scale and static offset agree to 1e-4."
-    def close(x, y): return x is y or (x is not None and y is not None and torch.allclose(x, y.to(x), atol=1e-4))
-    return a.head == b.head and close(a.betas[:1], b.betas[:1]) and close(a.scale[:1], b.scale[:1]) and close(a.static_offset, b.static_offset)
+    "Whether two belong to one person: shape and scale agree to 1e-4. The static offset does not count: training adds relief to it."
+    def close(x, y): return torch.allclose(x, y.to(x), atol=1e-4)
+    return a.head == b.head and close(a.betas[:1], b.betas[:1]) and close(a.scale[:1], b.scale[:1])
 
 def frame_params(
     model:NeRFlame,
@@ -136,7 +136,7 @@ def frame_params(
 )->HeadParams|None:                    # one row for all frames, or one each; None for plain NeRF, which cannot be moved
     "What the model shall do in the frames of a scene. Raises `InputError` for parameters of another head."
     if params is None or model.params is None: return model.params
-    if same_identity(params, model.params): return params.to(model.params.betas)
+    if same_identity(params, model.params): return params.to(model.params.betas).replace(static_offset=model.params.static_offset)
     moved, first = transfer_motion(params, model.params, reference), params[0]
     static = reference is None and all(same_params(params[i], first) for i in range(1, len(params)))
     return model.params if static else moved

@@ -68,6 +68,7 @@ def rows_of(self:Moments,
 @dataclass(eq=False)
 class Ready:
     "A moment to learn from."
+    moment: int         # its row
     posed: PosedHead
     bank: PixelBank     # its pixels
 
@@ -88,9 +89,19 @@ class MomentPool:
     def _next(self):
         "The next moment in random order, posed."
         if not self._coming: self._coming = torch.randperm(len(self.moments), generator=self.generator, device=self.scene.device).tolist()
-        i = self._coming.pop()
+        return self._pose(self._coming.pop())
+
+    def _pose(self, i):
         posed = self.model.pose_whole(self.moments.params[i])
-        return Ready(posed, pixels_in_shell(self.scene, posed.shell, self.moments.frames[i]))
+        return Ready(i, posed, pixels_in_shell(self.scene, posed.shell, self.moments.frames[i]))
+
+    def change(self,
+        moments:Moments,   # the same ones, with other parameters
+    ):
+        "Pose what is ready anew."
+        self.moments, which = moments, [r.moment for r in self.ready]
+        self.ready.clear()   # before the new ones: memory is for as many as are ready
+        self.ready.extend(self._pose(i) for i in which)
 
     @property
     def posed(self)->list:
