@@ -37,6 +37,7 @@ from .metrics import Lpips, head_psnr, psnr
 from .model import NeRFlame
 from .sampling import RayConfig
 from .train import Clock, Run, RunConfig, TrainConfig, fit, load_run, preset, save_run
+from .track import load_landmarks_2d
 from .evaluate import SeenStates, evaluate, frame_params, render_frames, same_params, save_frames, seen_moments, transfer_motion, turntable, turntable_cameras, write_json, write_video, yawn
 from .drive import HEAD_JOINTS, Motion, camera_path, drive_params, drive_take, driver_rate, film_times, load_motion, read_live_link, render_film, resample, swing_cameras, unused_weights
 from .control import SWEEPS, control_cameras, control_report, person_truth
@@ -144,6 +145,7 @@ def train_parser()->Parser:
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model; left out: flame when FLAME/model has one, else anny, the open built-in head")
     p.add_argument("--parameters", choices=("fit", "given", "refine", "neutral"),
                    help="fit: find the head in the pictures; given: use the parameters that the scene names; refine: start from them; neutral: start from the neutral head in place, as the published code does; left out: fit, with --hparams_path neutral")
+    p.add_argument("--landmarks", metavar="FILE", help="68 points of the face in the training pictures, which help to find the head and what it does: .npz or .json, by the names of the frames, in pixels of the pictures; left out: the pictures alone")
     p.add_argument("--resolution", metavar="PX", type=whole(8), help="width of the images to work with, pixels; left out: their own")
     length = p.add_mutually_exclusive_group()
     length.add_argument("--minutes", metavar="M", type=positive, help="wall time from the start of the command to the end of training, minutes; left out: 3 for fast, the whole published schedule for paper (40,000 steps) and nerf (200,000 steps)")
@@ -186,11 +188,13 @@ def train_scene(
     out,                   # the RUN
     clock:Clock,
     run:RunConfig,         # what to note in the RUN
+    landmarks=None,        # a file with points of the face
 )->Run:
     "Train on a scene, write the RUN, say what came out. Raises `InputError`."
     clock.budget = None if config.minutes is None else 60*config.minutes
     scene, val = load("train"), load("val") if "val" in scene_splits(data) else None
-    with run_folder(out) as folder: run = fit(scene, head, config, val, folder, clock=clock, run=run)
+    points = None if landmarks is None else load_landmarks_2d(landmarks, scene)
+    with run_folder(out) as folder: run = fit(scene, head, config, val, folder, clock=clock, run=run, landmarks=points)
     last = list(run.metrics["stages"].values())[-1]
     print(f"{out}: {last['psnr']:.2f} dB on {run.metrics['psnr_on']} after {last['steps']} steps, {run.metrics['seconds']:.0f} s")
     return run
@@ -207,7 +211,8 @@ def train(
     head = load_head(options.head).to(device) if config.model.mesh else None
     def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root).to(device)
     note = RunConfig(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type)
-    return train_scene(config, load, head, options.data, options.out, clock or Clock(None), note)
+    require(not options.landmarks or config.parameters in ("fit", "refine"), "--landmarks", "landmarks", "--parameters fit or refine, which look for the head", config.parameters)
+    return train_scene(config, load, head, options.data, options.out, clock or Clock(None), note, options.landmarks)
 
 # %% ../nbs/21_cli.ipynb #07215050
 def published_folder(

@@ -9,7 +9,7 @@ __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConf
            'train_field', 'take_relief', 'field_step', 'schedule_position', 'published_rate', 'published_batch',
            'published_leaves', 'with_published', 'published_loss', 'hold_head', 'published_stages', 'train_published',
            'published_update', 'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model',
-           'start_moments', 'rest_state', 'with_residual']
+           'start_moments', 'track_moments', 'rest_state', 'with_residual']
 
 # %% ../nbs/15_train.ipynb #5fcf8107
 import json, math, time
@@ -32,6 +32,7 @@ from .field import NetworkConfig
 from .metrics import psnr, mse_to_psnr
 from .model import ModelConfig, NeRFlame, PosedHead, expression_state, load_model
 from .fit import OutlineConfig, PixelBank, PixelBatch, even_frames, find_head, leaves_of, pixels_in_shell, take_pixels, with_leaves
+from .track import TrackConfig, track
 from .relief import relief_offset, seen_vertices, with_offset
 from .moments import MomentPool, Moments, group_moments
 
@@ -98,6 +99,7 @@ class TrainConfig:
     warm_up: int = 200            # steps of stage 2 before rates fall and epsilon grows; the last quarter of them measures the pace
     growth: float = 0.4           # part of stage 2 in which epsilon grows
     outline: OutlineConfig = field(default_factory=OutlineConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)    # of captures with several moments
     mesh: MeshStage = field(default_factory=MeshStage)
     field_stage: FieldStage = field(default_factory=FieldStage)
     published: PublishedStage = field(default_factory=PublishedStage)  # of presets `paper` and `nerf`, in place of the two above
@@ -660,6 +662,7 @@ def fit(
     callbacks=None,                      # list of `Callback`; None shows a progress bar
     clock:Clock|None=None,               # when the run started; None: now
     run:RunConfig|None=None,             # what to note in the RUN besides
+    landmarks:Tensor|None=None,          # (N, 68, 3) of the training pictures, from `load_landmarks_2d`
 )->Run:
     "From posed photographs to a face. Raises `InputError`."
     config, callbacks = config or TrainConfig(), [ProgressBar()] if callbacks is None else list(callbacks)
@@ -669,7 +672,7 @@ def fit(
     generator, stages = torch.Generator(device=scene.device).manual_seed(config.seed), {}
     head = head if config.model.mesh else None
     moments = None
-    if head is not None: moments, stages["outlines"] = start_moments(scene, head, config, generator, clock, callbacks)
+    if head is not None: moments, stages = start_moments(scene, head, config, generator, clock, callbacks, landmarks)
     if moments and config.preset == "fast": config = with_residual(config, len(moments))
     model = new_model(scene, head, moments and rest_state(moments), config, generator)
     call(callbacks, "model", model)
@@ -714,19 +717,36 @@ def new_model(
         return NeRFlame(head, params, settings, scene.flame_to_scene, generator)
 
 # %% ../nbs/15_train.ipynb #12d9f796
-def start_moments(scene, head, config, generator, clock, callbacks):
-    "The moments of the scene with the parameters that training starts from, and what to note about it: the scene's own, or what the outlines say. Raises `InputError`."
-    if config.parameters == "neutral": return Moments((0,), (tuple(range(len(scene))),), head.neutral().to(scene.device)), {"neutral": True}
+def start_moments(scene, head, config, generator, clock, callbacks, landmarks=None):
+    "The moments of the scene with the parameters that training starts from, and what to note about it by stage: the scene's own, or what its pictures say. Raises `InputError`."
+    if config.parameters == "neutral": return Moments((0,), (tuple(range(len(scene))),), head.neutral().to(scene.device)), {"outlines": {"neutral": True}}
     moments = group_moments(scene)
     require(config.preset == "fast" or len(moments) == 1, scene.source, "timestep_index", f"one state of the face in all training frames, as preset {config.preset} knows no other", f"{len(moments)} moments")
     if config.parameters != "fit":
         require(moments.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {config.parameters} needs them; or use --parameters fit", "none")
-        return moments, {"given": True}
+        notes = {"outlines": {"given": True}}
+    else:
+        begin = clock.spent
+        call(callbacks, "begin", "outlines", config.outline.steps)
+        found = find_head(scene[list(moments.frames[0])], head, config.outline, generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
+        call(callbacks, "end", "outlines", None)
+        moments = replace(moments, params=found.params)
+        notes = {"outlines": {"seconds": round(clock.spent - begin, 1), "steps": config.outline.steps, "iou": round(found.iou, 4)}}
+    if config.parameters == "given" or (len(moments) == 1 and landmarks is None): return moments, notes
     begin = clock.spent
-    call(callbacks, "begin", "outlines", config.outline.steps)
-    found = find_head(scene[list(moments.frames[0])], head, config.outline, generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
-    call(callbacks, "end", "outlines", None)
-    return replace(moments, params=found.params), {"seconds": round(clock.spent - begin, 1), "steps": config.outline.steps, "iou": round(found.iou, 4)}
+    moments = track_moments(scene, head, moments, config, generator, callbacks, landmarks)
+    return moments, notes | {"moments": {"seconds": round(clock.spent - begin, 1), "steps": sum(config.track.steps), "landmarks": landmarks is not None}}
+
+def track_moments(scene, head, moments, config, generator, callbacks, landmarks):
+    "What the face does in each moment, from the pictures; parameters that the scene gave are kept near by leaving out the coarse stages."
+    refine = config.parameters == "refine"
+    require(moments.params.dynamic_offset is None, scene.source, "dynamic_offset", "none where parameters are refined", "offsets for each frame")
+    settings = replace(config.track, steps=(0, 0, *config.track.steps[2:])) if refine else config.track
+    steps = sum(settings.steps)
+    call(callbacks, "begin", "moments", steps)
+    params = track(scene, head, moments.params, settings, landmarks, generator, lambda step, steps, price: call(callbacks, "step", "moments", step, float(price), None))
+    call(callbacks, "end", "moments", None)
+    return replace(moments, params=params)
 
 def rest_state(
     moments:Moments,   # with parameters
