@@ -25,7 +25,7 @@ class Step:
         self.model, self.scene, self.config, self.settings = model, scene, config, config.field_stage
         self.posed, self.generator, self.optimiser = model.pose_whole(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config)
         self.bank = pixels_in_shell(scene, self.posed.shell)
-        self.hidden = hidden_parts(model.head, self.posed.verts, self.bank, self.generator)
+        self.hidden = hidden_parts(model.head, [(self.posed.verts, self.bank)], self.generator)
         for group in self.optimiser.param_groups: group["lr"] = 0.   # it shall stay the same face
 
     def whole(self):

@@ -29,7 +29,7 @@ class Training:
     scene: str                    # a folder of the shared data, or "" for the built-in capture
     resolution: int
     minutes: float
-    split: str = "test"
+    split: str = "test"           # or several, with spaces between
     options: tuple = ()
     psnr: tuple = (None, None)    # targets: reach, aim
     memory: tuple = (None, None)  # GB
@@ -40,6 +40,9 @@ TRAININGS = (
     Training("lps_400_15min", "lps", 400, 15, psnr=(31., 34.), memory=(2., 1.)),
     Training("actor_neutral_200_2min", "actor_neutral", 200, 2, "val", ("--parameters", "given"), (30., 33.)),
     Training("actor_neutral_200_5min", "actor_neutral", 200, 5, "val", ("--parameters", "given"), (32., 35.)),
+    Training("actor_neutral_200_10min", "actor_neutral", 200, 10, "test", ("--parameters", "given"), (29., 31.)),
+    Training("actor_200_10min", "actor", 200, 10, "val test", ("--parameters", "given"), (30., 33.)),
+    Training("actor_fit_200_10min", "actor", 200, 10, "val test", ("--parameters", "fit")),
     Training("builtin_200_2min", "", 200, 2),
     Training("builtin_200_5min", "", 200, 5))
 
@@ -60,10 +63,13 @@ def _training_rows(t, scale, repeats, stem):
     note = f"{t.scene or 'built-in capture'} at {t.resolution} pixels, {' '.join(t.options) or 'head found in the pictures'}"
     return _measure(t.name if scale == 1 else f"{t.name} x {scale:g}", runs, t.split, note, stem, 60*scale*t.minutes, *((t.psnr, t.memory) if scale == 1 else ()))
 
-def _measure(name, runs, split, note, stem, budget=None, psnr=(None, None), memory=(None, None)):
-    "Rows of finished trainings; `budget` is what they were asked to take, seconds."
+def _measure(name, runs, split, note, stem, budget=None, psnr=(None, None), memory=(None, None), mark=""):
+    "Rows of finished trainings; `budget` is what they were asked to take, seconds; `mark` goes into the name of the picture."
+    if " " in split:   # scores of each, memory once
+        parts = [_measure(name, runs, part, note, stem, budget, psnr, memory, f"_{part}") for part in split.split()]
+        return [r for part in parts for r in part[:1]] + parts[0][1:]
     reports = [_evaluate(folder, split) for folder, _, _ in runs]
-    picture, frames, took = RESULTS/f"{stem}_{name.replace(' ', '_')}.png", [f["psnr"] for f in reports[0]["frames"]], [load_run(folder).metrics["seconds"] for folder, _, _ in runs]
+    picture, frames, took = RESULTS/f"{stem}_{name.replace(' ', '_')}{mark}.png", [f["psnr"] for f in reports[0]["frames"]], [load_run(folder).metrics["seconds"] for folder, _, _ in runs]
     draw(runs[0][0], split, picture)
     # what was learned in more time than it was given says nothing about what is learned in that time
     late = budget is not None and max(took) > LATE*budget

@@ -31,7 +31,8 @@ SECTIONS = dict(
     frames=lambda o: load("frames", "frames_rows")(o.quick, o.run),
     profile=lambda o: load("profile_step", "profile_rows")(o.quick, o.run),
     quality=lambda o: load("quality", "quality_rows")(o.quick, o.minutes_scale, o.repeats, o.runs, stem_of(o)),
-    memory=lambda o: load("memory", "memory_rows")(o.quick))
+    memory=lambda o: load("memory", "memory_rows")(o.quick),
+    moments=lambda o: load("moments", "moments_rows")(o.quick))
 
 def parse(arguments=None):
     "The options."
