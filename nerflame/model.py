@@ -125,27 +125,8 @@ def _set_shell(self:NeRFlame, generator, grid, shell):
     self.field = Field(ShellGrid.around(bvh, self.config.field.spacings, eps, generator) if grid is None else grid, self.config.field, eps, self.head.n_expr + 3)
     self.density_grid = DensityGrid(build_shell(bvh, eps, self.config.voxel) if shell is None else shell)
     self.neighbours = FaceNeighbours(self.head.faces, len(self.unposed))
-    self._follow_shape()
-
-@patch
-def _follow_shape(self:NeRFlame):
-    "What depends on where the unposed mesh is."
     self.stay = CanonicalMap(self.unposed, self.unposed, self.neighbours)
     self._cells = {}   # by size: made when they are first needed
-
-@patch
-def reshape(self:NeRFlame,
-    params:HeadParams,   # one row, of a slightly different person
-):
-    "Let the mesh change its shape within the field, which stays as it is: the shell and what is known about its density follow the mesh."
-    before = self.density_grid
-    # stage 1 may have moved the mesh away from where the field lives: only the change counts
-    with torch.no_grad(): self.unposed += (self.scene_verts(self.unposed_params(params)) - self.scene_verts(self.unposed_params(self.params)))[0]
-    self.params = params.detach()
-    shell = build_shell(MeshBVH(self.unposed, self.head.faces), self.config.epsilon.end, self.config.voxel)
-    self.density_grid = DensityGrid(shell)
-    self.density_grid.sigma.view(-1)[shell.slots] = before.lookup(shell.middles(shell.voxels))
-    self._follow_shape()
 
 @patch
 def unposed_params(self:NeRFlame,

@@ -95,14 +95,6 @@ class MomentPool:
         posed = self.model.pose_whole(self.moments.params[i])
         return Ready(i, posed, pixels_in_shell(self.scene, posed.shell, self.moments.frames[i]))
 
-    def change(self,
-        moments:Moments,   # the same ones, with other parameters
-    ):
-        "Pose what is ready anew."
-        self.moments, which = moments, [r.moment for r in self.ready]
-        self.ready.clear()   # before the new ones: memory is for as many as are ready
-        self.ready.extend(self._pose(i) for i in which)
-
     @property
     def posed(self)->list:
         "The heads of the moments that are ready, in the order of a batch's rays."

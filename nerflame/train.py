@@ -6,10 +6,10 @@
 __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConfig', 'preset', 'rate_factor', 'Callback', 'call',
            'ProgressBar', 'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock',
            'steps_in', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss', 'residual_loss',
-           'train_field', 'take_relief', 'field_step', 'schedule_position', 'published_rate', 'published_batch',
-           'published_leaves', 'with_published', 'published_loss', 'hold_head', 'published_stages', 'train_published',
-           'published_update', 'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model',
-           'start_moments', 'track_moments', 'rest_state', 'with_residual']
+           'train_field', 'field_step', 'schedule_position', 'published_rate', 'published_batch', 'published_leaves',
+           'with_published', 'published_loss', 'hold_head', 'published_stages', 'train_published', 'published_update',
+           'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model', 'start_moments',
+           'track_moments', 'rest_state', 'with_residual', 'take_relief']
 
 # %% ../nbs/15_train.ipynb #5fcf8107
 import json, math, time
@@ -33,7 +33,7 @@ from .metrics import psnr, mse_to_psnr
 from .model import ModelConfig, NeRFlame, PosedHead, expression_state, load_model
 from .fit import OutlineConfig, PixelBank, PixelBatch, even_frames, find_head, leaves_of, pixels_in_shell, take_pixels, with_leaves
 from .track import TrackConfig, track
-from .relief import relief_offset, seen_vertices, with_offset
+from .relief import ReliefConfig, picture_relief, with_offset
 from .moments import MomentPool, Moments, group_moments
 
 # %% ../nbs/15_train.ipynb #31d2997f
@@ -58,8 +58,7 @@ class FieldStage:
     moments: int = 8           # states of the face that a batch is taken from, of those that the capture has
     renew: int = 8             # steps until one of them makes room for another
     residual: int = 16         # numbers through which an expression changes the field, where the capture has several states; 0: not at all
-    residual_weight: float = 1e-3  # of the mean square of what it adds to the density network's output
-    relief: float = 0.25       # part of the stage after which the mesh takes on the person's relief; 0: never
+    residual_weight: float = 0.05  # of the mean square of what it adds to the density network's output
     blind: float = 0.1         # share of the rays whose colours must do without the viewing direction, for views unlike any photograph
     refresh: int = 16          # steps between updates of the density grid
     refresh_share: float = 0.08  # of its cells that an update looks at
@@ -100,6 +99,7 @@ class TrainConfig:
     growth: float = 0.4           # part of stage 2 in which epsilon grows
     outline: OutlineConfig = field(default_factory=OutlineConfig)
     track: TrackConfig = field(default_factory=TrackConfig)    # of captures with several moments
+    relief: ReliefConfig | None = field(default_factory=ReliefConfig)  # of captures with several moments; None: no relief
     mesh: MeshStage = field(default_factory=MeshStage)
     field_stage: FieldStage = field(default_factory=FieldStage)
     published: PublishedStage = field(default_factory=PublishedStage)  # of presets `paper` and `nerf`, in place of the two above
@@ -358,8 +358,8 @@ def train_field(
     clock:Clock,
     generator:torch.Generator,
     callbacks=(),
-)->tuple[int, Moments]:
-    "Stage 2. Changes the model's field and gives the mesh its relief; returns the number of steps, and the moments with that relief. An interrupt (Ctrl-C) ends it early."
+)->int:
+    "Stage 2. Changes the model's field; returns the number of steps. An interrupt (Ctrl-C) ends it early."
     model.stage.fill_(2)
     optimiser, settings, steps, step = field_optimiser(model, config), config.field_stage, config.steps, 0
     if model.field.residual is not None: model.field.residual.see(expression_state(moments.params))
@@ -379,7 +379,6 @@ def train_field(
             if step % settings.refresh == 0:
                 model.update_density(1.0 if step == 0 else 0.5 if step < config.warm_up else settings.refresh_share, generator=generator, posed=pool.posed[-1])
                 pool.refresh()
-            if settings.relief and steps and step == config.warm_up + int(settings.relief*(steps - config.warm_up)): moments = take_relief(model, pool, generator, callbacks)
             batch = pool.batch(settings.rays)
             loss, error = field_step(model, pool.posed, batch, scene.background, settings, optimiser, hidden, generator)
             call(callbacks, "step", "stage 2", step + 1, loss, error)
@@ -389,22 +388,7 @@ def train_field(
         call(callbacks, "note", f"interrupted at step {step}: keeping what was learned until here")
     model.step.fill_(step)
     for p in (pool.posed*4)[:max(4, len(pool.posed))]: model.update_density(fade=1.0, generator=generator, posed=p)   # one look at a random place of a cell can miss a thin wall
-    return step, moments
-
-# %% ../nbs/15_train.ipynb #cc9ec123
-def take_relief(
-    model:NeRFlame,
-    pool:MomentPool,
-    generator:torch.Generator,
-    callbacks=(),
-)->Moments:
-    "Give the mesh the shape that the field has found by now; returns the moments with it."
-    offset = relief_offset(model, seen_vertices(model, ((r.posed.verts, r.bank) for r in pool.ready), generator))
-    model.reshape(with_offset(model.params, offset))
-    moments = replace(pool.moments, params=with_offset(pool.moments.params, offset))
-    pool.change(moments)
-    call(callbacks, "note", f"relief: {1000*float(offset.norm(dim=1).mean()):.2f} mm on average, at most {1000*float(offset.norm(dim=1).max()):.1f} mm")
-    return moments
+    return step
 
 # %% ../nbs/15_train.ipynb #86f5e370
 def field_step(model, posed, batch, background, settings, optimiser, hidden, generator):
@@ -674,6 +658,7 @@ def fit(
     moments = None
     if head is not None: moments, stages = start_moments(scene, head, config, generator, clock, callbacks, landmarks)
     if moments and config.preset == "fast": config = with_residual(config, len(moments))
+    if moments and len(moments) > 1 and config.relief: moments, stages["relief"] = take_relief(scene, head, moments, config, generator, clock, callbacks)
     model = new_model(scene, head, moments and rest_state(moments), config, generator)
     call(callbacks, "model", model)
     begin = [clock.spent]
@@ -696,7 +681,7 @@ def _train(model, scene, moments, config, clock, generator, measured, callbacks)
         config = replace(config, mesh_steps=fit_mesh(model, scene, config, clock, generator, callbacks))
         moments = replace(moments, params=model.params)
         measured("stage 1", config.mesh_steps, moments)
-    steps, moments = train_field(model, scene, moments, config, clock, generator, callbacks)
+    steps = train_field(model, scene, moments, config, clock, generator, callbacks)
     measured("stage 2", steps, moments)
     return replace(config, steps=max(steps, config.warm_up)), moments
 
@@ -761,3 +746,9 @@ def with_residual(
 )->TrainConfig:
     "Settings whose field is changed by expressions where there are several to learn from."
     return replace(config, model=replace(config.model, field=replace(config.model.field, residual=config.field_stage.residual if n > 1 else 0)))
+def take_relief(scene, head, moments, config, generator, clock, callbacks):
+    "The moments of a person with relief, and what to note about it."
+    begin, offset = clock.spent, picture_relief(scene, head, moments, config.relief, generator)
+    size = {k: round(1000*float(v), 2) for k, v in dict(mean=offset.norm(dim=1).mean(), largest=offset.norm(dim=1).max()).items()}
+    call(callbacks, "note", f"relief: {size['mean']} mm on average, at most {size['largest']} mm, after {clock.spent:.0f} s")
+    return replace(moments, params=with_offset(moments.params, offset)), {"seconds": round(clock.spent - begin, 1), "mm": size}
