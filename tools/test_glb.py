@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from nerflame.cameras import orbit_camera
+from nerflame.core import InputError
+from nerflame.drive import ARKIT_WEIGHTS, arkit_mapping
 from nerflame.evaluate import save_image, toy_model
 from nerflame.export import draw_avatar, make_avatar, posed_avatar, rest_params, save_glb, split_seams
 from nerflame.metrics import psnr
@@ -116,6 +118,13 @@ def poses_of(avatar):
     pick = {n: 1. for n in ("mouthSmileLeft", "eyeBlinkRight") if n in names} or {names[0]: 1.}
     return [(0., {}, {}), (0.7, {}, {}), (0.3, pick, turns)]
 
+def params_of(model, weights, turns):
+    "The same state as parameters of the head."
+    rest, head, eye = rest_params(model), model.head, turns.get("left_eye", [0., 0., 0.]) + turns.get("right_eye", [0., 0., 0.])
+    try: expression = np.array([weights.get(n[0].lower() + n[1:], 0.) for n in ARKIT_WEIGHTS]) @ arkit_mapping(head)
+    except InputError: expression = head.expression_weights(weights)
+    return rest.replace(expression=expression, neck_pose=turns.get("neck", [0., 0., 0.]), jaw_pose=turns.get("jaw", [0., 0., 0.]), eye_pose=eye)
+
 def main():
     "Validate, load, pose and draw; exit code 1 when something disagrees."
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,17 +158,12 @@ def compare(avatar, model, poses, cameras, seen):
         error = np.abs(np.array(answer["verts"]).reshape(-1, 3) - verts[rows]).max()
         theirs = torch.from_numpy(np.array(Image.open(BytesIO(base64.b64decode(answer["png"].split(",")[1]))).convert("RGB"))).float()/255
         ours = draw_avatar(avatar, camera, model.to_scene, verts)
-        pair = [theirs, ours]
         mesh_db = float(psnr(theirs[None], ours[None])[0])
         text = f"azimuth {azimuth:g}, {', '.join([*weights, *turns]) or 'at rest'}: vertices within {error:.1e} m; three.js against our drawing of the mesh {mesh_db:.1f} dB"
-        if not weights:
-            field = model.render(camera, rest_params(model)).rgb.cpu()
-            pair.append(field)
-            text += f", against the field {float(psnr(theirs[None], field[None])[0]):.1f} dB"
-        else: pair.append(torch.ones_like(ours))
-        print(text)
+        field = model.render(camera, params_of(model, weights, turns)).rgb.cpu()
+        print(f"{text}, against the field {float(psnr(theirs[None], field[None])[0]):.1f} dB")
         good &= bool(error < 1e-5) and mesh_db > 25
-        strip.append(torch.cat(pair, 1))
+        strip.append(torch.cat([theirs, ours, field], 1))
     save_image(torch.cat(strip), WORK/"three.png")
     print(f"{(WORK/'three.png').relative_to(ROOT)}: three.js, our drawing of the mesh, the field")
     return good
