@@ -202,7 +202,7 @@ def ring_directions(
     normals:Float[Tensor, "n 3"],   # unit
     angles=(30., 55.),              # of the rings, degrees from the normal
     around:int=6,                   # directions on each
-)->Float[Tensor, "k n 3"]:          # unit, outwards; the first are the normals
+)->tuple[Float[Tensor, "k n 3"], Float[Tensor, "k"]]:   # unit, outwards, the normals first; their cosines with the normals
     "Directions around normals."
     side = torch.eye(3, device=normals.device)[normals.abs().argmin(1)]
     right = F.normalize(torch.linalg.cross(side, normals), dim=1)
@@ -211,7 +211,8 @@ def ring_directions(
         for k in range(around):
             turn = 2*math.pi*(k + i/2)/around
             out.append(math.cos(angle)*normals + math.sin(angle)*(math.cos(turn)*right + math.sin(turn)*up))
-    return torch.stack(out)
+    cosines = [1.] + [math.cos(math.radians(angle)) for angle in angles for _ in range(around)]
+    return torch.stack(out), torch.tensor(cosines, device=normals.device)
 
 def depth_along(
     model:NeRFlame,
@@ -248,10 +249,9 @@ def skin_colours(
         free = bvh.raycast(p + 1e-3*n, n, 2*model.epsilon).t/2
         height = depth_along(model, p, n, free.clamp(1e-3, model.epsilon)) if int(model.stage) == 2 else torch.zeros_like(free)
         at = height.nan_to_num(0.)
-        features, around = _sigma(model, p + at[:, None]*n, at)[1], ring_directions(n)
-        weights = (around*n).sum(-1).clamp(min=0)
-        total = sum(w[:, None]*model.field.colour(features, -d) for w,d in zip(weights, around))
-        colours.append(total/weights.sum(0)[:, None]); heights.append(height)
+        features, (around, cosines) = _sigma(model, p + at[:, None]*n, at)[1], ring_directions(n)
+        colours.append(sum(c*model.field.colour(features, -d) for c,d in zip(cosines, around))/cosines.sum())
+        heights.append(height)
     return torch.cat(colours), torch.cat(heights)
 
 def bake_texture(
