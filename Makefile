@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d check bench lab notebooks export readme clean
+.PHONY: help install demo test test-pytorch3d test-glb check bench lab notebooks export readme clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -39,6 +39,9 @@ test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an envir
 	@failed=0; for notebook in $(PARITY); do \
 	  NERFLAME_REQUIRE_PYTORCH3D=1 NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 .venv-pytorch3d/bin/nbdev_test --path $$notebook --n_workers 0 --do_print --timing || failed=1; \
 	done; exit $$failed
+
+test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face
+	$(BIN)/python tools/test_glb.py $(RUN)
 
 check: .venv/installed  ## check that export, clean and readme would change nothing
 	$(BIN)/python tools/check.py
