@@ -332,15 +332,15 @@ class Preview(widgets.HBox):
 @patch
 def add_parts(self:Preview):
     "All that is no slider."
-    button = lambda text, icon, tip: widgets.Button(description=text, icon=icon, tooltip=tip, layout={"width": "7.5em"})
+    button = lambda text, icon, tip: widgets.Button(description=text, icon=icon, tooltip=tip, layout={"width": "9.5em"})
     missing, head = photographs_missing(self.run), self.model.head
     self.status, self.code = widgets.Label(), widgets.Textarea(layout={"width": "98%", "height": "9em", "display": "none"})
     self.kind = widgets.ToggleButtons(options=["colour", "mesh", "depth"] + ([] if missing else ["error"]), style={"button_width": "5em"})
-    self.missing = widgets.HTML(f"<small>no error view: {missing}</small>" if missing else "")
+    self.missing = widgets.HTML(f'<div style="line-height: 1.3; max-width: {self.size}px"><small>no error view: {missing}</small></div>' if missing else "")
     self.beside = widgets.Checkbox(description="driven mesh beside it", indent=False)
     self.buttons = {"reset": button("reset", "undo", "all sliders back"), "random": button("random", "random", "some expression"), "copy": button("copy code", "copy", "Python that makes these parameters"),
                     "save": button("save PNG", "save", "the picture, into a file")}
-    self.record = widgets.ToggleButton(description="record GIF", icon="circle", tooltip="what moves from now on, until you press it again", layout={"width": "7.5em"})
+    self.record = widgets.ToggleButton(description="record GIF", icon="circle", tooltip="what moves from now on, until you press it again", layout={"width": "9.5em"})
     self.search, self.identity_search = _search(self.expression_labels(), "an expression"), _search(list(head.shape_names), "an identity component")
     self.expression_box, self.identity_box = widgets.VBox(), widgets.VBox()
 
