@@ -290,9 +290,9 @@ class View(anywidget.AnyWidget):
     answered = Number(0.).tag(sync=True)                         # the number of the last gesture that `picture` shows
 
 # %% ../nbs/20_preview.ipynb #7f2f179f
-def _slider(label, low, high, value=0.0):
+def _slider(label, low, high, value=0.0, step=0.01):
     "A slider that reports while it moves."
-    return widgets.FloatSlider(value, min=low, max=high, step=0.01, description=label, continuous_update=True, readout_format=".2f",
+    return widgets.FloatSlider(value, min=low, max=high, step=step, description=label, continuous_update=True, readout_format=".2f",
                                style={"description_width": "8em"}, layout={"width": "24em"})
 
 def _search(names, what):
@@ -322,7 +322,7 @@ class Preview(widgets.HBox):
         self.view = View(width=size)
         self.sliders = {"jaw": _slider("jaw opens", 0, 0.6), "nod": _slider("neck nods", -0.5, 0.5), "turn": _slider("neck turns", -0.7, 0.7), "tilt": _slider("neck tilts", -0.5, 0.5),
                         "eyes_down": _slider("eyes down", -0.4, 0.4), "eyes_left": _slider("eyes to its left", -0.6, 0.6)}
-        self.camera_sliders = {"azimuth": _slider("azimuth", -3.15, 3.15), "elevation": _slider("elevation", -1.2, 1.2, 0.1), "distance": _slider("distance", 2.5, 8, 4.)}
+        self.camera_sliders = {"azimuth": _slider("azimuth", -3.15, 3.15, step=0.001), "elevation": _slider("elevation", -1.2, 1.2, 0.1, 0.001), "distance": _slider("distance", 2.5, 8, 4., 0.001)}
         self.expression_sliders, self.identity_sliders = {}, {}
         self.add_parts()
         super().__init__()
@@ -505,12 +505,17 @@ def draw(self:Preview,
     self.note_state(begin)
 
 # %% ../nbs/20_preview.ipynb #ecbd0ca9
+def _rounded(change):
+    "Whether a browser only put a slider's value onto its steps: it does so unasked, and that is no move."
+    step = getattr(change["owner"], "step", None) if change else None
+    return step is not None and abs(change["new"] - change["old"]) < 0.501*step
+
 @patch
 def changed(self:Preview,
     change=None,     # what the slider reports
 ):
     "Something moved: a draft soon, of what is then the newest state, however often it moves until then."
-    if self.quiet or self.drafting: return
+    if self.quiet or self.drafting or _rounded(change): return
     self.cancel()
     self.pending = self.later(0.005, self.follow)     # messages that wait already are read first
     self.drafting = self.pending is not None

@@ -78,21 +78,29 @@ def drag(page, start, offsets, seconds):
     page.mouse.up()
 
 
+def comes(page, condition, seconds=20):
+    "Whether a condition holds before long."
+    end = time.monotonic() + seconds
+    while not (held := condition()) and time.monotonic() < end: page.wait_for_timeout(100)
+    return held
+
+
 def measured(page, name, size, action):
-    "Do it; pictures a second meanwhile, and how soon the full one came after the end. Returns the rate."
+    "Do it; say how many pictures a second came meanwhile, and when the full one came after the end. Fails when old ones follow in a queue."
+    seconds = lambda: page.evaluate("performance.now()/1000")
     page.evaluate("window.pictures = []")
-    begin = page.evaluate("performance.now()/1000")
+    begin = seconds()
     action()
-    end = page.evaluate("performance.now()/1000")
-    page.wait_for_function("([end, size]) => window.pictures.some(([at, width]) => at > end && width === size)", arg=[end, size], timeout=20_000)
+    end = seconds()
+    def settled():
+        last = page.evaluate("window.pictures.at(-1)")
+        return last and last[1] == size and seconds() - max(end, last[0]) > 1.5
+    assert comes(page, settled), f"{name}: no full picture came"
     pictures = page.evaluate("window.pictures")
-    page.wait_for_timeout(300)      # nothing may come after it
-    late = page.evaluate("window.pictures.length") - len(pictures)
-    during, full = [w for t, w in pictures if t <= end], next(t for t, w in pictures if t > end and w == size) - end
-    rate = len(during)/(end - begin)
-    print(f"{name}: {rate:.1f} pictures/s of {min(during, default=0)} px while dragging, {size} px {full:.2f} s after its end, {late} after that")
-    if late: raise SystemExit(f"{name}: {late} pictures came after the full one: stale ones were queued")
-    return rate
+    during, after = [w for t, w in pictures if t <= end], [t - end for t, _ in pictures if t > end]
+    print(f"{name}: {len(during)/(end - begin):.1f} pictures/s of {min(during, default=0)} px while dragging, {size} px {max(after, default=0.):.2f} s after its end, {len(after)} pictures in all after it")
+    # some are on their way when the mouse is let go; a queue of old ones would have a hundred
+    assert len(after) <= 6, f"{name}: {len(after)} pictures came after the end of the drag: old ones were queued"
 
 
 def pixels(picture):
@@ -102,13 +110,6 @@ def pixels(picture):
       return Array.from(bytes);
     }""")
     return np.asarray(Image.open(io.BytesIO(bytes(data))).convert("RGB"), dtype=np.float32)/255
-
-
-def comes(page, condition, seconds=20):
-    "Whether a condition holds before long."
-    end = time.monotonic() + seconds
-    while not (held := condition()) and time.monotonic() < end: page.wait_for_timeout(100)
-    return held
 
 
 def middle(element):
@@ -158,8 +159,8 @@ def walk(page, url, token, out, options):
     page.on("pageerror", lambda error: errors.append(str(error)))
     picture = open_preview(page, url, token)
     panel = page.query_selector(".jp-OutputArea-output:has(img.nerflame-picture)")
-    page.wait_for_timeout(500)
     neutral = pixels(picture)
+    assert len(neutral) == options.size
     panel.screenshot(path=out/"neutral.png")
 
     knob = page.query_selector(".widget-hslider:has-text('jaw opens') .noUi-handle")
