@@ -11,7 +11,7 @@ __all__ = ['expression_groups', 'expression_strength', 'slider_params', 'moves_c
 # %% ../nbs/20_preview.ipynb #30c4ff73
 import io, math, random, re, time
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 import anywidget, ipywidgets as widgets, numpy as np, torch
 from fastcore.basics import patch
