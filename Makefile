@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d test-glb check bench lab notebooks export readme clean
+.PHONY: help install demo test test-pytorch3d test-glb test-browser check bench lab notebooks export readme clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -19,6 +19,8 @@ NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
 PARITY     = $(wildcard nbs/02_mesh.ipynb nbs/17_interop.ipynb)
 # what the benchmarks compare with
 RIVALS     = $(shell sed -n 's/^bench_requirements = //p' settings.ini)
+# what drives the browser
+BROWSER    = $(shell sed -n 's/^browser_requirements = //p' settings.ini)
 # what tests need of the dev extra
 TESTERS    = $(filter-out jupyterlab% nbconvert%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
 START      = $(firstword $(wildcard nbs/30_*.ipynb) nbs/index.ipynb)
@@ -42,6 +44,9 @@ test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an envir
 
 test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face
 	$(BIN)/python tools/test_glb.py $(RUN)
+
+test-browser: .venv/browser  ## the preview in JupyterLab and headless Chromium (which must be there); screenshots in runs/browser
+	$(BIN)/python tools/browser.py
 
 check: .venv/installed  ## check that export, clean and readme would change nothing
 	$(BIN)/python tools/check.py
@@ -82,6 +87,10 @@ install: .venv/installed  ## make .venv and install everything into it
 	@if $(BIN)/pip install -c constraints.txt $(foreach r,$(RIVALS),"$(r)"); then touch $@; \
 	elif $(BIN)/pip install -c constraints.txt $(foreach r,$(filter libigl%,$(RIVALS)),"$(r)"); then echo "make: Open3D does not install here: going on without it" >&2; \
 	else echo "make: neither libigl nor Open3D installs here: going on without them" >&2; fi
+
+.venv/browser: settings.ini constraints.txt | .venv/installed
+	$(BIN)/pip install -c constraints.txt $(foreach r,$(BROWSER),"$(r)")
+	@touch $@
 
 # The extra brings its own version of torch, the CUDA build, which also asks for an older setuptools; everything else as in .venv.
 # Without JupyterLab and without compiling all of torch's Python files beforehand it takes 2 minutes instead of 4.
