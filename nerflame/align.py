@@ -17,7 +17,7 @@ from .core import InputError, require, write_text
 from .heads import Head, transform_points
 from .cameras import Cameras, check_rigid, pixel_rays, project
 from .data import Scene, check_similarity, in_scene_frame, load_scene, read_transforms, require_mask, scene_splits
-from .fit import OutlineConfig, crown_rays, find_head, nearest_point
+from .fit import OutlineConfig, crown_point, find_head, nearest_point
 
 # %% ../nbs/14e_align.ipynb #c4d153fc
 def similarity_between(
@@ -119,9 +119,7 @@ def guess_similarity(
 )->Float[Tensor, "4 4"]:
     "Roughly, from the frame of the cameras to the scene frame of nerflame. Raises `InputError`."
     require_mask(scene)
-    cameras, crown = scene.cameras, nearest_point(crown_rays(scene))
-    depth = project(cameras, crown[None])[1][:, 0]
-    require(bool((depth > 0).float().mean() > 0.5), scene.source, "transform_matrix", "cameras that look along -z at the head, as in OpenGL and Blender (from OpenCV's axes: negate the second and the third column)", "a head behind the cameras")
+    cameras, crown = scene.cameras, crown_point(scene)
     up = upward(cameras)
     ahead = forward(scene, up, crown, front)
     verts = transform_points(scene.flame_to_scene, head(head.neutral()))[0].to(crown)

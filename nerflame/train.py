@@ -730,6 +730,7 @@ def start_moments(scene, head, config, generator, clock, callbacks, landmarks=No
         call(callbacks, "begin", "outlines", config.outline.steps)
         found = find_head(scene[list(moments.frames[0])], head, config.outline, generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
         call(callbacks, "end", "outlines", None)
+        if found.iou < 0.85: call(callbacks, "note", f"the outlines of the head and the masks overlap by only {found.iou:.2f}: wrong masks, cameras, up or scale? The notebooks Align and Troubleshooting help")
         moments = replace(moments, params=found.params)
         notes = {"outlines": {"seconds": round(clock.spent - begin, 1), "steps": config.outline.steps, "iou": round(found.iou, 4)}}
     if config.parameters == "given" or (len(moments) == 1 and landmarks is None): return moments, notes
