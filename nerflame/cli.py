@@ -137,7 +137,7 @@ _BACKEND = dict(choices=("bvh", "pytorch3d"), help="what finds the closest faces
 
 def train_parser()->Parser:
     "The options of `nerflame_train`."
-    p = Parser("nerflame_train", "Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA images (val and test too, when they are there). "
+    p = Parser("nerflame_train", "Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA images (val and test too, when they are there). Ctrl-C in stage 2 (presets paper and nerf: at any time) ends training and keeps what was learned; before that nothing is written. "
                "Or take everything from a configuration file of the published code: --hparams_path FILE --model NAME.")
     p.add_argument("data", metavar="DATA", nargs="?", help="scene folder; left out: the one that --hparams_path names")
     p.add_argument("--data_root", **_DATA_ROOT)
@@ -198,6 +198,7 @@ def train_scene(
     with run_folder(out) as folder: run = fit(scene, head, config, val, folder, clock=clock, run=run, landmarks=points)
     last = list(run.metrics["stages"].values())[-1]
     print(f"{out}: {last['psnr']:.2f} dB on {run.metrics['psnr_on']} after {last['steps']} steps, {run.metrics['seconds']:.0f} s")
+    print(f"next: nerflame_eval {out}; nerflame_render {out} --out pictures --turntable 60; curves and pictures: tensorboard --logdir {out}/log")
     return run
 
 def train(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['outline_distance', 'outline_points', 'read_map', 'head_vertices', 'mask_floor', 'OutlineConfig', 'even_frames',
            'silhouettes', 'leaves_of', 'with_leaves', 'Pulls', 'find_pulls', 'outline_loss', 'SomeVertices',
-           'nearest_point', 'crown_rays', 'first_guess', 'OutlineFit', 'search_outlines', 'outline_iou', 'find_head',
-           'PixelBatch', 'take_pixels', 'PixelBank', 'pixels_in_shell']
+           'nearest_point', 'crown_rays', 'crown_point', 'first_guess', 'OutlineFit', 'search_outlines', 'outline_iou',
+           'find_head', 'PixelBatch', 'take_pixels', 'PixelBank', 'pixels_in_shell']
 
 # %% ../nbs/14_fit.ipynb #bb597150
 import math
@@ -234,6 +234,15 @@ def crown_rays(
     require(len(cameras) >= 2, scene.source, "images", "at least two pictures that show the top of the head", len(cameras))
     return pixel_rays(scene.cameras, torch.tensor(cameras, device=scene.device), torch.tensor(pixels, device=scene.device))
 
+def crown_point(
+    scene:Scene,   # with masks
+)->Float[Tensor, "3"]:
+    "Where the rays through the tops of the masks meet. Raises `InputError`, also when that is behind the cameras."
+    crown = nearest_point(crown_rays(scene))
+    ahead = project(scene.cameras, crown[None])[1] > 0
+    require(bool(ahead.float().mean() > 0.5), scene.source, "transform_matrix", "cameras that look along -z at the head, as in OpenGL and Blender (from OpenCV's axes: negate the second and the third column)", "a head behind the cameras")
+    return crown
+
 def first_guess(
     scene:Scene,
     head:Head,
@@ -243,7 +252,7 @@ def first_guess(
     params = head.neutral().replace(global_orient=[0., heading, 0.])
     verts = head(params)[0].detach()
     crown = verts[verts[:, 1].argmax()]
-    at = transform_points(torch.linalg.inv(scene.flame_to_scene), nearest_point(crown_rays(scene)))
+    at = transform_points(torch.linalg.inv(scene.flame_to_scene), crown_point(scene))
     return params.replace(transl=(at - crown)[None])
 
 # %% ../nbs/14_fit.ipynb #db378e0c

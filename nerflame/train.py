@@ -172,13 +172,21 @@ class ProgressBar(Callback):
         self._bar = None
 
 class TensorBoardLog(Callback):
-    "Curves of loss and PSNR in a folder for TensorBoard."
-    def __init__(self, folder): self._writer = SummaryWriter(str(folder))
+    "Curves of loss and PSNR in a folder for TensorBoard, and after each stage a photograph beside the same view, rendered in the captured state."
+    def __init__(self, folder, scene=None):
+        self._writer, self._view, self._model = SummaryWriter(str(folder)), None if scene is None else scene[len(scene)//2], None
+    def model(self, model): self._model = model
     def step(self, stage, step, loss, psnr):
         if step % 10 == 0: self._writer.add_scalar(f"{stage}/loss", loss, step)
         if psnr and step % 10 == 0: self._writer.add_scalar(f"{stage}/psnr of the batch", psnr, step)
     def end(self, stage, psnr):
-        if psnr: self._writer.add_scalar("psnr on val", psnr, ("outlines", "stage 1", "stage 2").index(stage))
+        if psnr:
+            at, view, model = ("outlines", "stage 1", "stage 2").index(stage), self._view, self._model
+            self._writer.add_scalar("psnr on val", psnr, at)
+            # with samples on whole rays a picture takes minutes
+            if view is not None and model is not None and not model.config.rays:
+                rendered = model.render(view.cameras, model.params, view.background).rgb.clamp(0, 1)
+                self._writer.add_image("photograph, rendered", torch.cat([view.rgb[0], rendered], 1).cpu(), at, dataformats="HWC")
         self._writer.flush()
 
 class History(Callback):
@@ -651,7 +659,7 @@ def fit(
     "From posed photographs to a face. Raises `InputError`."
     config, callbacks = config or TrainConfig(), [ProgressBar()] if callbacks is None else list(callbacks)
     clock = clock or Clock(None if config.minutes is None else config.minutes*60)
-    if out is not None: callbacks.append(TensorBoardLog(Path(out)/"log"))
+    if out is not None: callbacks.append(TensorBoardLog(Path(out)/"log", val or scene))
     torch.set_num_threads(cpu_threads())
     generator, stages = torch.Generator(device=scene.device).manual_seed(config.seed), {}
     head = head if config.model.mesh else None
@@ -715,6 +723,7 @@ def start_moments(scene, head, config, generator, clock, callbacks, landmarks=No
         call(callbacks, "begin", "outlines", config.outline.steps)
         found = find_head(scene[list(moments.frames[0])], head, config.outline, generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
         call(callbacks, "end", "outlines", None)
+        if found.iou < 0.85: call(callbacks, "note", f"the outlines of the head and the masks overlap by only {found.iou:.2f}: wrong masks, cameras, up or scale? The notebooks Align and Troubleshooting help")
         moments = replace(moments, params=found.params)
         notes = {"outlines": {"seconds": round(clock.spent - begin, 1), "steps": config.outline.steps, "iou": round(found.iou, 4)}}
     if config.parameters == "given" or (len(moments) == 1 and landmarks is None): return moments, notes
