@@ -343,13 +343,15 @@ def loop_arcs(
     quads:np.ndarray,  # (Q, 4)
     verts:np.ndarray,  # (V, 3)
     ids:np.ndarray,    # vertices of a loop around mouth or eye
+    apart:np.ndarray|None=None,  # (V, 3) where the upper rim is above the lower one; None: in `verts`
 )->tuple:              # upper and lower rim, each from -x to +x, corners included
     "Split a loop at its two corners, the points farthest to the sides."
     loop = walk_loop(quads, ids)
     loop = np.roll(loop, -int(np.argmin(verts[loop, 0])))
     k = int(np.argmax(verts[loop, 0]))
     arcs = loop[:k+1], np.r_[loop[k:], loop[0]][::-1]
-    return tuple(sorted(arcs, key=lambda a: -verts[a, 1].mean()))
+    height = (verts if apart is None else apart)[:, 1]
+    return tuple(sorted(arcs, key=lambda a: -height[a].mean()))
 
 def at_x(
     x:np.ndarray,       # (n,) where
@@ -656,6 +658,7 @@ def ibug_landmarks(
     cut:HeadCut,
     verts:np.ndarray,  # (V, 3) the template
     faces:np.ndarray,  # (F, 3)
+    opening:np.ndarray,  # (V, 3) displacement that opens the mouth
 )->Landmarks:
     "The 68 points: 17 of the contour, 51 static."
     skin = np.flatnonzero(np.isin(cut.part[faces], [PART_NAMES.index(p) for p in ("face", "scalp", "lips")]).all(1))
@@ -672,7 +675,8 @@ def ibug_landmarks(
         points += [rim(upper, 0), rim(upper, 0.3), rim(upper, 0.7), rim(upper, 1), rim(lower, 0.7), rim(lower, 0.3)]
     upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(cut.rings["mouth"] == _LIP_RING))
     points += [rim(upper, t) for t in (0, 0.2, 0.4, 0.5, 0.6, 0.8, 1)] + [rim(lower, t) for t in (0.8, 0.64, 0.5, 0.36, 0.2)]
-    upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(cut.rings["mouth"] == 1))
+    # where sealed lips touch, the lower one reaches above the upper one: an open mouth tells them apart
+    upper, lower = loop_arcs(cut.quads, verts, np.flatnonzero(cut.rings["mouth"] == 1), verts + opening)
     points += [rim(upper, t) for t in (0, 0.3, 0.5, 0.7, 1)] + [rim(lower, t) for t in (0.7, 0.5, 0.3)]
     contour = [vertex_point(faces, v) for v in jaw_line(cut, verts)]
     pack = lambda ps: (np.array([p[0] for p in ps], np.int64), np.array([p[1] for p in ps], np.float32))
@@ -709,10 +713,10 @@ def build_head(
                   J_regressor=regressor, lbs_weights=weights, uv=cut.uv)
     return HeadArrays(**{k: np.ascontiguousarray(v, np.float32) for k,v in arrays.items()}, faces=faces, uv_faces=uv_faces, parents=np.array([-1, 0, 1, 1, 1]),
                       shape_names=shape_names, expression_names=expression_names, vertex_part=cut.part, part_names=PART_NAMES,
-                      name="anny", landmarks=ibug_landmarks(cut, verts, faces))
+                      name="anny", landmarks=ibug_landmarks(cut, verts, faces, opening))
 
 # %% ../nbs/04_builtin.ipynb #22e2be92
-_BUILDER = 1   # raise it whenever this notebook builds a different head
+_BUILDER = 2   # raise it whenever this notebook builds a different head
 
 def cache_folder()->Path:
     "Where built files are kept: `NERFLAME_CACHE`, else `nerflame` in `XDG_CACHE_HOME`, else in `~/.cache`."

@@ -11,7 +11,8 @@ __all__ = ['MOMENTS', 'mesh_edges', 'split_faces', 'loop_step', 'pack_boxes', 'f
            'sphere_directions', 'lobe_directions', 'gather_light', 'soften', 'Person', 'make_person', 'Moment',
            'look_up', 'light_moment', 'shade', 'to_display', 'trace_picture', 'render_truth', 'on_background',
            'mean_colours', 'vertex_colour_render', 'CaptureConfig', 'spread_cameras', 'wave_cameras', 'driven_params',
-           'Shot', 'shoot', 'driven_cameras', 'built_in_capture', 'write_capture', 'read_capture']
+           'driven_cameras', 'unseen_moments', 'plan_views', 'Shot', 'shoot', 'built_in_capture', 'write_capture',
+           'read_capture']
 
 # %% ../nbs/06b_capture.ipynb #8be75e2d
 import functools, math
@@ -884,6 +885,8 @@ class CaptureConfig:
     n_test: int = 12                                    # views for the final measurement
     moments: tuple[str, ...] = ("jaw open", "smile", "blink", "surprise", "look aside", "pucker")   # expressions of the driven split, by their names in `MOMENTS`
     driven_views: int = 2                               # fixed cameras that see each of them
+    filmed: tuple[str, ...] = ()                        # expressions that are photographed for training, by their names in `MOMENTS`; the driven split leaves them out
+    filmed_views: int = 12                              # views of each of them for training; val's views are dealt out to all that training shows
     samples: int = 3                                    # rays per side of a pixel
     sky_rays: int = 48                                  # rays to the sky per vertex, see `Lighting`
     radius: float = 4.0                                 # distance of the cameras, scene units (1/8 m)
@@ -917,20 +920,27 @@ def wave_cameras(
     return orbit_camera(torch.deg2rad(azimuth), torch.deg2rad(elevation), config.radius, fov=config.fov, width=config.resolution)
 
 # %% ../nbs/06b_capture.ipynb #3fd99d07
-MOMENTS = {   # expressions of the driven split: weights, and poses in radians
+MOMENTS = {   # expressions that can be filmed, or left for the driven split: weights, and poses in radians
     "jaw open": dict(expression={}, jaw_pose=(0.30, 0., 0.)),
     "smile": dict(expression={"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8, "cheekSquintLeft": 0.5, "cheekSquintRight": 0.5}),
     "blink": dict(expression={"eyeBlinkLeft": 1., "eyeBlinkRight": 1.}),
     "surprise": dict(expression={"browInnerUp": 0.8, "browOuterUpLeft": 0.7, "browOuterUpRight": 0.7, "eyeWideLeft": 0.6, "eyeWideRight": 0.6}, jaw_pose=(0.15, 0., 0.)),
     "look aside": dict(expression={}, eye_pose=(0., 0.4, 0., 0., 0.4, 0.), neck_pose=(0., 0.2, 0.)),
     "pucker": dict(expression={"mouthPucker": 0.8, "browDownLeft": 0.7, "browDownRight": 0.7}),
+    "brows up": dict(expression={"browInnerUp": 0.9, "browOuterUpLeft": 0.9, "browOuterUpRight": 0.9, "eyeWideLeft": 0.5, "eyeWideRight": 0.5}),
+    "frown": dict(expression={"browDownLeft": 0.9, "browDownRight": 0.9, "mouthFrownLeft": 0.8, "mouthFrownRight": 0.8}),
+    "turn": dict(expression={}, neck_pose=(0., 0.35, 0.)),
+    # made of parts of others
+    "laugh": dict(expression={"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8, "cheekSquintLeft": 0.5, "cheekSquintRight": 0.5}, jaw_pose=(0.2, 0., 0.)),
+    "wink": dict(expression={"eyeBlinkLeft": 1., "mouthSmileLeft": 0.6}),
+    "shout": dict(expression={"browDownLeft": 0.9, "browDownRight": 0.9, "mouthFrownLeft": 0.4, "mouthFrownRight": 0.4}, jaw_pose=(0.3, 0., 0.), neck_pose=(0., -0.2, 0.)),
 }
 
 def driven_params(
     person:Person,
     names=tuple(MOMENTS),     # which of `MOMENTS`
 )->HeadParams:                # one row each
-    "Parameters of the expressions that nobody photographed for training. Raises `InputError` for an unknown name."
+    "Parameters of this person with an expression. Raises `InputError` for an unknown name."
     rows = []
     for name in names:
         require(name in MOMENTS, "capture", "moments", f"one of {', '.join(MOMENTS)}", name)
@@ -938,6 +948,36 @@ def driven_params(
         poses = {k: torch.tensor(v) for k,v in entries.items() if k != "expression"}
         rows.append(person.params().replace(expression=person.head.expression_weights(entries.get("expression", {})), **poses))
     return cat_params(rows)
+
+# %% ../nbs/06b_capture.ipynb #9c3446b9
+def driven_cameras(config:CaptureConfig)->Cameras:
+    "The fixed cameras of the driven split: from the front to one side."
+    azimuth = torch.deg2rad(torch.linspace(-8., 38., config.driven_views) if config.driven_views > 1 else torch.zeros(1))
+    return orbit_camera(azimuth, math.radians(4.), config.radius, fov=config.fov, width=config.resolution)
+
+def unseen_moments(config:CaptureConfig)->tuple:
+    "Names of the expressions in the driven split: those that were not filmed."
+    return tuple(m for m in config.moments if m not in config.filmed)
+
+def _join_cameras(parts):
+    "Pinhole cameras of several lists, one after the other."
+    return replace(parts[0], **{k: torch.cat([getattr(c, k) for c in parts]) for k in ("c2w", "focal", "centre")})
+
+def plan_views(
+    config:CaptureConfig,
+)->dict:    # split: (`Cameras`, the moment that each of them sees: 0 neutral, then those that are filmed, then those that are driven)
+    "Who is photographed from where, and when. Raises `InputError`."
+    require(len(set(config.filmed)) == len(config.filmed), "capture", "filmed", "each expression once", ", ".join(config.filmed))
+    require(not config.filmed or config.filmed_views > 0, "capture", "filmed_views", "at least 1", config.filmed_views)
+    n, unseen = len(config.filmed), unseen_moments(config)
+    train = [spread_cameras(config.n_train, config)] + [spread_cameras(config.filmed_views, config, (0.5 + 0.754877666*(1 + i)) % 1) for i in range(n)]
+    views = spread_cameras(config.n_val, config, 0.25), wave_cameras(config.n_test, config)
+    plan = {"train": (_join_cameras(train), (0,)*config.n_train + tuple(1 + i for i in range(n) for _ in range(config.filmed_views))),
+            "val": (views[0], tuple(i % (1 + n) for i in range(config.n_val))), "test": (views[1], (0,)*config.n_test)}
+    if unseen and config.driven_views:
+        fixed, steps = driven_cameras(config), tuple(1 + n + i for i in range(len(unseen)) for _ in range(config.driven_views))
+        plan["driven"] = fixed[list(range(config.driven_views))*len(unseen)], steps
+    return plan
 
 # %% ../nbs/06b_capture.ipynb #737caa99
 @dataclass(frozen=True, eq=False)
@@ -952,26 +992,17 @@ def shoot(
     person:Person,
     config:CaptureConfig,
 )->dict:                    # "train", "val", "test" and "driven": `Shot`
-    "Photograph a person as the configuration says."
-    splits = {"train": spread_cameras(config.n_train, config), "val": spread_cameras(config.n_val, config, 0.25), "test": wave_cameras(config.n_test, config)}
-    cameras = torch.cat([c.c2w for c in splits.values()])
-    everyone = replace(splits["train"], c2w=cameras, focal=splits["train"].focal[:1].expand(len(cameras), 2), centre=splits["train"].centre[:1].expand(len(cameras), 2))
-    light = Lighting(sky_rays=config.sky_rays)
-    images, out, start = render_truth(person, person.params(), everyone, config.samples, light), {}, 0
-    for name, c in splits.items():
-        out[name] = Shot(images[start:start + len(c)], c, person.params(len(c)), (0,)*len(c))
-        start += len(c)
-    if config.moments and config.driven_views:
-        rows, views = driven_params(person, config.moments), driven_cameras(config)
-        params = cat_params([rows[i] for i in range(len(rows)) for _ in range(len(views))])
-        cameras = views[[j for _ in range(len(rows)) for j in range(len(views))]]
-        out["driven"] = Shot(render_truth(person, params, cameras, config.samples, light), cameras, params, tuple(1 + i for i in range(len(rows)) for _ in range(len(views))))
+    "Photograph a person as the configuration says. Raises `InputError`."
+    states = cat_params([person.params(), driven_params(person, config.filmed + unseen_moments(config))])
+    plan, out, start = plan_views(config), {}, 0
+    cameras, timestep = _join_cameras([c for c,_ in plan.values()]), [t for _,steps in plan.values() for t in steps]
+    order = sorted(range(len(timestep)), key=timestep.__getitem__)      # moment by moment: light is gathered once for each
+    images = render_truth(person, states[[timestep[i] for i in order]], cameras[order], config.samples, Lighting(sky_rays=config.sky_rays))
+    images = images[torch.tensor(order).argsort()]
+    for name, (views, steps) in plan.items():
+        out[name] = Shot(images[start:start + len(steps)], views, states[list(steps)], steps)
+        start += len(steps)
     return out
-
-def driven_cameras(config:CaptureConfig)->Cameras:
-    "The fixed cameras of the driven split: from the front to one side."
-    azimuth = torch.deg2rad(torch.linspace(-8., 38., config.driven_views) if config.driven_views > 1 else torch.zeros(1))
-    return orbit_camera(azimuth, math.radians(4.), config.radius, fov=config.fov, width=config.resolution)
 
 # %% ../nbs/06b_capture.ipynb #6afe7684
 def built_in_capture(
