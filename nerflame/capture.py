@@ -993,7 +993,8 @@ def shoot(
     config:CaptureConfig,
 )->dict:                    # "train", "val", "test" and "driven": `Shot`
     "Photograph a person as the configuration says. Raises `InputError`."
-    states = cat_params([person.params(), driven_params(person, config.filmed + unseen_moments(config))])
+    names = config.filmed + unseen_moments(config)
+    states = cat_params([person.params()] + ([driven_params(person, names)] if names else []))
     plan, out, start = plan_views(config), {}, 0
     cameras, timestep = _join_cameras([c for c,_ in plan.values()]), [t for _,steps in plan.values() for t in steps]
     order = sorted(range(len(timestep)), key=timestep.__getitem__)      # moment by moment: light is gathered once for each
