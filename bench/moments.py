@@ -52,7 +52,7 @@ def child(job):
     torch.set_num_threads(cpu_threads())
     head, watch = load_head("anny"), Steps()
     scene, config = load_scene(job["data"], "train", head=head), preset("fast")
-    config = replace(config, parameters="given", minutes=None, steps=job["steps"], warm_up=job["settle"], field_stage=replace(config.field_stage, rays=job["rays"], relief=0.))
+    config = replace(config, parameters="given", minutes=None, steps=job["steps"], warm_up=job["settle"], relief=None, field_stage=replace(config.field_stage, rays=job["rays"]))
     with Watch() as memory: fit(scene, head, config, scene[:2], callbacks=[watch])
     times, settle = watch.times, job["settle"]
     return dict(step=(times[-1] - times[settle - 1])/(len(times) - settle), memory=memory.most["peak"] - 4*scene.images[..., 0].numel()/MIB, frames=len(scene))
