@@ -180,6 +180,9 @@ def carry_back(m:Maps, point:wp.vec3, direction:wp.vec3, face:int, other:int):
     if other >= 0:
         second = carry_from(m, point, direction, other)
         if _claim(m, second.signed_distance) < _claim(m, there.signed_distance): there = second
+    if other < -1:   # the two sides of a thin part: inside is where both say so, which is what the nearer one says
+        second = carry_from(m, point, direction, -2 - other)
+        if wp.abs(second.signed_distance) < wp.abs(there.signed_distance): there = second
     return there
 
 # %% ../nbs/09_canonical.ipynb #0a4e3850
@@ -287,12 +290,13 @@ def _stretch(m:Maps, a:int, b:int):
 
 @wp.kernel(enable_backward=False)
 def _carry_kernel(start:int, m:Maps, face_idx:wp.array(dtype=wp.int32), bary:wp.array(dtype=wp.vec3), offset:wp.array(dtype=wp.vec3), half:float,
-    middle:wp.array(dtype=wp.vec3), reach:wp.array(dtype=wp.vec3), foot:wp.array(dtype=wp.vec3), home:wp.array(dtype=wp.vec3)):
+    middle:wp.array(dtype=wp.vec3), reach:wp.array(dtype=wp.vec3), foot:wp.array(dtype=wp.vec3), home:wp.array(dtype=wp.vec3), normal:wp.array(dtype=wp.vec3)):
     i = start + wp.tid()
     w, f = bary[i], face_idx[i]
     a, b, c = m.surface.faces[f, 0], m.surface.faces[f, 1], m.surface.faces[f, 2]
     back = wp.transpose(w[0]*m.rotations[a] + w[1]*m.rotations[b] + w[2]*m.rotations[c])
     foot[i] = w[0]*m.posed[a] + w[1]*m.posed[b] + w[2]*m.posed[c]
+    normal[i] = wp.normalize(w[0]*m.normals[a] + w[1]*m.normals[b] + w[2]*m.normals[c])
     home[i] = w[0]*m.unposed[a] + w[1]*m.unposed[b] + w[2]*m.unposed[c]
     middle[i] = foot[i] + back*offset[i]
     # the box around a turned and stretched cube; a little more, as neither turn nor stretch is the same all over it
@@ -318,15 +322,20 @@ class _Carried:
     reach: wp.array(dtype=wp.vec3)      # half the edges of the box around each
     foot: wp.array(dtype=wp.vec3)       # where each is tied to the posed surface
     home: wp.array(dtype=wp.vec3)       # the same on the unposed one
+    normal: wp.array(dtype=wp.vec3)     # of the posed surface there
     piece: wp.array(dtype=wp.int32)     # of the surface, for every face
     edge: float                         # of a cell before it is stretched
 
 @wp.func
-def _apart(c:_Carried, i:int, j:int):
-    "Whether two cells belong to parts of the surface that move against each other, as an eyeball and its lid, or lips that are further apart at rest."
+def _relation(c:_Carried, i:int, j:int):
+    "Of two cells near each other. 1: they belong to parts of the surface that move against each other, as an eyeball and its lid, or lips that are further apart at rest. 2: to the two sides of a thin part. 0: to neither."
     now, rest = wp.length(c.foot[i] - c.foot[j]), wp.length(c.home[i] - c.home[j])
     # one piece of skin is stretched and pressed together, too, but not as much
-    return wp.where(c.piece[c.face[i]] != c.piece[c.face[j]], wp.abs(rest - now) > 0.25*c.edge, rest > 3.0*now + c.edge)
+    moved = wp.where(c.piece[c.face[i]] != c.piece[c.face[j]], wp.abs(rest - now) > 0.25*c.edge, rest > 3.0*now + c.edge)
+    relation = int(0)
+    if wp.dot(c.normal[i], c.normal[j]) < -0.3: relation = 2
+    if moved: relation = 1
+    return relation
 
 @wp.kernel(enable_backward=False)
 def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Carried, second:wp.bool, first:wp.array(dtype=wp.int64), claim:wp.array(dtype=wp.int64)):
@@ -337,10 +346,15 @@ def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Carried, second:w
             for y in range(int(low[1]), wp.min(int(high[1]) + 1, s.dims[1])):
                 for z in range(int(low[2]), wp.min(int(high[2]) + 1, s.dims[2])):
                     slot = voxel_slot(s, x, y, z)
-                    if second and not _apart(c, i, int(first[slot] & wp.int64(0xFFFFFFFF))): continue
+                    if second and _relation(c, i, int(first[slot] & wp.int64(0xFFFFFFFF))) == 0: continue
                     p = s.low + wp.vec3(float(x) + 0.5, float(y) + 0.5, float(z) + 0.5)*s.voxel
                     # distance first, cell second: the smallest number wins, in whatever order cells come
                     wp.atomic_min(claim, slot, (wp.int64(1.0e6*wp.length(p - c.foot[i])/s.voxel) << wp.int64(32)) + wp.int64(i))
+
+@wp.kernel(enable_backward=False)
+def _other_kernel(start:int, c:_Carried, first:wp.array(dtype=wp.int64), second:wp.array(dtype=wp.int64), other:wp.array(dtype=wp.int32)):
+    slot = start + wp.tid()
+    if other[slot] >= 0 and _relation(c, int(second[slot] & wp.int64(0xFFFFFFFF)), int(first[slot] & wp.int64(0xFFFFFFFF))) == 2: other[slot] = -2 - other[slot]
 
 # %% ../nbs/09_canonical.ipynb #dedd765e
 _NONE = torch.iinfo(torch.int64).max
@@ -353,10 +367,10 @@ def carry(self:CanonicalMap,
     "The voxels of the posed mesh that cells may touch, each with a face of the part of the surface that it came with, and of another part that came near."
     n, device, edge = len(cells.face), self.posed.device, int(BRICK)
     if n == 0: return VoxelShell(cells.low, cells.edge, epsilon, torch.full((1, 1, 1), -1, dtype=torch.int32, device=device), *torch.empty(2, 0, edge**3, dtype=torch.int32, device=device))
-    middle, reach, foot, home = new = [torch.empty(n, 3, device=device) for _ in range(4)]
+    middle, reach, foot, home, normal = new = [torch.empty(n, 3, device=device) for _ in range(5)]
     c, (bary, offset) = _Carried(), warp_arrays(cells.bary, cells.offset)
-    c.face, c.middle, c.reach, c.foot, c.home, c.piece, c.edge = *warp_arrays(cells.face, *new, self.neighbours.component), cells.edge
-    launch(_carry_kernel, n, [self.struct, c.face, bary, offset, cells.edge/2, c.middle, c.reach, c.foot, c.home], device)
+    c.face, c.middle, c.reach, c.foot, c.home, c.normal, c.piece, c.edge = *warp_arrays(cells.face, *new, self.neighbours.component), cells.edge
+    launch(_carry_kernel, n, [self.struct, c.face, bary, offset, cells.edge/2, c.middle, c.reach, c.foot, c.home, c.normal], device)
     first = ((middle - reach).amin(0) - cells.low).div(cells.edge).floor()   # on the cells' own lattice: what does not move stays as it is
     low = cells.low + first*cells.edge
     blocks = (((middle + reach).amax(0) - low)/(cells.edge*edge)).floor().long().add(1).tolist()
@@ -370,6 +384,7 @@ def carry(self:CanonicalMap,
     launch_parts(_claim_kernel, n, [voxels_struct(shell), c, True, one, two], device)
     # the cell of a claim is in its lower half
     shell.face, shell.other = (torch.where(claim == _NONE, -1, cells.face[(claim & 0xFFFFFFFF).clamp(max=n - 1)]) for claim in claims)
+    launch(_other_kernel, shell.other.numel(), [c, one, two, *warp_arrays(shell.other.view(-1))], device)
     return shell
 
 # %% ../nbs/09_canonical.ipynb #26c6545b

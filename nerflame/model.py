@@ -238,7 +238,7 @@ def update_density(self:NeRFlame,
         shell.other = torch.full_like(shell.face, -1)
         shell.other.view(-1)[slots] = at_rest.near_face(middles, at_rest.other)
         # of two parts, both have to be remembered: the exact search may have found the one that is called the other here
-        shell.face.view(-1)[slots] = torch.where(shell.other.view(-1)[slots] >= 0, at_rest.near_face(middles), shell.face.view(-1)[slots])
+        shell.face.view(-1)[slots] = torch.where(shell.other.view(-1)[slots] != -1, at_rest.near_face(middles), shell.face.view(-1)[slots])
     def density(positions, face_idx, other_idx):
         at = self.stay(positions, torch.zeros_like(positions), face_idx, other_idx)
         return self._density(positions, at.signed_distance, code)[0]*(at.signed_distance.abs() <= self.epsilon)

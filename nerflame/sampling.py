@@ -160,7 +160,7 @@ class VoxelShell:
     epsilon: float                 # every point within this distance of the mesh lies in a voxel of the shell (or of the part of it that was asked for), scene units
     brick: Int[Tensor, "x y z"]    # int32, the row of each brick; -1 where there is none
     face: Int[Tensor, "b 512"]     # int32, a face near each voxel of a brick, the last axis first; -1 outside the shell
-    other: Int[Tensor, "b 512"] | None = None   # int32, a face of another part of the surface that is near, too; -1: none. Known for posed heads (*The canonical map*)
+    other: Int[Tensor, "b 512"] | None = None   # int32, a face of another part of the surface that is near, too, or -2 - face for the other side of a thin part; -1: none. Known for posed heads (*The canonical map*)
 
     @property
     def slots(self)->Int[Tensor, "n"]:
