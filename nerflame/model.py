@@ -241,14 +241,13 @@ def update_density(self:NeRFlame,
         shell.face.view(-1)[slots] = torch.where(shell.other.view(-1)[slots] != -1, at_rest.near_face(middles), shell.face.view(-1)[slots])
     def density(positions, face_idx, other_idx):
         at = self.stay(positions, torch.zeros_like(positions), face_idx, other_idx)
-        return self._density(positions, at.signed_distance, code)[0]*(at.signed_distance.abs() <= self.epsilon)
+        return _density(self.field, positions, at.signed_distance, code)[0]*(at.signed_distance.abs() <= self.epsilon)
     with torch.no_grad(): self.density_grid.update(density, fraction, fade, generator)
 
 # %% ../nbs/12_model.ipynb #ab160735
-@patch
-def _density(self:NeRFlame, positions, signed_distance, code):
-    "Density and features of places in the shell, with one code for all or one for each."
-    return self.field.density(positions, signed_distance, *(() if code is None else (code.expand(len(positions), code.shape[-1]),)))
+def _density(field, positions, signed_distance, code):
+    "Density and features of places; with one code for all or one for each, if there is any."
+    return field.density(positions, signed_distance, *(() if code is None else (code.expand(len(positions), code.shape[-1]),)))
 
 @patch
 def shade(self:NeRFlame,
@@ -262,7 +261,7 @@ def shade(self:NeRFlame,
 )->tuple[Pixels, Float[Tensor, "s"]]:  # and the weights of the samples
     "Opacity, weights, colour, pixels."
     learned = int(self.stage) == 2
-    if learned: sigma, features = field.density(there.positions, there.signed_distance) if field is self.coarse else self._density(there.positions, there.signed_distance, code)
+    if learned: sigma, features = _density(field, there.positions, there.signed_distance, code)
     if not learned: alpha = mesh_alpha(distance, self.epsilon)
     elif distance is None: alpha = density_alpha(sigma, samples.deltas)
     else: alpha = shell_alpha(sigma, samples.deltas, distance, self.epsilon)

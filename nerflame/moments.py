@@ -46,7 +46,7 @@ def _moment_keys(scene):
     "The moment of every frame; where the file does not number them, in the order in which their parameters appear."
     if scene.timestep is not None: return list(scene.timestep)
     if scene.params is None: return [0]*len(scene)
-    rows = torch.cat([v for k,v in scene.params.tensors().items() if k != "static_offset"], 1)
+    rows = torch.cat([v.flatten(1) for k,v in scene.params.tensors().items() if k != "static_offset"], 1)
     known, keys = [], []
     for row in rows:
         at = next((i for i,other in enumerate(known) if torch.equal(row, other)), len(known))

@@ -96,7 +96,8 @@ def picture_relief(
     generator:torch.Generator|None=None,  # draws vertices for outlines
 )->Float[Tensor, "v 3"]:                  # metres, head frame
     "What pictures say about the shape of a person beyond the mesh, as a static offset to be added to the one that there is."
-    config, some = config or ReliefConfig(), even_frames(moments, config.moments if config else 30)
+    config = config or ReliefConfig()
+    some = even_frames(moments, config.moments)
     frames = [i for m in some for i in moments.frames[m]]
     scene = scene[sorted(frames)]
     tracker = Tracker(scene, head, moments.params[some], TrackConfig(vertices=len(head.flame.v_template)), None, generator)

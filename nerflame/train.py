@@ -9,10 +9,10 @@ __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConf
            'train_field', 'field_step', 'schedule_position', 'published_rate', 'published_batch', 'published_leaves',
            'with_published', 'published_loss', 'hold_head', 'published_stages', 'train_published', 'published_update',
            'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model', 'start_moments',
-           'track_moments', 'rest_state', 'with_residual', 'take_relief']
+           'track_settings', 'track_moments', 'rest_state', 'with_residual', 'take_relief']
 
 # %% ../nbs/15_train.ipynb #5fcf8107
-import json, math, time
+import functools, json, math, time
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -634,11 +634,12 @@ def scene_psnr(
     "Mean PSNR over frames, whole image (with samples on whole rays: estimated from random pixels), data range 1. NaN when no frame shows a known moment."
     area, c = scene.cameras.width*scene.cameras.height, model.config.rays
     if c: scene = replace(scene, near=c.near, far=c.far)
-    states = [model.params]*len(scene) if c or moments is None else [row if row is None else moments.params[row] for row in moments.rows_of(scene)]
-    known = [i for i,state in enumerate(states) if state is not None or not model.config.mesh]
-    posed = model.pose(model.params) if c else None
+    rows, states = ([0]*len(scene), model.params) if c or moments is None else (moments.rows_of(scene), moments.params)
+    known = [i for i,row in enumerate(rows) if row is not None]
+    pose = functools.cache(lambda row: model.pose(states and states[row]))   # frames of one moment show one head
     def error(i):
-        if not c: return psnr(model.render(scene.cameras[i], states[i], scene.background).rgb.clamp(0, 1)[None], scene[i].rgb)[0]
+        posed = pose(rows[i])
+        if not c: return psnr(model.render(scene.cameras[i], posed, scene.background).rgb.clamp(0, 1)[None], scene[i].rgb)[0]
         chosen = torch.randint(area, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.device)
         batch = take_pixels(scene, i*area + chosen)
         return mse_to_psnr(((model(batch.rays, posed, scene.background.expand(pixels, 3)).rgb.clamp(0, 1) - batch.rgb)**2).mean())
@@ -729,15 +730,19 @@ def start_moments(scene, head, config, generator, clock, callbacks, landmarks=No
     if config.parameters == "given" or (len(moments) == 1 and landmarks is None): return moments, notes
     begin = clock.spent
     moments = track_moments(scene, head, moments, config, generator, callbacks, landmarks)
-    return moments, notes | {"moments": {"seconds": round(clock.spent - begin, 1), "steps": sum(config.track.steps), "landmarks": landmarks is not None}}
+    return moments, notes | {"moments": {"seconds": round(clock.spent - begin, 1), "steps": sum(track_settings(config).steps), "landmarks": landmarks is not None}}
+
+def track_settings(
+    config:TrainConfig,
+)->TrackConfig:
+    "How moments are tracked: parameters that the scene gave are kept near by leaving out the coarse stages."
+    return replace(config.track, steps=(0, 0, *config.track.steps[2:])) if config.parameters == "refine" else config.track
 
 def track_moments(scene, head, moments, config, generator, callbacks, landmarks):
-    "What the face does in each moment, from the pictures; parameters that the scene gave are kept near by leaving out the coarse stages."
-    refine = config.parameters == "refine"
+    "What the face does in each moment, from the pictures."
     require(moments.params.dynamic_offset is None, scene.source, "dynamic_offset", "none where parameters are refined", "offsets for each frame")
-    settings = replace(config.track, steps=(0, 0, *config.track.steps[2:])) if refine else config.track
-    steps = sum(settings.steps)
-    call(callbacks, "begin", "moments", steps)
+    settings = track_settings(config)
+    call(callbacks, "begin", "moments", sum(settings.steps))
     params = track(scene, head, moments.params, settings, landmarks, generator, lambda step, steps, price: call(callbacks, "step", "moments", step, float(price), None))
     call(callbacks, "end", "moments", None)
     return replace(moments, params=params)
@@ -749,12 +754,14 @@ def rest_state(
     first = moments.params[0]
     if len(moments) == 1: return first
     return first.replace(**{k: torch.zeros_like(getattr(first, k)) for k in ("expression", "neck_pose", "jaw_pose", "eye_pose")})
+
 def with_residual(
     config:TrainConfig,
     n:int,               # moments
 )->TrainConfig:
     "Settings whose field is changed by expressions where there are several to learn from."
     return replace(config, model=replace(config.model, field=replace(config.model.field, residual=config.field_stage.residual if n > 1 else 0)))
+
 def take_relief(scene, head, moments, config, generator, clock, callbacks):
     "The moments of a person with relief, and what to note about it."
     begin, offset = clock.spent, picture_relief(scene, head, moments, config.relief, generator)
