@@ -13,9 +13,8 @@ from nbconvert.preprocessors import ExtractOutputPreprocessor
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
+from readme import ROOT, reveal
 
-ROOT = Path(__file__).resolve().parent.parent
-DIRECTIVE = re.compile(r"^#\|\s*(.*?)\s*$", re.M)
 SETTINGS = ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT/"settings.ini", encoding="utf-8")
 GIT = f"{SETTINGS['DEFAULT']['git_url']}/blob/{SETTINGS['DEFAULT']['branch']}/"
@@ -45,15 +44,10 @@ def visible(nb):
     "The notebook as it is read: hidden cells and nbdev's directives are gone, exported code stays."
     cells = []
     for cell in nb.cells:
-        words = DIRECTIVE.findall(cell.source) if cell.cell_type == "code" else []
-        names = {w.split()[0] for w in words if w}
-        if cell.cell_type == "raw" or names & {"hide", "default_exp"}: continue
+        words = reveal(cell, {"hide", "default_exp"})
+        if words is None: continue
         if cell.cell_type == "markdown": cell.source = with_mathml(cell.source)
-        else:
-            cell.source, cell.execution_count = DIRECTIVE.sub("", cell.source).strip(), None
-            cell.metadata["tags"] = ["exported"] if names & {"export", "exporti"} else []
-            if "echo: false" in words: cell.source = ""
-            if "output: false" in words: cell.outputs = []
+        else: cell.execution_count, cell.metadata["tags"] = None, ["exported"] if words & {"export", "exporti"} else []
         if cell.cell_type == "markdown" or cell.source or cell.outputs: cells.append(cell)
     nb.cells = cells
     return nb

@@ -9,17 +9,23 @@ ROOT = Path(__file__).resolve().parent.parent
 DIRECTIVE = re.compile(r"^#\|\s*(.*?)\s*$", re.M)
 LINK = re.compile(r'(\]\(|\bsrc="|\bhref=")([^)"\s#]+)')
 
+def reveal(cell, hidden):
+    "Take nbdev's directives out of a cell and do what they say; returns their first words, or None for a cell that is not shown: raw, or marked with one of `hidden`."
+    directives = DIRECTIVE.findall(cell.source) if cell.cell_type == "code" else []
+    words = {d.split()[0] for d in directives if d}
+    if cell.cell_type == "raw" or words & hidden: return None
+    if cell.cell_type == "code":
+        cell.source = DIRECTIVE.sub("", cell.source).strip()
+        if "echo: false" in directives: cell.source = ""
+        if "output: false" in directives: cell.outputs = []
+    return words
+
 def visible(nb):
     "The notebook as a reader of the README sees it: hidden cells and nbdev's directives are gone."
     cells = []
     for cell in nb.cells:
-        directives = DIRECTIVE.findall(cell.source) if cell.cell_type == "code" else []
-        words = {d.split()[0] for d in directives if d}
-        if cell.cell_type == "raw" or words & {"hide", "default_exp", "export", "exporti"}: continue
+        if reveal(cell, {"hide", "default_exp", "export", "exporti"}) is None: continue
         if cell.cell_type == "code":
-            cell.source = DIRECTIVE.sub("", cell.source).strip()
-            if "echo: false" in directives: cell.source = ""
-            if "output: false" in directives: cell.outputs = []
             if not cell.source and not cell.outputs: continue
             # a table that a cell computes stands alone, without an empty block of code above it
             shown = ["".join(o.data["text/markdown"]) for o in cell.outputs if "text/markdown" in o.get("data", {})]
