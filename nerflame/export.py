@@ -6,8 +6,8 @@
 __all__ = ['Layout', 'box_sides', 'charts_of', 'hidden_faces', 'box_layout', 'square_sheet', 'choose_layout', 'Texels',
            'texels_of', 'spread_colours', 'ring_directions', 'depth_along', 'skin_colours', 'bake_texture', 'Avatar',
            'rest_params', 'expression_targets', 'four_joints', 'make_avatar', 'posed_avatar', 'posing_error',
-           'split_seams', 'GlbParts', 'glb_bytes', 'new_files', 'check_place', 'save_glb', 'save_textured_obj',
-           'save_ply', 'draw_avatar', 'cutouts']
+           'split_seams', 'GlbParts', 'target_normals', 'glb_bytes', 'new_files', 'check_place', 'save_glb',
+           'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
 
 # %% ../nbs/19_export.ipynb #11046ed8
 import contextlib, json, math, os, struct
@@ -394,7 +394,28 @@ class GlbParts:
         self.accessors.append(entry)
         return len(self.accessors) - 1
 
+    def deltas(self,
+        array:np.ndarray,       # (N, 3) float32
+    )->int:                     # the number of the accessor
+        "Append displacements: only the rows that are not zero, where that takes fewer bytes."
+        rows = np.flatnonzero(array.any(1)) if array.any() else np.array([0])   # at least one row is required
+        index = rows.astype("<u2" if len(array) <= 1 << 16 else "<u4")
+        if len(rows)*(12 + index.itemsize) >= array.nbytes: return self.accessor(array, "VEC3", bounds=True)
+        indices = dict(bufferView=self.view(index.tobytes()), componentType={2: 5123, 4: 5125}[index.itemsize])
+        values = dict(bufferView=self.view(array[rows].astype("<f4").tobytes()))
+        self.accessors.append(dict(componentType=5126, count=len(array), type="VEC3", min=array.min(0).tolist(), max=array.max(0).tolist(), sparse=dict(count=len(rows), indices=indices, values=values)))
+        return len(self.accessors) - 1
+
 # %% ../nbs/19_export.ipynb #d664f2b1
+def target_normals(
+    avatar:Avatar,
+    displacements:np.ndarray,   # (V, 3) of one target, metres
+)->np.ndarray:                  # (V, 3) float32
+    "What a morph target adds to the normals at weight 1. Turns of less than a thousandth count as none."
+    normals = vertex_normals(torch.from_numpy(avatar.verts + displacements), torch.from_numpy(avatar.faces)).numpy()
+    change = np.where(np.linalg.norm(normals, axis=1, keepdims=True) > 0.5, normals - avatar.normals, 0)
+    return np.where(np.linalg.norm(change, axis=1, keepdims=True) > 1e-3, change, 0).astype(np.float32)
+
 def _primitive(parts, avatar):
     "The triangles with all that their vertices have."
     pairs, faces = split_seams(avatar.faces, avatar.layout.faces)
@@ -404,7 +425,7 @@ def _primitive(parts, avatar):
     f32 = lambda a: np.ascontiguousarray(a, np.float32)
     attributes = dict(POSITION=parts.accessor(avatar.verts[rows], "VEC3", bounds=True), NORMAL=parts.accessor(f32(avatar.normals[rows]), "VEC3"), TEXCOORD_0=parts.accessor(f32(uv), "VEC2"),
         JOINTS_0=parts.accessor(np.where(weights > 0, joints, 0).astype(np.uint8)[rows], "VEC4"), WEIGHTS_0=parts.accessor(weights[rows], "VEC4"))
-    targets = [dict(POSITION=parts.accessor(f32(d[rows]), "VEC3", bounds=True)) for d in avatar.targets.values()]
+    targets = [dict(POSITION=parts.deltas(f32(d[rows])), NORMAL=parts.deltas(target_normals(avatar, d)[rows])) for d in avatar.targets.values()]
     return dict(attributes=attributes, indices=parts.accessor(faces.ravel().astype(np.uint32), "SCALAR", 34963), material=0, mode=4) | (dict(targets=targets) if targets else {})
 
 def _skeleton(parts, avatar):
