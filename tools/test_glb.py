@@ -15,6 +15,7 @@ from nerflame.core import InputError
 from nerflame.drive import ARKIT_WEIGHTS, arkit_mapping
 from nerflame.evaluate import toy_model
 from nerflame.export import draw_avatar, make_avatar, posed_avatar, rest_params, save_glb, split_seams, target_normals
+from nerflame.flame import rodrigues
 from nerflame.heads import load_head
 from nerflame.metrics import psnr
 from nerflame.plot import show_images
@@ -121,6 +122,13 @@ def scene_camera(camera, to_scene):
     m[:3, :3] /= np.linalg.norm(m[:3, :3], axis=0)
     return m
 
+def standing(model, avatar):
+    "From the frame of the head to the scene, for a head that stands where it was captured: as its root joint was turned and moved."
+    move = torch.eye(4, dtype=torch.float64)
+    turn, joint = rodrigues(model.params.global_orient[0].cpu().double()), torch.from_numpy(avatar.joints[0]).double()
+    move[:3, :3], move[:3, 3] = turn, joint - turn @ joint + model.params.transl[0].cpu().double()
+    return (model.to_scene.cpu().double() @ move).float()
+
 @dataclass(frozen=True)
 class State:
     "What to ask for, and from where."
@@ -172,7 +180,7 @@ def main():
     states = states_of(avatar)
     cameras = [orbit_camera(s.azimuth, 0.05, width=options.size) for s in states]
     fov = float(np.degrees(2*np.arctan(options.size/2/float(cameras[0].focal[0, 1]))))
-    poses = [dict(weights=s.weights, turns={k: quaternion(t) for k,t in s.turns.items()}, camera=scene_camera(c, model.to_scene).T.ravel().tolist()) for s,c in zip(states, cameras)]
+    poses = [dict(weights=s.weights, turns={k: quaternion(t) for k,t in s.turns.items()}, camera=scene_camera(c, standing(model, avatar)).T.ravel().tolist()) for s,c in zip(states, cameras)]
     (WORK/"task.json").write_text(json.dumps(dict(size=options.size, fov=fov, poses=poses))); (WORK/"page.html").write_text(PAGE)
     seen = in_browser(found[2])
     agree = same_parts(avatar, seen)
@@ -201,8 +209,9 @@ def look(avatar, model, state, camera, answer, photograph):
     verts = posed_avatar(avatar, state.weights, np.array([state.turns.get(n, [0., 0., 0.]) for n in avatar.joint_names]))
     error = np.abs(np.array(answer["verts"]).reshape(-1, 3) - verts[kept]).max()
     picture = Image.open(BytesIO(base64.b64decode(answer["png"].split(",")[1]))).convert("RGB")
+    rest = rest_params(model).replace(global_orient=model.params.global_orient, transl=model.params.transl)
     pictures = dict(photograph=photograph(state, camera)) if photograph else {}
-    pictures |= dict(field=model.render(camera, params_of(model.head, rest_params(model), state)).rgb.cpu(), mesh=draw_avatar(avatar, camera, model.to_scene, verts))
+    pictures |= dict(field=model.render(camera, params_of(model.head, rest, state)).rgb.cpu(), mesh=draw_avatar(avatar, camera, standing(model, avatar), verts))
     pictures["three.js"] = torch.from_numpy(np.array(picture)).float()/255
     score = {a: {b: float(psnr(pictures[a][None], pictures[b][None])[0]) for b in pictures if b != a} for a in pictures}
     print(f"{state.name}: vertices within {error:.1e} m; three.js against " + ", ".join(f"{k} {v:.1f} dB" for k,v in score["three.js"].items()))
