@@ -2,7 +2,7 @@
 Writes pictures side by side: photograph (of a RUN that nerflame_demo wrote), field, our drawing of the mesh, three.js.
 Needs Node with npm, a registry or a filled cache for it, and Chromium or Chrome; says so and does nothing where one is missing. Works in build/glb."""
 import argparse, base64, http.server, json, os, shutil, signal, subprocess, sys, tempfile, threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 import numpy as np, torch
@@ -123,10 +123,11 @@ def scene_camera(camera, to_scene):
     return m
 
 def standing(model, avatar):
-    "From the frame of the head to the scene, for a head that stands where it was captured: as its root joint was turned and moved."
-    move = torch.eye(4, dtype=torch.float64)
-    turn, joint = rodrigues(model.params.global_orient[0].cpu().double()), torch.from_numpy(avatar.joints[0]).double()
-    move[:3, :3], move[:3, 3] = turn, joint - turn @ joint + model.params.transl[0].cpu().double()
+    "From the frame of the head to the scene, for a head that stands where it was captured: turned at its root joint, moved and of the size found there."
+    p, move = model.params, torch.eye(4, dtype=torch.float64)
+    turn, joint = rodrigues(p.global_orient[0].cpu().double()), torch.from_numpy(avatar.joints[0]).double()
+    move[:3, :3], move[:3, 3] = turn, joint - turn @ joint + p.transl[0].cpu().double()
+    move[:3] *= p.scale.item()
     return (model.to_scene.cpu().double() @ move).float()
 
 @dataclass(frozen=True)
@@ -137,13 +138,18 @@ class State:
     weights: dict = field(default_factory=dict)  # name of a target: weight
     turns: dict = field(default_factory=dict)    # name of a joint: axis-angle, radians
 
+def held(model, state):
+    "The same state of a head that is held as when it was captured: what its neck does is added."
+    neck = np.add(state.turns.get("neck", [0., 0., 0.]), model.params.neck_pose[0].tolist()).tolist()
+    return replace(state, turns=state.turns | dict(neck=neck))
+
 def states_of(avatar):
     "At rest, then moved by joints, by targets, and by both."
     names = list(avatar.targets)
     smile = {n: 0.9 for n in ("mouthSmileLeft", "mouthSmileRight") if n in names} or {names[0]: 1.}
     wink = {n: 1. for n in ("eyeBlinkRight",) if n in names}
-    gaze = dict(neck=[0.1, 0.45, 0.], left_eye=[0., -0.35, 0.], right_eye=[0., -0.35, 0.])
-    return [State("at rest", 0.3), State("jaw turned", -0.3, turns=dict(jaw=[0.25, 0., 0.])), State("smile", 0., smile), State("neck and eyes turned", 0.2, turns=gaze), State("wink", 0.7, wink, dict(jaw=[0.1, 0.05, 0.]))]
+    gaze = dict(neck=[0.1, 0.4, 0.], left_eye=[0., -0.35, 0.], right_eye=[0., -0.35, 0.])
+    return [State("at rest", 0.3), State("jaw turned", -0.3, turns=dict(jaw=[0.25, 0., 0.])), State("smile", 0., smile), State("neck and eyes turned", 0.4, turns=gaze), State("wink", 0.7, wink, dict(jaw=[0.1, 0.05, 0.]))]
 
 def params_of(head, rest, state):
     "The same state as parameters of the head."
@@ -180,7 +186,7 @@ def main():
     states = states_of(avatar)
     cameras = [orbit_camera(s.azimuth, 0.05, width=options.size) for s in states]
     fov = float(np.degrees(2*np.arctan(options.size/2/float(cameras[0].focal[0, 1]))))
-    poses = [dict(weights=s.weights, turns={k: quaternion(t) for k,t in s.turns.items()}, camera=scene_camera(c, standing(model, avatar)).T.ravel().tolist()) for s,c in zip(states, cameras)]
+    poses = [dict(weights=s.weights, turns={k: quaternion(t) for k,t in s.turns.items()}, camera=scene_camera(c, standing(model, avatar)).T.ravel().tolist()) for s,c in zip([held(model, s) for s in states], cameras)]
     (WORK/"task.json").write_text(json.dumps(dict(size=options.size, fov=fov, poses=poses))); (WORK/"page.html").write_text(PAGE)
     seen = in_browser(found[2])
     agree = same_parts(avatar, seen)
@@ -206,29 +212,33 @@ def same_parts(avatar, seen):
 def look(avatar, model, state, camera, answer, photograph):
     "The pictures of a state by name, and whether vertices agree and pictures are alike."
     kept = split_seams(avatar.faces, avatar.layout.faces)[0][:, 0]
-    verts = posed_avatar(avatar, state.weights, np.array([state.turns.get(n, [0., 0., 0.]) for n in avatar.joint_names]))
+    own = held(model, state)
+    verts = posed_avatar(avatar, state.weights, np.array([own.turns.get(n, [0., 0., 0.]) for n in avatar.joint_names]))
     error = np.abs(np.array(answer["verts"]).reshape(-1, 3) - verts[kept]).max()
     picture = Image.open(BytesIO(base64.b64decode(answer["png"].split(",")[1]))).convert("RGB")
-    rest = rest_params(model).replace(global_orient=model.params.global_orient, transl=model.params.transl)
+    p = model.params
+    rest = rest_params(model).replace(global_orient=p.global_orient, transl=p.transl, scale=p.scale)
     pictures = dict(photograph=photograph(state, camera)) if photograph else {}
-    pictures |= dict(field=model.render(camera, params_of(model.head, rest, state)).rgb.cpu(), mesh=draw_avatar(avatar, camera, standing(model, avatar), verts))
+    pictures |= dict(field=model.render(camera, params_of(model.head, rest, own)).rgb.cpu(), mesh=draw_avatar(avatar, camera, standing(model, avatar), verts))
     pictures["three.js"] = torch.from_numpy(np.array(picture)).float()/255
     score = {a: {b: float(psnr(pictures[a][None], pictures[b][None])[0]) for b in pictures if b != a} for a in pictures}
     print(f"{state.name}: vertices within {error:.1e} m; three.js against " + ", ".join(f"{k} {v:.1f} dB" for k,v in score["three.js"].items()))
     return dict(state=state, pictures=pictures, score=score, agree=bool(error < 1e-5) and score["three.js"]["mesh"] > 25)
 
 def save_sheet(path, rows):
-    "Write pictures with titles: what it is, and what it scores against the first picture of the row, and three.js against our drawing of the mesh."
+    "Write pictures with titles: what it is, what it scores against the first picture of the row, and three.js against our drawing of the mesh."
     names, images, titles = list(rows[0]["pictures"]), [], []
+    drawn = torch.stack([(p < 0.99).any(-1).any(0) for row in rows for p in row["pictures"].values()]).any(0).nonzero()
+    across = slice(max(int(drawn.min()) - 4, 0), int(drawn.max()) + 5)   # there is nothing beside a head
     for row in rows:
         for i, n in enumerate(names):
             against = [names[0]]*(i > 0) + ["mesh"]*(n == "three.js")
-            images.append(row["pictures"][n])
-            titles.append(f"{n}: {row['state'].name}" if i == 0 else n + "".join(f"\n{row['score'][n][a]:.1f} dB against {a}" for a in against))
+            images.append(row["pictures"][n][:, across])
+            titles.append("\n".join([f"{row['state'].name}: {n}" if i == 0 else n] + [f"{row['score'][n][a]:.1f} dB against {a}" for a in against]))
     figure = show_images(images, titles, len(names), 2.2, dpi=100)
     with BytesIO() as png:
         figure.savefig(png, dpi=100, bbox_inches="tight", pad_inches=0.05)
-        Image.open(png).convert("RGB").save(path, quality=88, optimize=True)
+        Image.open(png).convert("RGB").save(path, quality=82, optimize=True)
     print(f"{path}: rows {', '.join(r['state'].name for r in rows)}; columns {', '.join(names)}")
 
 if __name__ == "__main__": main()
