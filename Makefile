@@ -42,8 +42,8 @@ test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an envir
 	  NERFLAME_REQUIRE_PYTORCH3D=1 NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 .venv-pytorch3d/bin/nbdev_test --path $$notebook --n_workers 0 --do_print --timing || failed=1; \
 	done; exit $$failed
 
-test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face
-	$(BIN)/python tools/test_glb.py $(RUN)
+test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face; PICTURE=glb.jpg: side by side
+	$(BIN)/python tools/test_glb.py $(RUN) $(if $(PICTURE),--picture "$(PICTURE)")
 
 test-browser: .venv/browser  ## the preview in JupyterLab and headless Chromium (which must be there); screenshots in runs/browser
 	$(BIN)/python tools/browser.py

@@ -41,7 +41,7 @@ const send = x => fetch("/result", {method: "POST", body: JSON.stringify(x)});
 try {
   const task = await (await fetch("/task.json")).json(), out = [];
   const gltf = await new GLTFLoader().loadAsync("/avatar.glb");
-  let mesh; gltf.scene.traverse(o => { if (o.isSkinnedMesh) mesh = o; });
+  const mesh = gltf.scene.getObjectByName("face");
   const renderer = new THREE.WebGLRenderer({antialias: true, preserveDrawingBuffer: true});
   renderer.setPixelRatio(1); renderer.setSize(task.size, task.size); renderer.setClearColor(0xffffff); renderer.toneMapping = THREE.NoToneMapping;
   document.body.append(renderer.domElement);
@@ -49,7 +49,7 @@ try {
   for (const pose of task.poses) {
     mesh.morphTargetInfluences.fill(0);
     for (const [n, w] of Object.entries(pose.weights)) mesh.morphTargetInfluences[mesh.morphTargetDictionary[n]] = w;
-    for (const bone of mesh.skeleton.bones) bone.quaternion.set(...(pose.turns[bone.name] ?? [0, 0, 0, 1]));
+    for (const bone of mesh.skeleton.bones) gltf.scene.getObjectByName(bone.name).quaternion.set(...(pose.turns[bone.name] ?? [0, 0, 0, 1]));
     const camera = new THREE.PerspectiveCamera(task.fov, 1, 0.01, 10);
     camera.matrixAutoUpdate = false; camera.matrix.fromArray(pose.camera);
     scene.updateMatrixWorld(true); camera.updateMatrixWorld(true); mesh.skeleton.update();
@@ -238,7 +238,7 @@ def save_sheet(path, rows):
     figure = show_images(images, titles, len(names), 2.2, dpi=100)
     with BytesIO() as png:
         figure.savefig(png, dpi=100, bbox_inches="tight", pad_inches=0.05)
-        Image.open(png).convert("RGB").save(path, quality=82, optimize=True)
+        Image.open(png).convert("RGB").save(path, quality=76, optimize=True)
     print(f"{path}: rows {', '.join(r['state'].name for r in rows)}; columns {', '.join(names)}")
 
 if __name__ == "__main__": main()
