@@ -22,6 +22,7 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 from torch import Tensor
 from tqdm import tqdm
 from . import __version__
@@ -308,11 +309,13 @@ def skin_directions(
     verts:Float[Tensor, "v 3"],   # metres
     faces:Int[Tensor, "f 3"],
 )->Float[Tensor, "v 3"]:          # at most of length 1
-    "Where vertices go when the skin lies higher than the mesh: along their normals, less where little is seen from outside."
+    "Where vertices go when the skin lies higher than the mesh: along their normals; less where little is seen from outside, and near eyes and teeth."
     normals = vertex_normals(verts, faces)
     share, spread = openness(MeshBVH(verts, faces), verts, normals).double().numpy(), neighbour_mean(faces.numpy(), len(verts))
     for _ in range(3): share = (share + spread @ share)/2
-    share[faces.numpy()[small_pieces(verts.numpy(), faces.numpy())]] = 0
+    small = np.unique(faces.numpy()[small_pieces(verts.numpy(), faces.numpy())])
+    # lids have to fit the eyes, and lips each other
+    if len(small): share *= np.clip((cKDTree(verts.numpy()[small]).query(verts.numpy())[0] - 0.003)/0.012, 0, 1)
     return torch.from_numpy(share).float()[:, None]*normals
 
 @torch.no_grad()
