@@ -45,7 +45,7 @@ test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an envir
 test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face; PICTURE=glb.jpg: side by side
 	$(BIN)/python tools/test_glb.py $(RUN) $(if $(PICTURE),--picture "$(PICTURE)")
 
-test-browser: .venv/browser  ## the preview in JupyterLab and headless Chromium (which must be there); screenshots in runs/browser
+test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there); screenshots in runs/browser
 	$(BIN)/python tools/browser.py
 
 check: .venv/installed  ## check that export, clean and readme would change nothing
