@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d test-glb test-browser check bench lab notebooks export readme docs clean
+.PHONY: help install demo test test-pytorch3d test-glb test-browser check bench lab notebooks export readme pictures docs clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -66,6 +66,9 @@ export: .venv/installed  ## write the modules in nerflame/ from the notebooks
 
 readme: .venv/installed  ## write README.md from nbs/index.ipynb
 	$(BIN)/python tools/readme.py
+
+pictures: .venv/browser  ## the pictures of README and site, from the RUN of `make demo` (Chromium must be there)
+	$(BIN)/python tools/pictures.py --run "$(OUT)"
 
 docs: .venv/installed  ## write the documentation site into _docs from what is saved in the notebooks; check its links and that every exported name is on it
 	$(BIN)/python tools/docs.py

@@ -19,6 +19,13 @@ WATCH = """(img) => {
 }"""
 
 
+def find_chromium():
+    "The path of this machine's Chromium."
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found: raise SystemExit("no Chromium on this machine (Debian: apt-get install chromium)")
+    return found
+
+
 def write_notebook(path, avatar, size):
     "A notebook whose only cell previews a face."
     source = ["from nerflame.preview import preview"]
@@ -139,8 +146,7 @@ def main():
     parser.add_argument("--front_ends", nargs="+", choices=tuple(FRONT_ENDS), default=tuple(FRONT_ENDS), help="in what the notebook is opened, one after the other; default: all")
     parser.add_argument("--size", type=int, default=256, help="width of the full picture, pixels")
     options = parser.parse_args()
-    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not chromium: raise SystemExit("no Chromium on this machine (Debian: apt-get install chromium)")
+    chromium = find_chromium()
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     for front_end in options.front_ends: visit(front_end, chromium, out, options)
