@@ -223,8 +223,11 @@ class FieldConfig:
     width: int = 64       # of the hidden layers
     features: int = 15    # numbers that the density network hands to the colour network
     residual: int = 0     # numbers through which an expression changes the field itself; 0: it only moves it
+    direct: bool = True   # colour begins as the first three features, and the colour network adds to them
 
-    def __post_init__(self): require(self.residual >= 0, "FieldConfig", "residual", "no negative number", self.residual)
+    def __post_init__(self):
+        require(self.residual >= 0, "FieldConfig", "residual", "no negative number", self.residual)
+        require(self.features >= 3, "FieldConfig", "features", "at least 3, as many as colours", self.features)
 
 def in_pieces(
     network,
@@ -300,7 +303,10 @@ class Field(nn.Module):
         directions:Float[Tensor, "n 3"],    # of view, unit, turned with the head
     )->Float[Tensor, "n 3"]:
         "rgb in [0, 1]."
-        return in_pieces(lambda f, d: self.colour_net(torch.cat([f, direction_harmonics(d)], 1)).sigmoid(), features, directions)
+        def rgb(f, d):
+            added = self.colour_net(torch.cat([f, direction_harmonics(d)], 1))
+            return (f[:, :3] + added if self.config.direct else added).sigmoid()
+        return in_pieces(rgb, features, directions)
 
 # %% ../nbs/10_field.ipynb #d63e715b
 def frequency_encoding(

@@ -531,7 +531,9 @@ def load_model(
     path = Path(folder)/"field.safetensors"
     metadata, tensors = _open_field(path)
     tensors = {k: v.to(device) for k,v in tensors.items()}
-    config = from_dict(ModelConfig, json.loads(metadata["config"]), path)
+    settings = json.loads(metadata["config"])
+    if isinstance(settings.get("field"), dict): settings["field"].setdefault("direct", False)   # files from before there was a choice
+    config = from_dict(ModelConfig, settings, path)
     known = {k: tensors.pop(k) for k in ("to_scene", "stage", "step", "unposed", "density_cells", "shell.low", "shell.brick", "shell.face") if k in tensors}
     head, params = _saved_head(path, metadata, device) if config.mesh else (None, None)
     grid = shell = None
