@@ -311,8 +311,9 @@ def places_under(
     n:int=100_000,     # places to draw
     depth:float=0.04,  # how deep they lie, at most, scene units: skin that nobody saw must not shine through from behind
 )->HiddenParts:
-    "Random places under hidden faces, without those to which other faces are near: at least one and at least one other face."
+    "Random places under hidden faces, without those that other faces are near to. Raises `InputError` where no face or every face is hidden."
     device, chosen = verts.device, hidden.nonzero()[:, 0]
+    require(0 < len(chosen) < len(faces), "places_under", "hidden", "some of the faces, not all", f"{len(chosen)} of {len(faces)}")
     chosen = chosen[torch.randint(len(chosen), (n,), generator=generator, device=device)]
     bary, corners = torch.rand(n, 3, generator=generator, device=device), verts[faces[chosen]]
     normal = torch.nn.functional.normalize(torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), dim=1)
@@ -340,9 +341,10 @@ def hidden_parts(
         seen[hit[hit >= 0]] = True
     part = torch.as_tensor(head.vertex_part, device=faces.device)[faces[:, 0]]
     keep = ~seen & torch.isin(part, torch.tensor(list(known), dtype=part.dtype, device=part.device))
-    if not keep.any(): return None
+    if not keep.any() or keep.all(): return None
     colours = torch.tensor([known.get(i, (0., 0., 0.)) for i in range(len(head.part_names))], device=faces.device)
-    return places_under(unposed, faces, keep, colours[part], generator)
+    places = places_under(unposed, faces, keep, colours[part], generator)
+    return places if len(places.points) else None
 
 # %% ../nbs/15_train.ipynb #9c396468
 def hidden_loss(
