@@ -322,6 +322,7 @@ def places_under(
     keep = away > 2*below   # nearer to what was seen, photographs say how it looks
     return HiddenParts(points[keep], below[keep], colours[chosen[keep]])
 
+# %% ../nbs/15_train.ipynb #13200988
 def hidden_parts(
     head:Head,
     unposed:Tensor,    # (V, 3) its vertices where the field lives, scene units
