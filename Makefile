@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d test-glb test-browser check bench lab notebooks export readme docs clean
+.PHONY: help install demo test test-pytorch3d test-glb test-browser check bench lab notebooks export readme pictures docs clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -42,10 +42,10 @@ test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an envir
 	  NERFLAME_REQUIRE_PYTORCH3D=1 NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 .venv-pytorch3d/bin/nbdev_test --path $$notebook --n_workers 0 --do_print --timing || failed=1; \
 	done; exit $$failed
 
-test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face
-	$(BIN)/python tools/test_glb.py $(RUN)
+test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face; PICTURE=glb.jpg: side by side
+	$(BIN)/python tools/test_glb.py $(RUN) $(if $(PICTURE),--picture "$(PICTURE)")
 
-test-browser: .venv/browser  ## the preview in JupyterLab and headless Chromium (which must be there); screenshots in runs/browser
+test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there); screenshots in runs/browser
 	$(BIN)/python tools/browser.py
 
 check: .venv/installed  ## check that export, clean and readme would change nothing
@@ -66,6 +66,9 @@ export: .venv/installed  ## write the modules in nerflame/ from the notebooks
 
 readme: .venv/installed  ## write README.md from nbs/index.ipynb
 	$(BIN)/python tools/readme.py
+
+pictures: .venv/browser  ## the pictures of README and site, from the RUN of `make demo` (Chromium must be there)
+	$(BIN)/python tools/pictures.py --run "$(OUT)"
 
 docs: .venv/installed  ## write the documentation site into _docs from what is saved in the notebooks; check its links and that every exported name is on it
 	$(BIN)/python tools/docs.py

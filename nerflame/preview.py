@@ -235,6 +235,7 @@ function render({ model, el }) {
   let url = null, last = null, sum = [0, 0, 0];
   img.className = "nerflame-picture";
   img.alt = "the face; drag to turn it, use the wheel to come nearer";
+  img.title = "drag: turn; wheel: nearer; double click: front";
   img.draggable = false;
 
   function show() {
@@ -268,6 +269,7 @@ function render({ model, el }) {
     sum[2] += event.deltaY * (event.deltaMode === 1 ? 33 : 1);   // lines or pixels
     send();
   }, { passive: false });
+  img.addEventListener("dblclick", () => model.send({ front: true }));
   const copy = (message) => { if (message.copy) navigator.clipboard?.writeText(message.copy).catch(() => {}); };
   model.on("change:picture change:width", show);
   model.on("change:answered", send);
@@ -336,7 +338,8 @@ def add_parts(self:Preview):
     missing, head = photographs_missing(self.run), self.model.head
     self.status, self.code = widgets.Label(), widgets.Textarea(layout={"width": "98%", "height": "9em", "display": "none"})
     self.kind = widgets.ToggleButtons(options=["colour", "mesh", "depth"] + ([] if missing else ["error"]), style={"button_width": "5em"})
-    self.missing = widgets.HTML(f'<div style="line-height: 1.3; max-width: {self.size}px"><small>no error view: {missing}</small></div>' if missing else "")
+    small = lambda text: widgets.HTML(text and f'<div style="line-height: 1.3; max-width: {self.size}px"><small>{text}</small></div>')
+    self.hint, self.missing = small("drag the picture to turn it, wheel: nearer, double click: front"), small(f"no error view: {missing}" if missing else "")
     self.beside = widgets.Checkbox(description="driven mesh beside it", indent=False)
     self.buttons = {"reset": button("reset", "undo", "all sliders back"), "random": button("random", "random", "some expression"), "copy": button("copy code", "copy", "Python that makes these parameters"),
                     "save": button("save PNG", "save", "the picture, into a file")}
@@ -357,10 +360,11 @@ def connect(self:Preview,
     self.search.observe(lambda change: change["new"] and self.add_expression(change["new"]), "value")
     self.identity_search.observe(lambda change: change["new"] and self.add_identity(change["new"]), "value")
     self.view.observe(self.turned, "gesture")
+    self.view.on_msg(lambda view, message, buffers: message.get("front") and self.face_front())
     self.record.observe(lambda change: self.start_recording() if change["new"] else self.stop_recording(), "value")
     for name, action in dict(reset=self.reset, random=self.shuffle, copy=self.copy_code, save=self.save).items(): self.buttons[name].on_click(lambda button, action=action: action())
     more = widgets.Accordion([widgets.VBox([self.identity_box, self.identity_search]), widgets.VBox(list(camera.values()))], titles=("identity", "camera"), selected_index=None, layout={"width": "27em"})
-    self.children = [widgets.VBox([self.view, self.status, self.kind, self.missing, self.beside, widgets.HBox(list(self.buttons.values())[:2] + [self.record]), widgets.HBox(list(self.buttons.values())[2:]), self.code]),
+    self.children = [widgets.VBox([self.view, self.hint, self.status, self.kind, self.missing, self.beside, widgets.HBox(list(self.buttons.values())[:2] + [self.record]), widgets.HBox(list(self.buttons.values())[2:]), self.code]),
                      widgets.VBox([title("jaw, neck, eyes"), *self.sliders.values(), title("expression"), self.expression_box, self.search, more])]
     self.draw(self.size)
 
@@ -396,33 +400,63 @@ def _add(self:Preview, label, low, high, sliders, box, search):
 
 # %% ../nbs/20_preview.ipynb #6b9d1a59
 @patch
-def moves(self:Preview)->dict:
+def all_sliders(self:Preview)->dict:
+    "Every slider by group and name."
+    groups = dict(pose=self.sliders, camera=self.camera_sliders, expression=self.expression_sliders, identity=self.identity_sliders)
+    return {(group, name): s for group, sliders in groups.items() for name, s in sliders.items()}
+
+@patch
+def state(self:Preview)->dict:
+    "Where all sliders are."
+    return {k: s.value for k,s in self.all_sliders().items()}
+
+@patch
+def set_state(self:Preview,
+    values:dict,     # some of what `state` gives
+):
+    "Move sliders; draws nothing."
+    sliders, before = self.all_sliders(), self.quiet
+    self.quiet = True
+    try:
+        for k, value in values.items(): sliders[k].value = value
+    finally: self.quiet = before
+
+@patch
+def moves(self:Preview,
+    state:dict|None=None,   # of the sliders; None: as they are
+)->dict:
     "What the sliders say, as `slider_params` takes it by name."
-    v, weights = {k: s.value for k,s in self.sliders.items()}, {}
-    for label, slider in self.expression_sliders.items():
-        for name in self.groups.get(label, (label,)):
-            if slider.value: weights[name] = weights.get(name, 0.) + slider.value
-    identity = {name: s.value for name,s in self.identity_sliders.items() if s.value}
+    state, weights = self.state() if state is None else state, {}
+    v = {name: value for (group, name), value in state.items() if group == "pose"}
+    for (group, label), value in state.items():
+        if group != "expression" or not value: continue
+        for name in self.groups.get(label, (label,)): weights[name] = weights.get(name, 0.) + value
+    identity = {name: value for (group, name), value in state.items() if group == "identity" and value}
     return dict(jaw=v["jaw"], neck=(v["nod"], v["turn"], v["tilt"]), eyes=(v["eyes_down"], v["eyes_left"]), weights=weights, identity=identity)
 
+# %% ../nbs/20_preview.ipynb #33e3cdae
 @patch
 def params(self:Preview,
     captured:HeadParams|None=None,   # one row: where all sliders are 0; None for the captured state
+    state:dict|None=None,            # of the sliders; None: as they are
 )->HeadParams:                       # one row
     "What the head is told."
-    return slider_params(self.model.params if captured is None else captured, self.model.head, **self.moves())
+    return slider_params(self.model.params if captured is None else captured, self.model.head, **self.moves(state))
 
 @patch
-def orbit(self:Preview)->dict:
+def orbit(self:Preview,
+    state:dict|None=None,   # of the sliders; None: as they are
+)->dict:
     "Azimuth, elevation and distance."
-    return {k: s.value for k,s in self.camera_sliders.items()}
+    return {name: value for (group, name), value in (self.state() if state is None else state).items() if group == "camera"}
 
 @patch
 def camera(self:Preview,
-    width:int,       # pixels
+    width:int,              # pixels
+    state:dict|None=None,   # of the sliders; None: as they are
 )->Cameras:
     "The camera that the sliders say."
-    view = self.orbit()
+    view = self.orbit(state)
     return orbit_camera(view["azimuth"], view["elevation"], view["distance"], width=width)
 
 # %% ../nbs/20_preview.ipynb #c89b04ae
@@ -438,26 +472,28 @@ class Shot:
 @patch
 def posed_head(self:Preview,
     captured:HeadParams|None=None,   # one row: where all sliders are 0; None for the captured state
+    state:dict|None=None,            # of the sliders; None: as they are
 )->PosedHead:
     "The head as the sliders say, the last one if it is still right."
-    params = self.params(captured)
+    params = self.params(captured, state)
     if self.posed is None or not same_params(params, self.posed_params): self.posed, self.posed_params = self.model.pose(params), params
     return self.posed
 
 @patch
 def shot(self:Preview,
     width:int,                       # pixels
+    state:dict|None=None,            # of the sliders; None: as they are
 )->Shot:
     "What the sliders say, or what the nearest photograph shows."
-    camera = self.camera(width)
-    if self.kind.value != "error": return Shot(camera, self.posed_head(), self.background)
+    camera = self.camera(width, state)
+    if self.kind.value != "error": return Shot(camera, self.posed_head(state=state), self.background)
     if self.photographs is None: self.photographs = load_photographs(self.run)
     scene = self.photographs.scene
     i, angle = nearest_camera(scene.cameras, camera)
     near = scene.cameras[i]
     near = near.resized(min(width, near.width))
     truth = torch.from_numpy(area_resize(scene[i].rgb[0].cpu().numpy(), near.width, near.height))
-    return Shot(near, self.posed_head(self.photographs.params[i]), tuple(scene.background.tolist()), truth, f"{scene.names[i]}, {math.degrees(angle):.0f} degrees away")
+    return Shot(near, self.posed_head(self.photographs.params[i], state), tuple(scene.background.tolist()), truth, f"{scene.names[i]}, {math.degrees(angle):.0f} degrees away")
 
 # %% ../nbs/20_preview.ipynb #4293fb7e
 @patch
@@ -472,9 +508,10 @@ def layer(self:Preview,
 @patch
 def paint(self:Preview,
     width:int,                               # of the picture, pixels; with the mesh beside it, twice as many
+    state:dict|None=None,                    # of the sliders; None: as they are
 )->tuple[Float[Tensor, "h w 3"], str]:       # on the CPU, and what it is
     "The picture that the sliders and the chosen view say."
-    shot, kind = self.shot(width), self.kind.value
+    shot, kind = self.shot(width, state), self.kind.value
     pixels, text = self.model.render(shot.camera, shot.posed, shot.background), shot.text
     rgb = pixels.rgb
     if kind == "mesh": rgb = overlay(rgb, self.layer(shot))
@@ -551,34 +588,17 @@ def turned(self:Preview,
     self.set_state({("camera", k): v for k,v in turn_orbit(self.orbit(), dx, dy, wheel, {k: (sliders[k].min, sliders[k].max) for k in ("elevation", "distance")}).items()})
     self.changed()
 
-@patch
-def all_sliders(self:Preview)->dict:
-    "Every slider by group and name."
-    groups = dict(pose=self.sliders, camera=self.camera_sliders, expression=self.expression_sliders, identity=self.identity_sliders)
-    return {(group, name): s for group, sliders in groups.items() for name, s in sliders.items()}
-
-@patch
-def state(self:Preview)->dict:
-    "Where all sliders are."
-    return {k: s.value for k,s in self.all_sliders().items()}
-
-@patch
-def set_state(self:Preview,
-    values:dict,     # some of what `state` gives
-):
-    "Move sliders; draws nothing."
-    sliders, before = self.all_sliders(), self.quiet
-    self.quiet = True
-    try:
-        for k, value in values.items(): sliders[k].value = value
-    finally: self.quiet = before
-
 # %% ../nbs/20_preview.ipynb #4910eb19
 @patch
 def reset(self:Preview):
     "All sliders back to where they began, with one picture in the end."
-    start = dict(azimuth=0., elevation=0.1, distance=4.)
-    self.set_state({(group, name): start[name] if group == "camera" else 0. for group, name in self.all_sliders()})
+    self.set_state({k: 0. for k in self.all_sliders() if k[0] != "camera"})
+    self.face_front()
+
+@patch
+def face_front(self:Preview):
+    "The camera back to where it began; the face stays as it is."
+    self.set_state({("camera", name): value for name, value in dict(azimuth=0., elevation=0.1, distance=4.).items()})
     self.finish()
 
 @patch
@@ -617,7 +637,7 @@ def save(self:Preview)->Path|None:      # the file
 def start_recording(self:Preview):
     "From now on what moves is noted."
     self.recorded = [(self.clock(), self.state())]
-    self.record.description, self.status.value = "stop", "recording"
+    self.record.description, self.status.value = "stop", "recording: move what you like, then press stop"
 
 @patch
 def note_state(self:Preview,
@@ -630,25 +650,35 @@ def note_state(self:Preview,
 
 # %% ../nbs/20_preview.ipynb #66597bd2
 @patch
-def stop_recording(self:Preview,
-    width:int=200,   # of the film, pixels, at most
-)->Path|None:        # the file
-    "Render what was noted, and save it as a GIF with ten pictures a second."
-    noted, now, self.recorded, self.record.description = self.recorded, self.state(), None, "record GIF"
-    frames = []
-    try:
-        for i, (_, values) in enumerate(noted):
-            self.set_state({k: 0. for k in now if k not in values} | values)      # what had no slider yet was 0
-            frames.append(self.paint(min(width, self.size))[0])
-            self.status.value = f"film: {i + 1} of {len(noted)}"
-        path = write_video(torch.stack(frames), free_path(self.folder, "preview", ".gif"), fps=10.)
-    except Exception as e:
-        self.error, self.status.value = e, f"{type(e).__name__}: {e}"
-        return None
-    finally: self.set_state(now)
-    self.finish()
-    self.status.value = f"saved {path}, {len(frames)} pictures"
-    return path
+def stop_recording(self:Preview):
+    "Render what was noted, picture by picture, and save it as a GIF with ten pictures a second; the face can be moved meanwhile."
+    noted, self.recorded, self.record.description = [state for _, state in self.recorded], None, "record GIF"
+    self.record.disabled = True
+    self.film(noted, [], min(200, self.size))
+
+@patch
+def film(self:Preview,
+    states:list,     # of the sliders, one for each picture
+    frames:list,     # the pictures that are there already
+    width:int,       # of the film, pixels
+):
+    "Render one more picture; the next one when the event loop has done what else waits; the file after the last."
+    while len(frames) < len(states):
+        try: frames.append(self.paint(width, states[len(frames)])[0])
+        except Exception as e: return self.film_done(e)
+        self.status.value = f"film: {len(frames)} of {len(states)}"
+        if self.later(0., lambda: self.film(states, frames, width)) is not None: return
+    try: path = write_video(torch.stack(frames), free_path(self.folder, "preview", ".gif"), fps=10.)
+    except Exception as e: return self.film_done(e)
+    self.film_done(None, f"saved {path}, {len(frames)} pictures")
+
+@patch
+def film_done(self:Preview,
+    error,           # why there is no film; None: there is one
+    text:str="",     # about it
+):
+    "Say so, and be ready for the next one."
+    self.error, self.status.value, self.record.disabled = error, f"{type(error).__name__}: {error}" if error else text, False
 
 # %% ../nbs/20_preview.ipynb #89b90f18
 def open_avatar(

@@ -292,8 +292,8 @@ def fit_mesh(
 # %% ../nbs/15_train.ipynb #803ac0f2
 def inner_colours()->dict:
     "Plain colours for parts of the mouth that are never seen, rgb, as they look in the mouth's shadow."
-    teeth = (0.62, 0.58, 0.52)
-    return dict(mouth=(0.22, 0.08, 0.07), tongue=(0.42, 0.18, 0.17), teeth_upper=teeth, teeth_lower=teeth)
+    teeth = (0.30, 0.25, 0.22)
+    return dict(mouth=(0.10, 0.05, 0.05), tongue=(0.25, 0.13, 0.12), teeth_upper=teeth, teeth_lower=teeth)
 
 @dataclass(eq=False)
 class HiddenParts:
@@ -767,6 +767,7 @@ def track_moments(scene, head, moments, config, generator, callbacks, landmarks)
     call(callbacks, "end", "moments", None)
     return replace(moments, params=params)
 
+# %% ../nbs/15_train.ipynb #2fb166d7
 def rest_state(
     moments:Moments,   # with parameters
 )->HeadParams:         # one row

@@ -156,10 +156,16 @@ def api_index(pages):
     rows = "".join(f'<tr><td><a href="{p.file}"><code>{p.title}</code></a></td><td>{inline(p.sentence)}</td><td>{p.body.count("<section id=")}</td></tr>' for p in pages)
     return Page("api.html", "API", "", f"<h1>API</h1><p>Shapes are in the types; metres and y up in the frame of a head, units of 1/8 m and z up in a scene (<a href=\"05_cameras.html\">Cameras</a>).</p><table><tr><th>module</th><th>what it is for</th><th>names</th></tr>{rows}</table>")
 
-def gallery(pages, out):
-    "All pictures, each with the notebook that made it."
-    own = [(f"images/{p.name}", "index.html", p.stem.replace("_", " ")) for p in sorted((out/"images").glob("*")) if not p.name.startswith(("index_", "docs_"))]
-    shown = own + [(name, f"{page.file}#{Path(name).stem}", f"{page.title}: {heading}") for page in pages for name, heading in page.pictures]
+def gallery(pages):
+    "All pictures, each with the notebook that made it: of the front page, the tutorials, then as the notebooks go."
+    rank = lambda page: 0 if page.file == "index.html" else 1 if page.file.startswith("3") else 2
+    shown, seen = [], set()
+    for page in sorted(pages, key=rank):
+        for tag in re.findall(r"<img[^>]*images/[^>]*>", page.body):
+            name, text = (re.search(pattern, tag) for pattern in (r'src="(images/[^"]+)"', r'alt="([^"]*)"'))
+            if name[1] not in seen: shown.append((name[1], page.file, html.unescape(text[1]) if text else page.title))
+            seen.add(name[1])
+        shown += [(name, f"{page.file}#{Path(name).stem}", f"{page.title}: {heading}") for name, heading in page.pictures]
     figures = "".join(f'<figure><a href="{link}"><img loading=lazy src="{name}" alt="{esc(text)}"></a><figcaption>{esc(text.replace("`", ""))}</figcaption></figure>' for name, link, text in shown)
     return Page("gallery.html", "Gallery", "", f"<h1>Gallery</h1><p>The pictures of all notebooks. A click leads to the cell that made it.</p><div class=gallery>{figures}</div>")
 
@@ -249,7 +255,7 @@ def docs(out):
     shutil.copytree(ROOT/"nbs"/"images", out/"images")
     notebooks = [notebook_page(p, out) for p in sorted((ROOT/"nbs").glob("[!_]*.ipynb"))]
     api = [api_page(p.module, p) for p in notebooks if p.module]
-    extra = [gallery(notebooks, out), benchmarks(out), citation(), api_index(api)]
+    extra = [gallery(notebooks), benchmarks(out), citation(), api_index(api)]
     navigate = lambda here: navigation(notebooks, api, here)
     order = sorted(notebooks, key=lambda p: (p.file != "index.html", not p.file.startswith("3"), p.file))
     for i, page in enumerate(order): write_page(page, navigate, out, order[i - 1] if i else None, order[i + 1] if i + 1 < len(order) else None)

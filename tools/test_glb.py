@@ -1,16 +1,24 @@
 """Ask others about the glTF files of nerflame: Khronos' validator, and three.js in a headless browser, which loads, poses and draws them.
+Writes pictures side by side: photograph (of a RUN that nerflame_demo wrote), field, our drawing of the mesh, three.js.
 Needs Node with npm, a registry or a filled cache for it, and Chromium or Chrome; says so and does nothing where one is missing. Works in build/glb."""
 import argparse, base64, http.server, json, os, shutil, signal, subprocess, sys, tempfile, threading
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from nerflame.cameras import orbit_camera
+from nerflame.capture import Lighting, make_person
+from nerflame.cli import control_capture
+from nerflame.control import person_truth
 from nerflame.core import InputError
 from nerflame.drive import ARKIT_WEIGHTS, arkit_mapping
-from nerflame.evaluate import save_image, toy_model
-from nerflame.export import draw_avatar, make_avatar, posed_avatar, rest_params, save_glb, split_seams
+from nerflame.evaluate import toy_model
+from nerflame.export import draw_avatar, make_avatar, posed_avatar, rest_params, save_glb, split_seams, target_normals
+from nerflame.flame import rodrigues
+from nerflame.heads import load_head
 from nerflame.metrics import psnr
+from nerflame.plot import show_images
 from nerflame.train import load_run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +41,7 @@ const send = x => fetch("/result", {method: "POST", body: JSON.stringify(x)});
 try {
   const task = await (await fetch("/task.json")).json(), out = [];
   const gltf = await new GLTFLoader().loadAsync("/avatar.glb");
-  let mesh; gltf.scene.traverse(o => { if (o.isSkinnedMesh) mesh = o; });
+  const mesh = gltf.scene.getObjectByName("face");
   const renderer = new THREE.WebGLRenderer({antialias: true, preserveDrawingBuffer: true});
   renderer.setPixelRatio(1); renderer.setSize(task.size, task.size); renderer.setClearColor(0xffffff); renderer.toneMapping = THREE.NoToneMapping;
   document.body.append(renderer.domElement);
@@ -41,7 +49,7 @@ try {
   for (const pose of task.poses) {
     mesh.morphTargetInfluences.fill(0);
     for (const [n, w] of Object.entries(pose.weights)) mesh.morphTargetInfluences[mesh.morphTargetDictionary[n]] = w;
-    for (const bone of mesh.skeleton.bones) bone.quaternion.set(...(pose.turns[bone.name] ?? [0, 0, 0, 1]));
+    for (const bone of mesh.skeleton.bones) gltf.scene.getObjectByName(bone.name).quaternion.set(...(pose.turns[bone.name] ?? [0, 0, 0, 1]));
     const camera = new THREE.PerspectiveCamera(task.fov, 1, 0.01, 10);
     camera.matrixAutoUpdate = false; camera.matrix.fromArray(pose.camera);
     scene.updateMatrixWorld(true); camera.updateMatrixWorld(true); mesh.skeleton.update();
@@ -50,7 +58,9 @@ try {
     for (let i = 0; i < mesh.geometry.attributes.position.count; i++) { mesh.getVertexPosition(i, p).applyMatrix4(mesh.matrixWorld); verts.push(p.x, p.y, p.z); }
     out.push({verts, png: renderer.domElement.toDataURL("image/png")});
   }
-  await send({poses: out, names: Object.keys(mesh.morphTargetDictionary), bones: mesh.skeleton.bones.map(b => b.name), unlit: mesh.material.isMeshBasicMaterial === true});
+  const bytes = a => { let s = ""; for (const b of new Uint8Array(a.buffer, a.byteOffset, a.byteLength)) s += String.fromCharCode(b); return btoa(s); };
+  const targets = Object.fromEntries(["position", "normal"].map(k => [k, (mesh.geometry.morphAttributes[k] ?? []).map(a => bytes(a.array))]));
+  await send({targets, poses: out, names: Object.keys(mesh.morphTargetDictionary), bones: mesh.skeleton.bones.map(b => b.name), unlit: mesh.material.isMeshBasicMaterial === true});
 } catch (e) { await send({error: String(e.stack ?? e)}); }
 </script>"""
 
@@ -112,18 +122,50 @@ def scene_camera(camera, to_scene):
     m[:3, :3] /= np.linalg.norm(m[:3, :3], axis=0)
     return m
 
-def poses_of(avatar):
-    "What to ask for: at rest from two sides, then moved."
-    names, turns = list(avatar.targets), dict(neck=[0.1, 0.4, 0.], jaw=[0.3, 0.05, 0.], left_eye=[0.1, 0.3, 0.], right_eye=[0.1, 0.3, 0.])
-    pick = {n: 1. for n in ("mouthSmileLeft", "eyeBlinkRight") if n in names} or {names[0]: 1.}
-    return [(0., {}, {}), (0.7, {}, {}), (0.3, pick, turns)]
+def standing(model, avatar):
+    "From the frame of the head to the scene, for a head that stands where it was captured: turned at its root joint, moved and of the size found there."
+    p, move = model.params, torch.eye(4, dtype=torch.float64)
+    turn, joint = rodrigues(p.global_orient[0].cpu().double()), torch.from_numpy(avatar.joints[0]).double()
+    move[:3, :3], move[:3, 3] = turn, joint - turn @ joint + p.transl[0].cpu().double()
+    move[:3] *= p.scale.item()
+    return (model.to_scene.cpu().double() @ move).float()
 
-def params_of(model, weights, turns):
+@dataclass(frozen=True)
+class State:
+    "What to ask for, and from where."
+    name: str
+    azimuth: float                               # radians
+    weights: dict = field(default_factory=dict)  # name of a target: weight
+    turns: dict = field(default_factory=dict)    # name of a joint: axis-angle, radians
+
+def held(model, state):
+    "The same state of a head that is held as when it was captured: what its neck does is added."
+    neck = np.add(state.turns.get("neck", [0., 0., 0.]), model.params.neck_pose[0].tolist()).tolist()
+    return replace(state, turns=state.turns | dict(neck=neck))
+
+def states_of(avatar):
+    "At rest, then moved by joints, by targets, and by both."
+    names = list(avatar.targets)
+    smile = {n: 0.9 for n in ("mouthSmileLeft", "mouthSmileRight") if n in names} or {names[0]: 1.}
+    wink = {n: 1. for n in ("eyeBlinkRight",) if n in names}
+    gaze = dict(neck=[0.1, 0.4, 0.], left_eye=[0., -0.35, 0.], right_eye=[0., -0.35, 0.])
+    return [State("at rest", 0.3), State("jaw turned", -0.3, turns=dict(jaw=[0.25, 0., 0.])), State("smile", 0., smile), State("neck and eyes turned", 0.4, turns=gaze), State("wink", 0.7, wink, dict(jaw=[0.1, 0.05, 0.]))]
+
+def params_of(head, rest, state):
     "The same state as parameters of the head."
-    rest, head, eye = rest_params(model), model.head, turns.get("left_eye", [0., 0., 0.]) + turns.get("right_eye", [0., 0., 0.])
-    try: expression = np.array([weights.get(n[0].lower() + n[1:], 0.) for n in ARKIT_WEIGHTS]) @ arkit_mapping(head)
-    except InputError: expression = head.expression_weights(weights)
-    return rest.replace(expression=expression, neck_pose=turns.get("neck", [0., 0., 0.]), jaw_pose=turns.get("jaw", [0., 0., 0.]), eye_pose=eye)
+    eye = [x for n in ("left_eye", "right_eye") for x in state.turns.get(n, [0., 0., 0.])]
+    try: expression = np.array([state.weights.get(n[0].lower() + n[1:], 0.) for n in ARKIT_WEIGHTS]) @ arkit_mapping(head)
+    except InputError: expression = head.expression_weights(state.weights)
+    return rest.replace(expression=expression, neck_pose=state.turns.get("neck", [0., 0., 0.]), jaw_pose=state.turns.get("jaw", [0., 0., 0.]), eye_pose=eye)
+
+def photographer(run):
+    "What photographs the person of a RUN in any state, (state, camera) -> picture; None where nobody knows how it looks."
+    if run is None: return None
+    try: capture = control_capture(run, run.folder/"capture")
+    except InputError: return None
+    person = make_person(load_head("anny"), capture.seed, capture.texture_height)
+    truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
+    return lambda state, camera: truth(params_of(person.head, person.params(), state), camera)[0]
 
 def main():
     "Validate, load, pose and draw; exit code 1 when something disagrees."
@@ -131,41 +173,72 @@ def main():
     parser.add_argument("run", nargs="?", metavar="RUN", help="folder that nerflame_train wrote; left out: the toy of the tests")
     parser.add_argument("--texture", type=int, default=1024, metavar="PX", help="of the texture; default %(default)s")
     parser.add_argument("--size", type=int, default=400, metavar="PX", help="of the pictures; default %(default)s")
+    parser.add_argument("--picture", metavar="FILE", help="also write the first four rows of pictures with titles, e.g. to glb.jpg")
     options = parser.parse_args()
     found = tools()
     if not found or not install(found[1]): return
-    model = load_run(options.run).model if options.run else toy_model()
+    run = load_run(options.run) if options.run else None
+    model = run.model if run else toy_model()
     avatar = make_avatar(model, options.texture, progress=True)
     glb = save_glb(WORK/"avatar.glb", avatar)
+    print(f"{glb.relative_to(ROOT)}: {glb.stat().st_size/1e6:.2f} MB")
     errors = validate(found[0], glb)
-    poses = poses_of(avatar)
-    cameras = [orbit_camera(azimuth, 0.05, width=options.size) for azimuth,_,_ in poses]
+    states = states_of(avatar)
+    cameras = [orbit_camera(s.azimuth, 0.05, width=options.size) for s in states]
     fov = float(np.degrees(2*np.arctan(options.size/2/float(cameras[0].focal[0, 1]))))
-    task = dict(size=options.size, fov=fov, poses=[dict(weights=w, turns={k: quaternion(t) for k,t in turns.items()}, camera=scene_camera(c, model.to_scene).T.ravel().tolist()) for (_, w, turns), c in zip(poses, cameras)])
-    (WORK/"task.json").write_text(json.dumps(task)); (WORK/"page.html").write_text(PAGE)
+    poses = [dict(weights=s.weights, turns={k: quaternion(t) for k,t in s.turns.items()}, camera=scene_camera(c, standing(model, avatar)).T.ravel().tolist()) for s,c in zip([held(model, s) for s in states], cameras)]
+    (WORK/"task.json").write_text(json.dumps(dict(size=options.size, fov=fov, poses=poses))); (WORK/"page.html").write_text(PAGE)
     seen = in_browser(found[2])
-    agree = seen["names"] == list(avatar.targets) and seen["bones"] == list(avatar.joint_names) and seen["unlit"]
-    print(f"three.js: {len(seen['names'])} morph targets, joints {', '.join(seen['bones'])}, {'unlit' if seen['unlit'] else 'lit'}; names {'agree' if agree else 'DISAGREE'}")
-    agree &= compare(avatar, model, poses, cameras, seen)
+    agree = same_parts(avatar, seen)
+    photograph = photographer(run)
+    rows = [look(avatar, model, state, camera, answer, photograph) for state, camera, answer in zip(states, cameras, seen["poses"])]
+    agree &= all(r["agree"] for r in rows)
+    save_sheet(WORK/"three.png", rows)
+    if options.picture: save_sheet(options.picture, rows[:4])
     if errors or not agree: sys.exit("test_glb: failed")
 
-def compare(avatar, model, poses, cameras, seen):
-    "Distances of vertices and PSNR of pictures, and the pictures side by side; whether vertices agree and pictures are alike."
-    rows, strip, good = split_seams(avatar.faces, avatar.layout.faces)[0][:, 0], [], True
-    for (azimuth, weights, turns), camera, answer in zip(poses, cameras, seen["poses"]):
-        turn = np.array([turns.get(n, [0., 0., 0.]) for n in avatar.joint_names])
-        verts = posed_avatar(avatar, weights, turn)
-        error = np.abs(np.array(answer["verts"]).reshape(-1, 3) - verts[rows]).max()
-        theirs = torch.from_numpy(np.array(Image.open(BytesIO(base64.b64decode(answer["png"].split(",")[1]))).convert("RGB"))).float()/255
-        ours = draw_avatar(avatar, camera, model.to_scene, verts)
-        mesh_db = float(psnr(theirs[None], ours[None])[0])
-        text = f"azimuth {azimuth:g}, {', '.join([*weights, *turns]) or 'at rest'}: vertices within {error:.1e} m; three.js against our drawing of the mesh {mesh_db:.1f} dB"
-        field = model.render(camera, params_of(model, weights, turns)).rgb.cpu()
-        print(f"{text}, against the field {float(psnr(theirs[None], field[None])[0]):.1f} dB")
-        good &= bool(error < 1e-5) and mesh_db > 25
-        strip.append(torch.cat([theirs, ours, field], 1))
-    save_image(torch.cat(strip), WORK/"three.png")
-    print(f"{(WORK/'three.png').relative_to(ROOT)}: three.js, our drawing of the mesh, the field")
-    return good
+def same_parts(avatar, seen):
+    "Whether three.js found the names, and in each target the displacements that we meant."
+    rows = split_seams(avatar.faces, avatar.layout.faces)[0][:, 0]
+    agree = seen["names"] == list(avatar.targets) and seen["bones"] == list(avatar.joint_names) and seen["unlit"]
+    print(f"three.js: {len(seen['names'])} morph targets, joints {', '.join(seen['bones'])}, {'unlit' if seen['unlit'] else 'lit'}; names {'agree' if agree else 'DISAGREE'}")
+    same = {}
+    for kind, expected in (("position", lambda d: d), ("normal", lambda d: target_normals(avatar, d))):
+        arrays = [np.frombuffer(base64.b64decode(t), np.float32).reshape(-1, 3) for t in seen["targets"][kind]]
+        same[kind] = len(arrays) == len(avatar.targets) and all(np.array_equal(a, expected(d)[rows]) for a,d in zip(arrays, avatar.targets.values()))
+    print(f"the targets' displacements {'agree' if same['position'] else 'DISAGREE'}, their changes of the normals {'agree' if same['normal'] else 'DISAGREE'}")
+    return agree and all(same.values())
+
+def look(avatar, model, state, camera, answer, photograph):
+    "The pictures of a state by name, and whether vertices agree and pictures are alike."
+    kept = split_seams(avatar.faces, avatar.layout.faces)[0][:, 0]
+    own = held(model, state)
+    verts = posed_avatar(avatar, state.weights, np.array([own.turns.get(n, [0., 0., 0.]) for n in avatar.joint_names]))
+    error = np.abs(np.array(answer["verts"]).reshape(-1, 3) - verts[kept]).max()
+    picture = Image.open(BytesIO(base64.b64decode(answer["png"].split(",")[1]))).convert("RGB")
+    p = model.params
+    rest = rest_params(model).replace(global_orient=p.global_orient, transl=p.transl, scale=p.scale)
+    pictures = dict(photograph=photograph(state, camera)) if photograph else {}
+    pictures |= dict(field=model.render(camera, params_of(model.head, rest, own)).rgb.cpu(), mesh=draw_avatar(avatar, camera, standing(model, avatar), verts))
+    pictures["three.js"] = torch.from_numpy(np.array(picture)).float()/255
+    score = {a: {b: float(psnr(pictures[a][None], pictures[b][None])[0]) for b in pictures if b != a} for a in pictures}
+    print(f"{state.name}: vertices within {error:.1e} m; three.js against " + ", ".join(f"{k} {v:.1f} dB" for k,v in score["three.js"].items()))
+    return dict(state=state, pictures=pictures, score=score, agree=bool(error < 1e-5) and score["three.js"]["mesh"] > 25)
+
+def save_sheet(path, rows):
+    "Write pictures with titles: what it is, what it scores against the first picture of the row, and three.js against our drawing of the mesh."
+    names, images, titles = list(rows[0]["pictures"]), [], []
+    drawn = torch.stack([(p < 0.99).any(-1).any(0) for row in rows for p in row["pictures"].values()]).any(0).nonzero()
+    across = slice(max(int(drawn.min()) - 4, 0), int(drawn.max()) + 5)   # there is nothing beside a head
+    for row in rows:
+        for i, n in enumerate(names):
+            against = [names[0]]*(i > 0) + ["mesh"]*(n == "three.js")
+            images.append(row["pictures"][n][:, across])
+            titles.append("\n".join([f"{row['state'].name}: {n}" if i == 0 else n] + [f"{row['score'][n][a]:.1f} dB against {a}" for a in against]))
+    figure = show_images(images, titles, len(names), 2.2, dpi=100)
+    with BytesIO() as png:
+        figure.savefig(png, dpi=100, bbox_inches="tight", pad_inches=0.05)
+        Image.open(png).convert("RGB").save(path, quality=76, optimize=True)
+    print(f"{path}: rows {', '.join(r['state'].name for r in rows)}; columns {', '.join(names)}")
 
 if __name__ == "__main__": main()

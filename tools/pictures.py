@@ -1,0 +1,123 @@
+"""The pictures of README and site, from a RUN of `make demo`, into nbs/images. Needs what `make test-browser` needs for the last two.
+
+    make pictures                  all
+    .venv/bin/python tools/pictures.py --only hero driven preview site"""
+import argparse, functools, http.server, math, shutil, subprocess, sys, tempfile, threading
+from pathlib import Path
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+from nerflame.cameras import orbit_camera
+from nerflame.capture import Lighting, make_person, read_capture
+from nerflame.control import person_truth
+from nerflame.core import cpu_threads
+from nerflame.evaluate import to_bytes, transfer_motion, write_video
+from nerflame.flame import cat_params
+from nerflame.heads import load_head
+from nerflame.mesh import MeshBVH
+from nerflame.preview import mesh_layer, mesh_picture
+from nerflame.train import load_run
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT/"nbs"/"images"
+# what the face of the film does, from one to the next and back to the first: expression, jaw, neck, eyes (radians), where the camera stands
+BROWS = {"browInnerUp": 0.8, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}
+STATES = [
+    dict(azimuth=0.1),
+    dict(expression={"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.4, "cheekSquintRight": 0.4}, neck=(0., 0.25, 0.), azimuth=0.2),
+    dict(expression=BROWS, jaw=0.3, azimuth=0.5),
+    dict(expression={"eyeBlinkLeft": 1., "eyeBlinkRight": 1.}, neck=(0.1, -0.3, 0.05), azimuth=0.3),
+    dict(expression={"browDownLeft": 0.8, "browDownRight": 0.8, "mouthPucker": 0.7}, neck=(0., -0.1, 0.), azimuth=-0.2),
+]
+
+
+def film_states(person, pictures):
+    "Parameters of the person, one row a picture, and where the camera stands: each state for a moment, gently on to the next."
+    rows, azimuths = [], []
+    for i in range(pictures):
+        k, t = divmod(i*len(STATES)/pictures, 1)
+        t = 0.5 - 0.5*math.cos(math.pi*min(max(1.5*t - 0.25, 0.), 1.))
+        a, b = STATES[int(k)], STATES[(int(k) + 1) % len(STATES)]
+        between = lambda key, zero: (1 - t)*torch.tensor(a.get(key, zero)) + t*torch.tensor(b.get(key, zero))
+        names = {*a.get("expression", {}), *b.get("expression", {})}
+        weights = {n: (1 - t)*a.get("expression", {}).get(n, 0.) + t*b.get("expression", {}).get(n, 0.) for n in names}
+        rows.append(person.params().replace(expression=person.head.expression_weights(weights), jaw_pose=torch.stack([between("jaw", 0.), torch.tensor(0.), torch.tensor(0.)]), neck_pose=between("neck", (0., 0., 0.))))
+        azimuths.append(float(between("azimuth", 0.)))
+    return cat_params(rows), azimuths
+
+
+def titled(panels, titles, height=22):
+    "Pictures (H, W, 3) in a row, with their titles above."
+    width = panels[0].shape[1]
+    sheet = Image.new("RGB", (width*len(panels), panels[0].shape[0] + height), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for i, (panel, title) in enumerate(zip(panels, titles)):
+        sheet.paste(Image.fromarray(to_bytes(panel)), (i*width, height))
+        draw.text(((i + 0.5)*width, height/2), title, fill=(60, 60, 60), font=font, anchor="mm")
+    return sheet
+
+
+def hero(run, folder, pictures=40, size=216):
+    "The mesh that drives, the face that is driven, and photographs of the same moments that training never saw, as a GIF."
+    capture, head = read_capture(folder/"capture"), load_head("anny")
+    person, model = make_person(head, capture.seed, capture.texture_height), run.model
+    truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
+    states, azimuths = film_states(person, pictures)
+    driven, tree, frames = transfer_motion(states, model.params), None, []
+    for i in tqdm(range(pictures), "hero"):
+        camera = orbit_camera(azimuths[i], 0.05, 3.1, width=size)
+        posed = model.pose(driven[i])
+        if tree is None: tree = MeshBVH(posed.verts, model.head.faces)
+        else: tree.refit(posed.verts)
+        panels = [mesh_picture(mesh_layer(tree, camera)), model.render(camera, posed).rgb, truth(states[i], camera)[0]]
+        sheet = titled([p.cpu() for p in panels], ["the mesh that you move", "nerflame", "photograph, not trained on"])
+        frames.append(torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8).reshape(sheet.height, sheet.width, 3))
+    return write_video(torch.stack(frames), IMAGES/"hero.gif", fps=10.)
+
+
+def driven(folder):
+    "The sheet of driven frames beside their photographs, as it is, in fewer bytes."
+    Image.open(folder/"driven_sheet.png").convert("RGB").save(IMAGES/"driven.jpg", quality=88)
+
+
+def preview(folder):
+    "The preview of the face in JupyterLab."
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run([sys.executable, ROOT/"tools"/"browser.py", "--avatar", folder, "--front_ends", "lab", "--out", out], check=True)
+        for state in ("neutral", "jaw", "orbit"): shutil.copy(Path(out)/f"lab_{state}.png", IMAGES/f"preview_{state}.png")
+
+
+def site():
+    "The front page of the site and a page of its API, as a browser shows them."
+    from playwright.sync_api import sync_playwright
+    from browser import find_chromium
+    with tempfile.TemporaryDirectory() as out, sync_playwright() as play:
+        subprocess.run([sys.executable, ROOT/"tools"/"docs.py", out], check=True)
+        class Quiet(http.server.SimpleHTTPRequestHandler):
+            def log_message(self, *args): pass
+        handler = functools.partial(Quiet, directory=out)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = play.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        page = browser.new_page(viewport=dict(width=1200, height=800))
+        for name, path in dict(front="index.html", api="api_cameras.html", gallery="gallery.html").items():
+            page.goto(f"http://127.0.0.1:{server.server_port}/{path}")
+            page.wait_for_load_state("networkidle")
+            page.screenshot(path=IMAGES/f"docs_{name}.png")
+        browser.close()
+        server.shutdown()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", default="runs/demo", type=Path, help="the RUN of `make demo`")
+    parser.add_argument("--only", nargs="+", choices=("hero", "driven", "preview", "site"), default=("hero", "driven", "preview", "site"))
+    options = parser.parse_args()
+    torch.set_num_threads(cpu_threads())
+    if "hero" in options.only: hero(load_run(options.run), options.run)
+    if "driven" in options.only: driven(options.run)
+    if "preview" in options.only: preview(options.run)
+    if "site" in options.only: site()
+
+
+if __name__ == "__main__": main()
