@@ -207,7 +207,7 @@ class CanonicalMap:
         posed:Float[Tensor, "v 3"],    # vertices, scene units
         unposed:Float[Tensor, "v 3"],  # vertices of the mesh that the field lives around, scene units
         neighbours:FaceNeighbours,     # of both meshes
-        reach:float=0.02,              # how deep inside one part of the surface a place still belongs to it when another part touches it, scene units
+        reach:float=0.05,              # how deep inside one part of the surface a place still belongs to it when another part touches it, scene units
     ):
         self.posed, self.unposed, self.neighbours = posed.detach().float().contiguous(), unposed.detach().float().contiguous(), neighbours
         self.rotations, self.normals = torch.empty(len(posed), 3, 3, device=posed.device), torch.empty_like(self.posed)

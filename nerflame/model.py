@@ -125,7 +125,7 @@ def _set_shell(self:NeRFlame, generator, grid, shell):
     self.field = Field(ShellGrid.around(bvh, self.config.field.spacings, eps, generator) if grid is None else grid, self.config.field, eps, self.head.n_expr + 3)
     self.density_grid = DensityGrid(build_shell(bvh, eps, self.config.voxel) if shell is None else shell)
     self.neighbours = FaceNeighbours(self.head.faces, len(self.unposed))
-    self.stay = CanonicalMap(self.unposed, self.unposed, self.neighbours)
+    self.stay = CanonicalMap(self.unposed, self.unposed, self.neighbours, eps)
     self._cells = {}   # by size: made when they are first needed
 
 @patch
@@ -184,7 +184,7 @@ def pose(self:NeRFlame,
     if not self.config.mesh: return None
     verts = self._posed_verts(params)
     if self.config.rays: return self._pose_mesh(verts)
-    grid, cells, to_unposed = self.density_grid, self.cells(self.config.group), CanonicalMap(verts, self.unposed, self.neighbours)
+    grid, cells, to_unposed = self.density_grid, self.cells(self.config.group), CanonicalMap(verts, self.unposed, self.neighbours, self.config.epsilon.end)
     if int(self.stage) == 2: cells = cells.holding(grid.sigma.flatten()[grid.slots]*self.config.step > self.config.least)
     return PosedHead(verts, to_unposed.carry(cells, self.epsilon), to_unposed, state=expression_state(params)[0])
 
@@ -195,7 +195,7 @@ def pose_whole(self:NeRFlame,
 )->PosedHead:
     "A head to train on: all of its shell, with the density that the field has now. Raises `InputError`."
     verts = self._posed_verts(params)
-    to_unposed, cells = CanonicalMap(verts, self.unposed, self.neighbours), self.cells(1)
+    to_unposed, cells = CanonicalMap(verts, self.unposed, self.neighbours, self.config.epsilon.end), self.cells(1)
     # a voxel belongs to the shell when its middle is within epsilon and half a diagonal
     if epsilon is not None: cells = cells.select(cells.offset.norm(dim=1) < epsilon + self.config.voxel)
     shell = to_unposed.carry(cells, epsilon or self.config.epsilon.end)

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['RUN_FORMAT', 'MeshStage', 'FieldStage', 'PublishedStage', 'TrainConfig', 'preset', 'rate_factor', 'Callback', 'call',
            'ProgressBar', 'TensorBoardLog', 'History', 'batch_loss', 'field_optimiser', 'set_rates', 'Clock',
-           'steps_in', 'fit_mesh', 'inner_colours', 'HiddenParts', 'hidden_parts', 'hidden_loss', 'residual_loss',
-           'train_field', 'field_step', 'schedule_position', 'published_rate', 'published_batch', 'published_leaves',
-           'with_published', 'published_loss', 'hold_head', 'published_stages', 'train_published', 'published_update',
-           'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model', 'start_moments',
-           'track_settings', 'track_moments', 'rest_state', 'with_residual', 'take_relief']
+           'steps_in', 'fit_mesh', 'inner_colours', 'HiddenParts', 'places_under', 'hidden_parts', 'hidden_loss',
+           'residual_loss', 'train_field', 'field_step', 'schedule_position', 'published_rate', 'published_batch',
+           'published_leaves', 'with_published', 'published_loss', 'hold_head', 'published_stages', 'train_published',
+           'published_update', 'RunConfig', 'versions', 'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'new_model',
+           'start_moments', 'track_settings', 'track_moments', 'rest_state', 'with_residual', 'take_relief']
 
 # %% ../nbs/15_train.ipynb #5fcf8107
 import functools, json, math, time
@@ -297,12 +297,35 @@ def inner_colours()->dict:
 
 @dataclass(eq=False)
 class HiddenParts:
-    "Faces of the mouth that no training ray meets, with the colours that they shall have."
-    faces: Tensor     # (F, 3) vertex indices
-    colours: Tensor   # (F, 3) rgb
+    "Places at and under faces that no training ray meets, with the colours that they shall have."
+    points: Tensor    # (P, 3) on the unposed head, scene units
+    below: Tensor     # (P,) how far under the surface, scene units
+    colours: Tensor   # (P, 3) rgb
 
+def places_under(
+    verts:Tensor,    # (V, 3) of the unposed head, scene units
+    faces:Tensor,    # (F, 3)
+    hidden:Tensor,   # (F,) which of them are hidden, bool
+    colours:Tensor,  # (F, 3) that they shall have, rgb
+    generator:torch.Generator|None=None,
+    n:int=100_000,     # places to draw
+    depth:float=0.04,  # how deep they lie, at most, scene units: skin that nobody saw must not shine through from behind
+)->HiddenParts:
+    "Random places under hidden faces, without those that other faces are near to. Raises `InputError` where no face or every face is hidden."
+    device, chosen = verts.device, hidden.nonzero()[:, 0]
+    require(0 < len(chosen) < len(faces), "places_under", "hidden", "some of the faces, not all", f"{len(chosen)} of {len(faces)}")
+    chosen = chosen[torch.randint(len(chosen), (n,), generator=generator, device=device)]
+    bary, corners = torch.rand(n, 3, generator=generator, device=device), verts[faces[chosen]]
+    normal = torch.nn.functional.normalize(torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), dim=1)
+    points = (corners*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1) - depth*torch.rand(n, 1, generator=generator, device=device)*normal
+    below, away = (MeshBVH(verts, faces[some]).closest(points).distance for some in (hidden, ~hidden))
+    keep = away > 2*below   # nearer to what was seen, photographs say how it looks
+    return HiddenParts(points[keep], below[keep], colours[chosen[keep]])
+
+# %% ../nbs/15_train.ipynb #13200988
 def hidden_parts(
     head:Head,
+    unposed:Tensor,    # (V, 3) its vertices where the field lives, scene units
     looks,             # for each state of the face that is looked at: vertices (V, 3), scene units, and a `PixelBank` of its pictures
     generator:torch.Generator|None=None,
     rays:int=200_000,  # to look with, at each
@@ -319,27 +342,24 @@ def hidden_parts(
         seen[hit[hit >= 0]] = True
     part = torch.as_tensor(head.vertex_part, device=faces.device)[faces[:, 0]]
     keep = ~seen & torch.isin(part, torch.tensor(list(known), dtype=part.dtype, device=part.device))
-    if not keep.any(): return None
-    return HiddenParts(faces[keep], torch.tensor([known[int(p)] for p in part[keep]], device=faces.device))
+    if not keep.any() or keep.all(): return None
+    colours = torch.tensor([known.get(i, (0., 0., 0.)) for i in range(len(head.part_names))], device=faces.device)
+    places = places_under(unposed, faces, keep, colours[part], generator)
+    return places if len(places.points) else None
 
 # %% ../nbs/15_train.ipynb #9c396468
 def hidden_loss(
     model:NeRFlame,
     hidden:HiddenParts,
     generator:torch.Generator|None=None,
-    n:int=256,            # random points
-    depth:float=0.04,     # how deep under the surface they lie, at most, scene units
+    n:int=256,            # of its places, drawn at random
 )->Tensor:
     "Squared error of the colour of hidden parts, seen from anywhere, and of their density against a mesh's own; both as means."
-    device, verts = hidden.faces.device, model.unposed
-    chosen = torch.randint(len(hidden.faces), (n,), generator=generator, device=device)
-    bary = torch.rand(n, 3, generator=generator, device=device)
-    corners = verts[hidden.faces[chosen]]
-    normal = torch.nn.functional.normalize(torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), dim=1)
-    below = depth*torch.rand(n, generator=generator, device=device)   # skin that nobody saw must not shine through from behind
-    points = (corners*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1) - below[:, None]*normal
+    device = hidden.points.device
+    chosen = torch.randint(len(hidden.points), (n,), generator=generator, device=device)
     directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator, device=device), dim=1)
-    sigma, features = model.field.density(points, -below)
+    below = hidden.below[chosen]
+    sigma, features = model.field.density(hidden.points[chosen], -below)
     solid = prior_sigma(torch.zeros_like(below), -below, model.field.epsilon)
     return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean() + (((sigma - solid)/(sigma + solid))**2).mean()
 
@@ -372,7 +392,7 @@ def train_field(
     optimiser, settings, steps, step = field_optimiser(model, config), config.field_stage, config.steps, 0
     if model.field.residual is not None: model.field.residual.see(expression_state(moments.params))
     pool = MomentPool(model, scene, moments, settings.moments, settings.renew, generator)
-    hidden = hidden_parts(model.head, ((r.posed.verts, r.bank) for r in pool.ready), generator)
+    hidden = hidden_parts(model.head, model.unposed, ((r.posed.verts, r.bank) for r in pool.ready), generator)
     call(callbacks, "begin", "stage 2", steps)
     try:
         while steps is None or step < steps:
