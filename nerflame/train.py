@@ -747,6 +747,7 @@ def track_moments(scene, head, moments, config, generator, callbacks, landmarks)
     call(callbacks, "end", "moments", None)
     return replace(moments, params=params)
 
+# %% ../nbs/15_train.ipynb #2fb166d7
 def rest_state(
     moments:Moments,   # with parameters
 )->HeadParams:         # one row
