@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Parser', 'run_command', 'when_interrupted', 'counter', 'numbers', 'weights', 'positive', 'whole', 'put_aside',
-           'way_on', 'run_folder', 'align_parser', 'align', 'align_command', 'train_parser', 'train_scene',
-           'say_trained', 'resume', 'chosen_settings', 'check_backend', 'train', 'published_folder',
-           'train_published_file', 'published_note', 'published_run', 'render_states', 'render_published_file',
-           'train_command', 'eval_parser', 'open_run', 'data_folder', 'captured_reference', 'run_scene', 'load_split',
+           'way_on', 'check_run_folder', 'run_folder', 'align_parser', 'align', 'align_command', 'train_parser',
+           'data_folder', 'run_scene', 'train_scene', 'say_trained', 'resume', 'chosen_settings', 'check_backend',
+           'train', 'published_folder', 'train_published_file', 'published_note', 'published_run', 'render_states',
+           'render_published_file', 'train_command', 'eval_parser', 'open_run', 'captured_reference', 'load_split',
            'own_params', 'train_moments', 'measure', 'control_capture', 'measure_control', 'summary', 'split_lines',
            'control_lines', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render',
            'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion',
@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse, contextlib, json, shutil, sys, tempfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 import torch
 from tqdm import tqdm
 from .core import InputError, from_dict, pick_device, require
@@ -40,7 +41,7 @@ from .model import NeRFlame
 from .sampling import RayConfig
 from .train import UNFINISHED, Clock, Run, RunConfig, TrainConfig, fit, load_run, preset, read_unfinished, save_run
 from .track import load_landmarks_2d
-from .align import align_scene
+from .align import align_scene, move_content
 from .fit import OutlineConfig
 from .evaluate import SeenStates, evaluate, frame_params, render_each, render_frames, same_params, save_frames, seen_moments, to_bytes, transfer_motion, turntable, turntable_cameras, write_json, write_video, yawn
 from .drive import HEAD_JOINTS, Motion, camera_path, drive_params, drive_take, driver_rate, film_times, load_motion, read_live_link, render_film, resample, swing_cameras, unused_weights
@@ -84,9 +85,10 @@ def counter(
     name:str,   # of what is counted
 ):
     "A bar with time left as a `progress` function, which takes what is done and how much there is."
-    bar = tqdm(desc=name, dynamic_ncols=True)
+    bar = None   # until there is something to count
     def progress(done, n, *_):
-        bar.total = n
+        nonlocal bar
+        if bar is None or done <= bar.n: bar = tqdm(total=n, desc=name, dynamic_ncols=True)
         bar.update(done - bar.n)
         if done == n: bar.close()
     return progress
@@ -143,15 +145,22 @@ def way_on(path, earlier=None)->str:
     found = f"nothing is lost: nerflame_train --resume {path} goes on" if (path/UNFINISHED).is_file() else f"{path} is a finished RUN; next: nerflame_eval {path}"
     return found + (f"; the earlier RUN is in {earlier}" if earlier else "")
 
+def check_run_folder(
+    path,   # new, empty, or an earlier RUN
+):
+    "Raise `InputError` where no RUN can be written: before the work."
+    path = Path(path)
+    replaceable = not path.exists() or (path.is_dir() and (any((path/name).is_file() for name in ("config.yaml", UNFINISHED, ".unfinished")) or not any(path.iterdir())))
+    require(replaceable, path, "--out", "a new or empty folder, or a RUN to replace", "a file" if path.is_file() else "a folder with other things in it")
+
 @contextlib.contextmanager
 def run_folder(
     path,   # new, empty, or an earlier RUN
 ):
     "The folder to write to. When the block fails with nothing to go on with, what was there before is there again. Raises `InputError`."
+    check_run_folder(path)
     path = Path(path)
     mark = path/".unfinished"   # stays when the process is killed, so that the next one may take the folder
-    replaceable = not path.exists() or (path.is_dir() and (any((path/name).is_file() for name in ("config.yaml", UNFINISHED)) or mark.exists() or not any(path.iterdir())))
-    require(replaceable, path, "--out", "a new or empty folder, or a RUN to replace", "a file" if path.is_file() else "a folder with other things in it")
     path.parent.mkdir(parents=True, exist_ok=True)
     earlier = put_aside(path)
     try:
@@ -191,8 +200,9 @@ def align(
     "Align a scene on disk. Raises `InputError`."
     data, splits = Path(options.data), scene_splits(options.data)
     require(splits, data, "DATA", "a scene folder with transforms.json or transforms_train.json", "none in it" if data.is_dir() else "no such folder")
-    file, top = read_transforms(data, splits[0])
-    require("alignment" not in top, file, "alignment", f"a scene that is not aligned yet; train on this one, or put the files of {data/'before_alignment'} back to align anew", "an aligned one")
+    for file, top in (read_transforms(data, split) for split in splits):   # mistakes show before the work
+        require("alignment" not in top, file, "alignment", f"a scene that is not aligned yet; train on this one, or put the files of {data/'before_alignment'} back to align anew", "an aligned one")
+        move_content(top, torch.eye(4), file)
     generator = torch.Generator().manual_seed(options.seed)
     found = align_scene(data, load_head(options.head), options.front, options.resolution, config, generator, counter("outlines"))
     scale = float(torch.linalg.det(found.similarity[:3, :3].double())**(1/3))
@@ -238,6 +248,26 @@ def train_parser()->Parser:
     published.add_argument("--render_only", action="store_true", help="with --hparams_path: train nothing; render the test views of the RUN (or of the newest .tar of the published code) in that folder, neutral, jaw opened by 10 degrees, neck turned by 20 degrees, with a face.obj of each and the metrics; left out: train")
     return p
 
+# %% ../nbs/21_cli.ipynb #60bf7320
+def data_folder(
+    run,          # a `Run`, or what has the folder and the config of one
+    given=None,   # scene folder
+)->Path:
+    "The scene of a RUN: the one that is given, one inside the RUN, or the one it was trained on."
+    inside = run.folder/run.config.data
+    return Path(given) if given else inside if run.config.data and inside.is_dir() else Path(run.config.data)
+
+def run_scene(
+    run,              # a `Run`, or what has the config of one
+    data,             # scene folder
+    split:str,        # its name
+    head:Head|None,   # reads the parameters that the frames name
+    progress=None,    # called with (images read, images)
+)->Scene:
+    "The pictures of a split at the size that a RUN works with. Raises `InputError`."
+    c = run.config
+    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, progress=progress)
+
 # %% ../nbs/21_cli.ipynb #a03d120d
 def train_scene(
     config:TrainConfig,
@@ -250,6 +280,7 @@ def train_scene(
     landmarks=None,        # a file with points of the face
 )->Run:
     "Train on a scene, write the RUN, say what came out. Raises `InputError`."
+    check_run_folder(out)
     clock.budget = None if config.minutes is None else 60*config.minutes
     scene, val = load("train"), load("val") if "val" in scene_splits(data) else None
     points = None if landmarks is None else load_landmarks_2d(landmarks, scene)
@@ -275,9 +306,10 @@ def resume(
     require(isinstance(seen, dict) and all(isinstance(seen.get(k), (int, float)) for k in ("near", "far")), file, "pictures", "near and far of the photographs", seen)
     require(run.device == "cpu" or torch.cuda.is_available(), file, "device", f"{run.device}, where the training began", "none that torch can see")
     head = load_saved_head(folder/"head.safetensors").to(run.device) if run.train.model.mesh else None
-    data = data_folder(Run(folder, run, None, {}), options.data)
+    begun = SimpleNamespace(folder=folder, config=run)
+    data = data_folder(begun, options.data)
     def load(name):
-        scene = run_scene(Run(folder, run, None, {}), data, name, head if run.train.parameters in ("given", "refine") else None, counter(f"photographs, {name}"))
+        scene = run_scene(begun, data, name, head if run.train.parameters in ("given", "refine") else None, counter(f"photographs, {name}"))
         return replace(scene, near=float(seen["near"]), far=float(seen["far"])).to(run.device)
     scene, val = load("train"), load("val") if "val" in scene_splits(data) else None
     clock = clock or Clock(None)
@@ -432,11 +464,6 @@ def open_run(
     if run.interrupted: print(f"note: the training of {folder} was interrupted; nerflame_train --resume {folder} finishes it", file=sys.stderr)
     return run
 
-def data_folder(run:Run, given=None)->Path:
-    "The scene of a RUN: the one that is given, one inside the RUN, or the one it was trained on."
-    inside = run.folder/run.config.data
-    return Path(given) if given else inside if run.config.data and inside.is_dir() else Path(run.config.data)
-
 # %% ../nbs/21_cli.ipynb #3db19abb
 def captured_reference(
     data,        # scene folder
@@ -452,17 +479,6 @@ def captured_reference(
     return rows[there[0]] if rows is not None and there and all(same_params(rows[i], rows[there[0]]) for i in there) else None
 
 # %% ../nbs/21_cli.ipynb #6b404f89
-def run_scene(
-    run:Run,
-    data,             # scene folder
-    split:str,        # its name
-    head:Head|None,   # reads the parameters that the frames name
-    progress=None,    # called with (images read, images)
-)->Scene:
-    "The pictures of a split at the size that a RUN works with. Raises `InputError`."
-    c = run.config
-    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, progress=progress)
-
 def load_split(
     run:Run,
     data,         # scene folder
@@ -665,7 +681,7 @@ def render(
     def each():
         for pixels in tqdm(shown, "render", n, disable=n == 1, dynamic_ncols=True):
             frames.append(torch.from_numpy(to_bytes(pixels.rgb)))
-            yield frames[-1]
+            yield pixels.rgb
     files = save_frames(each(), names or [f"frame_{i:04d}" for i in range(n)], out)
     if n > 1 and not options.split: files += [write_video(torch.stack(frames), out/f"{'turntable' if options.turntable else 'film'}{suffix}") for suffix in (".mp4", ".gif")]
     return files
