@@ -65,21 +65,20 @@ def run_command(
     "Parse, do the work, and turn `InputError` and an interrupt into one line; the interrupt's text says what is kept."
     options = parser.parse_args(arguments)
     try: work(options)
-    except InputError as e:
-        print(f"{parser.prog}: {e}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as e:
-        print(f"{parser.prog}: interrupted{'; ' if str(e) else ''}{e}", file=sys.stderr)
-        return 130
+    except (InputError, KeyboardInterrupt) as e:
+        for bar in tuple(getattr(tqdm, "_instances", ())): bar.close()   # the line does not continue that of a bar
+        stopped = isinstance(e, KeyboardInterrupt)
+        print(f"{parser.prog}: {'interrupted; ' if stopped and str(e) else 'interrupted' if stopped else ''}{e}", file=sys.stderr)
+        return 130 if stopped else 2
     return 0
 
 @contextlib.contextmanager
 def when_interrupted(
-    told:str,   # what is kept
+    told,   # what is kept: a text, or a function that gives one
 ):
     "An interrupt of the block that does not say what is kept says so."
     try: yield
-    except KeyboardInterrupt as e: raise KeyboardInterrupt(str(e) or told) from None
+    except KeyboardInterrupt as e: raise KeyboardInterrupt(str(e) or (told() if callable(told) else told)) from None
 
 def counter(
     name:str,   # of what is counted
@@ -795,7 +794,7 @@ def drive(
     background = options.background or parse_background(run.config.background).tolist()
     print(f"{len(motion.times)} moments in {motion.times[-1]:.2f} s; {len(times)} pictures at {fps:g} a second", flush=True)
     written, done = render_film(run.model, cameras, params, options.out, fps, tuple(background), options.formats, options.frames)
-    if written: print(f"{options.out}: {', '.join(p.name for p in written)}{', frames/' if options.frames else ''}; {done} pictures, {done/fps:.2f} s")
+    if written: print(f"{options.out}: {', '.join(p.name for p in written)}{', frames/' if options.frames else ''}; {done} picture{'s'*(done != 1)}, {done/fps:.2f} s")
     return done, len(times)
 
 # %% ../nbs/21_cli.ipynb #b93a0e00
@@ -841,16 +840,17 @@ def export(
     "Write a RUN for other programs. Raises `InputError`."
     check_export_options(options)
     model, files = open_run(options.run, options.device).model, []
-    if options.glb or options.obj or options.ply:
-        require(model.config.mesh, options.run, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
-        avatar = make_avatar(model, options.texture, dict(own=True, new=False).get(options.uv), progress=True)
-        print(avatar_line(avatar, model))
-        if options.glb: files.append(save_glb(options.glb, avatar))
-        if options.obj: files += save_textured_obj(options.obj, avatar)
-        if options.ply: files.append(save_ply(options.ply, avatar))
-    if options.frames:
-        pictures = tqdm(cutouts(model, turntable_cameras(options.count, options.size)), "render", options.count, dynamic_ncols=True)
-        with when_interrupted(f"written: {', '.join([*map(str, files), 'the pictures done so far'])}"): files += save_frames(pictures, [f"frame_{i:04d}" for i in range(options.count)], options.frames)
+    with when_interrupted(lambda: ", ".join(["written: " + ", ".join(map(str, files))]*bool(files) + [f"the pictures done so far are in {options.frames}"]*bool(options.frames)) or "nothing was written"):
+        if options.glb or options.obj or options.ply:
+            require(model.config.mesh, options.run, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
+            avatar = make_avatar(model, options.texture, dict(own=True, new=False).get(options.uv), progress=True)
+            print(avatar_line(avatar, model))
+            if options.glb: files.append(save_glb(options.glb, avatar))
+            if options.obj: files += save_textured_obj(options.obj, avatar)
+            if options.ply: files.append(save_ply(options.ply, avatar))
+        if options.frames:
+            pictures = tqdm(cutouts(model, turntable_cameras(options.count, options.size)), "render", options.count, dynamic_ncols=True)
+            files += save_frames(pictures, [f"frame_{i:04d}" for i in range(options.count)], options.frames)
     return files
 
 def avatar_line(
@@ -865,7 +865,7 @@ def avatar_line(
 def export_command(arguments=None)->int:
     "`nerflame_export`."
     def work(options):
-        with when_interrupted("files that were named are written, others are not"): files = export(options)
+        files = export(options)
         print("written:", ", ".join(map(str, files[:4])) + (f" and {len(files) - 4} more" if len(files) > 4 else ""))
         use = dict(glb="open it in Blender (File, Import, glTF) or any glTF viewer", obj="open it in Blender or MeshLab", ply="open it in MeshLab or Blender", frames="lay the pictures over any background")
         print(f"next: {'; '.join(text for k, text in use.items() if getattr(options, k))}; nerflame_drive {options.run} --out film --arkit sample films the face itself")
