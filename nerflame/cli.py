@@ -7,13 +7,13 @@ __all__ = ['Parser', 'run_command', 'when_interrupted', 'counter', 'numbers', 'w
            'way_on', 'check_run_folder', 'run_folder', 'align_parser', 'align', 'align_command', 'train_parser',
            'data_folder', 'run_scene', 'train_scene', 'say_trained', 'resume', 'chosen_settings', 'check_backend',
            'train', 'published_folder', 'train_published_file', 'published_note', 'published_run', 'render_states',
-           'render_published_file', 'train_command', 'eval_parser', 'open_run', 'captured_reference', 'load_split',
-           'own_params', 'train_moments', 'measure', 'control_capture', 'measure_control', 'summary', 'split_lines',
-           'control_lines', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render',
-           'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion',
-           'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line',
-           'export_command', 'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face',
-           'vertex_colour_scores', 'demo', 'demo_command']
+           'render_published_file', 'train_command', 'eval_parser', 'open_run', 'check_folder', 'captured_reference',
+           'load_split', 'own_params', 'train_moments', 'measure', 'control_capture', 'measure_control', 'summary',
+           'split_lines', 'control_lines', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras',
+           'render', 'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options',
+           'driver_motion', 'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options',
+           'export', 'avatar_line', 'export_command', 'import_parser', 'import_run', 'import_command', 'demo_parser',
+           'film_face', 'vertex_colour_scores', 'demo', 'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
 import os, time
@@ -55,7 +55,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, prog:str, description:str, example:str=""):
         super().__init__(prog=prog, description=description, epilog=example and f"example: {example}", allow_abbrev=False)
 
-    def error(self, message): self.exit(2, f"{self.prog}: {' '.join(message.split())} (see {self.prog} --help)\n")
+    def error(self, message):
+        # argparse takes -0.3,0,0 for an option
+        hint = "; one that begins with a minus needs an equals sign, --NAME=-0.3,0,0" if message.endswith("expected one argument") else ""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}{hint} (see {self.prog} --help)\n")
 
 def run_command(
     parser:Parser,
@@ -227,7 +230,7 @@ def train_parser()->Parser:
     p.add_argument("--out", metavar="RUN", help="folder to write, required with DATA; an earlier RUN is replaced; left out with --hparams_path: basedir/expname of the file")
     length = p.add_mutually_exclusive_group()
     length.add_argument("--minutes", metavar="M", type=positive, help="wall time from the start of the command to the end of training, minutes; left out: 3 for fast, the whole published schedule for paper (40,000 steps) and nerf (200,000 steps)")
-    length.add_argument("--steps", metavar="N", type=whole(1), help="steps instead of a time (fast: of stage 2); fewer than the published ones go through the published schedule faster; left out: --minutes decides")
+    length.add_argument("--steps", metavar="N", type=whole(1), help="steps instead of a time (fast: of stage 2); fewer than the published ones go through the published schedule faster; fast takes at least 200; left out: --minutes decides")
     p.add_argument("--resume", metavar="RUN", help="go on with the interrupted training in this folder, with its settings, until the end; the time that was spent counts; DATA only if the photographs were moved; left out: begin")
     p.add_argument("--resolution", metavar="PX", type=whole(8), help="width of the images to work with, pixels; left out: their own")
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model; left out: flame when FLAME/model has one, else anny, the open built-in head")
@@ -346,8 +349,8 @@ def train(
     config:TrainConfig|None=None,  # settings that `options` have the last word on; None: the preset's
 )->Run:
     "Read a scene and a head, train, write the RUN. Raises `InputError`."
-    require(options.data and options.out, "nerflame_train", "DATA, --out", "a scene folder and a folder to write, or --hparams_path", f"{options.data or 'no DATA'}, {options.out or 'no --out'}")
-    require(not (options.model or options.render_only), "nerflame_train", "--model, --render_only", "--hparams_path beside them", "none")
+    require(options.data and options.out, "arguments", "DATA, --out", "a scene folder and a folder to write (nerflame_train data/me --out runs/me), or --resume, or --hparams_path", f"{options.data or 'no DATA'}, {options.out or 'no --out'}")
+    require(not (options.model or options.render_only), "arguments", "--model, --render_only", "--hparams_path beside them", "none")
     config, device = chosen_settings(options, config or preset(options.preset or "fast")), pick_device(options.device)
     head = load_head(options.head).to(device) if config.model.mesh else None
     def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root, progress=counter(f"photographs, {name}")).to(device)
@@ -430,7 +433,7 @@ def train_command(arguments=None)->int:
         clock = Clock(None, _STARTED) if arguments is None else None
         if options.resume:
             decided = [name for name in ("out", "minutes", "steps", "resolution", "head", "parameters", "preset", "landmarks", "data_root", "rays", "seed", "device", "backend", "hparams_path", "model", "render_only") if getattr(options, name)]
-            require(not decided, "nerflame_train", "--resume", "none but DATA beside it, as the RUN has its settings", ", ".join(f"--{name}" for name in decided))
+            require(not decided, options.resume, "--resume", "none but DATA beside it, as the RUN has its settings", ", ".join(f"--{name}" for name in decided))
             return resume(options, clock)
         if not options.hparams_path: return train(options, clock)
         require(options.model, options.hparams_path, "--model", "the name of an entry of this file", "none")
@@ -462,6 +465,12 @@ def open_run(
     run = load_run(folder, pick_device(device))
     if run.interrupted: print(f"note: the training of {folder} was interrupted; nerflame_train --resume {folder} finishes it", file=sys.stderr)
     return run
+
+def check_folder(
+    path,   # to write to; None: somewhere else
+):
+    "Raise `InputError` where files cannot be put into a folder: before the work."
+    if path is not None: check_place(Path(path)/"frame_0000.png", ".png")
 
 # %% ../nbs/21_cli.ipynb #3db19abb
 def captured_reference(
@@ -588,6 +597,7 @@ def evaluate_run(
     sweeps=SWEEPS,    # of --control
 )->list[str]:         # what there is to say
     "Measure a RUN on its splits, and its control when asked for; write all reports. Raises `InputError`."
+    check_folder(options.out)
     run = open_run(options.run, options.device)
     if options.data or options.data_root: run.config = replace(run.config, data_root=options.data_root or "")
     data, out = data_folder(run, options.data), Path(options.out or run.folder)
@@ -666,6 +676,7 @@ def render(
     options,       # of `render_parser`
 )->list[Path]:     # the files
     "Render a RUN. Raises `InputError`."
+    check_folder(options.out)
     require(not (options.split and options.turntable), "--turntable", "cameras", "either --turntable or --split", "both")
     run = open_run(options.run, options.device)
     eyes = options.eye_pose*2 if options.eye_pose and len(options.eye_pose) == 3 else options.eye_pose
@@ -747,6 +758,7 @@ def check_drive_options(
     options,   # of `drive_parser`
 ):
     "Raise `InputError` for options that do not go together."
+    check_folder(options.out)
     other = ("source_fps",) if options.arkit else ("head", "flip_head", "timecode_fps")
     for name in other: require(getattr(options, name) is None, f"--{name}", "driver", "--params beside it" if options.arkit else "--arkit beside it", "--arkit" if options.arkit else "--params")
     require(not (options.camera_path and (options.camera or options.orbit)), "--camera_path", "cameras", "either --camera_path, or --camera and --orbit", "both")
@@ -828,7 +840,7 @@ def check_export_options(
     options,   # of `export_parser`
 ):
     "Raise `InputError` where there is nothing to write, or no place for it: before the work."
-    require(any((options.glb, options.obj, options.ply, options.frames)), "nerflame_export", "--glb, --obj, --ply, --frames", "at least one of them", "none")
+    require(any((options.glb, options.obj, options.ply, options.frames)), "arguments", "--glb, --obj, --ply, --frames", "at least one of them, such as --glb me.glb", "none")
     for path, suffix in ((options.glb, ".glb"), (options.obj, ".obj"), (options.ply, ".ply")):
         if path: check_place(path, suffix)
     if options.frames: check_place(Path(options.frames)/"frame_0000.png", ".png")

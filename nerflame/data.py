@@ -171,7 +171,7 @@ def read_transforms(
     require(re.fullmatch(r"[\w-]+", split) is not None, path, "split", "a name such as train, val or test", repr(split))
     splits, file, single = scene_splits(path), path/f"transforms_{split}.json", path/"transforms.json"
     if not single.is_file() or any(path.glob("transforms_*.json")):
-        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(splits) or 'there is none'}", split)
+        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(splits) or 'there is none; the notebook Your photographs shows how nerfstudio makes a transforms.json'}", split)
         return file, _read_json(file)
     require(split in splits, single, "split", f"one of the splits of this scene: {', '.join(splits)}", split)
     content = _read_json(single)
@@ -496,7 +496,7 @@ def require_mask(
     scene:Scene,
 )->UInt8[Tensor, "n h w"]:
     "The coverage of a scene, for whoever cannot do without. Raises `InputError` when an image has none or when all are full."
-    require(scene.coverage is not None, scene.without_alpha, "image", "an alpha channel (RGBA PNG): the outline of the head is needed here", "an image without alpha")
+    require(scene.coverage is not None, scene.without_alpha, "image", "an alpha channel (RGBA PNG): the outline of the head is needed here; masks may also lie beside the pictures, named by mask_path (notebook Your photographs)", "an image without alpha")
     require(scene.coverage.min().item() < 255, scene.source, "images", "an alpha channel that shows the outline of the head", "opaque images only")
     return scene.coverage
 
