@@ -892,7 +892,8 @@ def fit(
     run = run or RunConfig(head=head.name if head else "", device=scene.device.type)
     keeper = Keeper(out, clock, generator, about_training(scene, head, replace(run, train=config)))
     if resume: keeper.go_on(scene.device)
-    elif landmarks is not None: keeper.lasting["landmarks"] = dict(points=landmarks)
+    else: keeper.finish()   # what an earlier training left there
+    if landmarks is not None: keeper.lasting["landmarks"] = dict(points=landmarks)
     if out is not None: callbacks.append(TensorBoardLog(Path(out)/"log", val or scene))
     if out is not None and head is not None: save_head(head, Path(out)/"head.safetensors")   # a training that goes on takes it from here
     moments = None if head is None else prepare(scene, head, config, keeper, callbacks)
