@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np, torch
 from jaxtyping import Float
 from torch import Tensor
-from .core import InputError, require, write_text
+from .core import HeldInterrupt, InputError, require, write_text
 from .heads import Head, transform_points
 from .cameras import Cameras, check_rigid, pixel_rays, project
 from .data import Scene, check_similarity, in_scene_frame, load_scene, read_transforms, require_mask, scene_splits
@@ -199,9 +199,10 @@ def rewrite_scene(
     files = sorted(Path(path).glob("transforms_*.json")) or [Path(path)/"transforms.json"]
     contents = [json.loads(f.read_text(encoding="utf-8")) for f in files]
     moved = [move_content(c, similarity, f) for c, f in zip(contents, files)]   # all of them, before one is written
-    for file, before, after in zip(files, contents, moved):
-        if "alignment" not in before: write_text(file.parent/"before_alignment"/file.name, json.dumps(before, indent=1))
-        write_text(file, json.dumps(after, indent=1))
+    with HeldInterrupt():   # all of them, or none
+        for file, before, after in zip(files, contents, moved):
+            if "alignment" not in before: write_text(file.parent/"before_alignment"/file.name, json.dumps(before, indent=1))
+            write_text(file, json.dumps(after, indent=1))
     return files
 
 def align_scene(

@@ -816,6 +816,7 @@ def render_truth(
     cameras:Cameras,                 # N
     samples:int=3,                   # rays per side of a pixel
     light:Lighting=Lighting(),
+    progress=None,                   # called with (pictures done, pictures)
 )->Float[Tensor, "n h w 4"]:
     "Photographs of the person, RGBA with straight alpha. The light is gathered once for each different moment."
     n = len(cameras)
@@ -825,6 +826,7 @@ def render_truth(
         row = params[i if len(params) == n else 0]
         if last is None or not _same(row, last): last, moment = row, light_moment(person, row, light)
         out.append(trace_picture(moment.bvh, moment.verts, functools.partial(shade, moment), cameras[i], samples))
+        if progress: progress(i + 1, n)
     return torch.stack(out)
 
 def _same(a:HeadParams, b:HeadParams)->bool:
@@ -991,6 +993,7 @@ class Shot:
 def shoot(
     person:Person,
     config:CaptureConfig,
+    progress=None,          # called with (pictures done, pictures)
 )->dict:                    # "train", "val", "test" and "driven": `Shot`
     "Photograph a person as the configuration says. Raises `InputError`."
     names = config.filmed + unseen_moments(config)
@@ -998,7 +1001,7 @@ def shoot(
     plan, out, start = plan_views(config), {}, 0
     cameras, timestep = _join_cameras([c for c,_ in plan.values()]), [t for _,steps in plan.values() for t in steps]
     order = sorted(range(len(timestep)), key=timestep.__getitem__)      # moment by moment: light is gathered once for each
-    images = render_truth(person, states[[timestep[i] for i in order]], cameras[order], config.samples, Lighting(sky_rays=config.sky_rays))
+    images = render_truth(person, states[[timestep[i] for i in order]], cameras[order], config.samples, Lighting(sky_rays=config.sky_rays), progress)
     images = images[torch.tensor(order).argsort()]
     for name, (views, steps) in plan.items():
         out[name] = Shot(images[start:start + len(steps)], views, states[list(steps)], steps)
@@ -1025,9 +1028,10 @@ def write_capture(
     folder,                  # scene folder, made if missing
     config:CaptureConfig=CaptureConfig(),
     head:Head|None=None,
+    progress=None,           # called with (pictures done, pictures)
 )->Path:                     # the folder
     "The built-in person, photographed into files that `load_scene` reads: PNG images, cameras and true parameters of every frame. `read_capture` reads what was asked for."
-    for name, shot in shoot(make_person(head, config.seed, config.texture_height), config).items():
+    for name, shot in shoot(make_person(head, config.seed, config.texture_height), config, progress).items():
         save_scene(folder, name, shot.images, shot.cameras, config.near, config.far, shot.params, timestep=shot.timestep, to_scene=flame_to_scene())
     save_config(config, Path(folder)/"capture.yaml")
     return Path(folder)

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['InputError', 'require', 'from_dict', 'read_yaml', 'load_config', 'atomic_path', 'write_text', 'save_config',
-           'chunked', 'pick_device', 'cpu_threads', 'repository', 'shared']
+           'HeldInterrupt', 'chunked', 'pick_device', 'cpu_threads', 'repository', 'shared']
 
 # %% ../nbs/00_core.ipynb #ff02b640
-import contextlib, dataclasses, os, tempfile
+import contextlib, dataclasses, os, signal, tempfile, threading
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints, Literal
@@ -118,6 +118,28 @@ def write_text(path, text:str):
 def save_config(config, path):
     "Save a dataclass of settings as YAML, in one step."
     write_text(path, yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False))
+
+# %% ../nbs/00_core.ipynb #03597a91
+class HeldInterrupt:
+    "Inside this block Ctrl-C waits for `check`; the second one does not wait."
+    def __init__(self): self.asked, self._ours = False, False
+
+    def __enter__(self):
+        # signals reach the main thread only, and a handler of somebody else's stays
+        self._ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._ours: signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def _note(self, number, frame):
+        if self.asked: raise KeyboardInterrupt
+        self.asked = True
+
+    def check(self):
+        "Raise KeyboardInterrupt when Ctrl-C was pressed."
+        if self.asked: raise KeyboardInterrupt
+
+    def __exit__(self, kind, value, trace):
+        if self._ours: signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # %% ../nbs/00_core.ipynb #675fe0fb
 def _join(parts):

@@ -171,7 +171,7 @@ def read_transforms(
     require(re.fullmatch(r"[\w-]+", split) is not None, path, "split", "a name such as train, val or test", repr(split))
     splits, file, single = scene_splits(path), path/f"transforms_{split}.json", path/"transforms.json"
     if not single.is_file() or any(path.glob("transforms_*.json")):
-        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(splits) or 'there is none'}", split)
+        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(splits) or 'there is none; the notebook Your photographs shows how nerfstudio makes a transforms.json'}", split)
         return file, _read_json(file)
     require(split in splits, single, "split", f"one of the splits of this scene: {', '.join(splits)}", split)
     content = _read_json(single)
@@ -424,7 +424,7 @@ def _with_mask(image, path, field, white):
     colour = (image - (1 - alpha))/np.maximum(alpha, 1/255)
     return np.concatenate([colour.clip(0, 1), alpha], -1)
 
-def _load_images(paths, masks, width, height, background, memory, white=True):
+def _load_images(paths, masks, width, height, background, memory, white=True, progress=None):
     "The images, composited and reduced, with their coverage: (N, h, w, 3), (N, h, w), and the first image without alpha."
     n, size, opaque, field = len(paths), Image.open(paths[0]).size, [False]*len(paths), "fg_mask_path" if white else "mask_path"
     images, coverage = (byte_store(shape, 4*n*height*width <= memory) for shape in ((n, height, width, 3), (n, height, width)))
@@ -436,7 +436,9 @@ def _load_images(paths, masks, width, height, background, memory, white=True):
         images[i] = as_bytes(torch.from_numpy(area_resize(composite(image, background), width, height)))
         if image.shape[-1] == 4: coverage[i] = as_bytes(torch.from_numpy(area_resize(image[..., 3:], width, height)[..., 0]))
         else: opaque[i] = True
-    with ThreadPoolExecutor(cpu_threads()) as pool: list(pool.map(load, range(n)))   # list raises what a thread raised
+    with ThreadPoolExecutor(cpu_threads()) as pool:
+        for done, _ in enumerate(pool.map(load, range(n)), 1):   # raises what a thread raised
+            if progress: progress(done, n)
     return images, coverage, next((str(p) for p,o in zip(paths, opaque) if o), "")
 
 # %% ../nbs/06_data.ipynb #c37a4ca3
@@ -458,6 +460,7 @@ def load_scene(
     head=None,                   # a head or its arrays: reads the parameters that the frames name
     root=None,                   # the folder that all files must be in; None: the scene's own
     memory:int=1 << 30,          # bytes of images beyond which they are kept in a temporary file in `cache_folder`, mapped into memory
+    progress=None,               # called with (images read, images)
 )->Scene:
     "Read one split of a scene. Raises `InputError`."
     file, top = read_transforms(path, split)
@@ -478,7 +481,7 @@ def load_scene(
     cameras = cameras.resized(*working_size(cameras.width, cameras.height, resolution, half_res, path))
     background = parse_background(background)
     timestep, camera_index = (_indices(frames, key, file) for key in ("timestep_index", "camera_index"))
-    images, coverage, opaque = _load_images(paths, masks, cameras.width, cameras.height, background, memory, white)
+    images, coverage, opaque = _load_images(paths, masks, cameras.width, cameras.height, background, memory, white, progress)
     return Scene(images, None if opaque else coverage, cameras, names, torch.from_numpy(background), near, far, to_scene, str(file), params, timestep, camera_index, opaque)
 
 def _load_cameras(frames, top, first_image, file):
@@ -493,7 +496,7 @@ def require_mask(
     scene:Scene,
 )->UInt8[Tensor, "n h w"]:
     "The coverage of a scene, for whoever cannot do without. Raises `InputError` when an image has none or when all are full."
-    require(scene.coverage is not None, scene.without_alpha, "image", "an alpha channel (RGBA PNG): the outline of the head is needed here", "an image without alpha")
+    require(scene.coverage is not None, scene.without_alpha, "image", "an alpha channel (RGBA PNG): the outline of the head is needed here; masks may also lie beside the pictures, named by mask_path (notebook Your photographs)", "an image without alpha")
     require(scene.coverage.min().item() < 255, scene.source, "images", "an alpha channel that shows the outline of the head", "opaque images only")
     return scene.coverage
 

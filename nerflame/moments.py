@@ -81,9 +81,12 @@ class MomentPool:
         size:int,                        # moments that are ready at the same time, at most
         renew:int,                       # batches after which one makes room for another
         generator:torch.Generator|None=None,
+        coming=(),                       # rows of moments, the next one last, to go on with where another pool stopped; then they are drawn
+        batches:int=0,                   # that it had given
     ):
+        for i in coming: require(type(i) is int and 0 <= i < len(moments), scene.source, "moments", f"rows from 0 to {len(moments) - 1}", i)
         self.model, self.scene, self.moments, self.renew, self.generator = model, scene, moments, renew, generator
-        self.ready, self._coming, self._batches = deque(), [], 0
+        self.ready, self._coming, self.batches = deque(), list(coming), batches
         for _ in range(min(size, len(moments))): self.ready.append(self._next())
 
     def _next(self):
@@ -94,6 +97,11 @@ class MomentPool:
     def _pose(self, i):
         posed = self.model.pose_whole(self.moments.params[i])
         return Ready(i, posed, pixels_in_shell(self.scene, posed.shell, self.moments.frames[i]))
+
+    @property
+    def coming(self)->list:
+        "The rows with which another pool becomes like this one."
+        return self._coming + [r.moment for r in reversed(self.ready)]
 
     @property
     def posed(self)->list:
@@ -114,10 +122,10 @@ def batch(self:MomentPool,
     n:int,          # rays, at least
 )->PixelBatch:
     "Random pixels of the moments that are ready, as many of each; now and then one of them is exchanged first."
-    if len(self.moments) > len(self.ready) and self._batches and self._batches % self.renew == 0:
+    if len(self.moments) > len(self.ready) and self.batches and self.batches % self.renew == 0:
         self.ready.popleft()   # before the next is posed: memory is for as many as are ready
         self.ready.append(self._next())
-    self._batches += 1
+    self.batches += 1
     return cat_batches([r.bank.batch(-(-n//len(self.ready)), self.generator) for r in self.ready])
 
 @patch

@@ -29,7 +29,7 @@ from .heads import Head
 from .cameras import Cameras, image_rays, orbit_camera
 from .data import Scene, area_resize, load_scene
 from .model import NeRFlame, PosedHead, load_model
-from .train import Callback, Run, RunConfig, load_run
+from .train import UNFINISHED, Callback, Run, RunConfig, load_run
 from .evaluate import same_params, save_image, to_bytes, write_video
 
 # %% ../nbs/20_preview.ipynb #b57c155f
@@ -688,7 +688,7 @@ def open_avatar(
     if isinstance(avatar, Run): return avatar
     if isinstance(avatar, NeRFlame): return Run(None, RunConfig(), avatar, {})
     folder = Path(avatar)
-    return load_run(folder) if (folder/"config.yaml").is_file() else Run(folder, RunConfig(), load_model(folder), {})
+    return load_run(folder) if any((folder/name).is_file() for name in ("config.yaml", UNFINISHED)) else Run(folder, RunConfig(), load_model(folder), {})
 
 def preview(
     avatar,                      # `NeRFlame`, `Run`, or the folder of one

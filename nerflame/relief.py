@@ -33,6 +33,7 @@ class ReliefConfig:
 def relief_equations(
     tracker:Tracker,                     # of all vertices, its parameters found
     pictures:Float[Tensor, "n h w 3"],   # of its scene
+    progress=None,                       # called with (moments done, moments)
 )->tuple[Float[Tensor, "v"], Float[Tensor, "v"]]:
     "Curvature and slope of what pictures ask of every vertex along its normal, per squared scene unit and per scene unit."
     n, chosen, rim, scene = len(tracker.head.flame.v_template), tracker.chosen, tracker.rim, tracker.scene
@@ -45,6 +46,7 @@ def relief_equations(
         _ask(curvature, slope, chosen, normals, photo.wishes, 1.)
         lean[chosen] += (photo.lean @ normals[chosen][..., None])[..., 0]
         weight[chosen] += photo.weight
+        if progress: progress(m + 1, len(tracker.moments))
         if tracker.distance is None: continue
         cameras, maps = scene.cameras[frames], tracker.distance[frames]
         pulls = find_pulls(verts[rim], normals[rim], tracker.rim_used, cameras, maps, tracker.floor[frames], [tracker.outlines[i] for i in frames], OutlineConfig())
@@ -94,6 +96,7 @@ def picture_relief(
     moments:Moments,                      # of the scene, with parameters that fit
     config:ReliefConfig|None=None,
     generator:torch.Generator|None=None,  # draws vertices for outlines
+    progress=None,                        # called with (moments done, moments)
 )->Float[Tensor, "v 3"]:                  # metres, head frame
     "What pictures say about the shape of a person beyond the mesh, as a static offset to be added to the one that there is."
     config = config or ReliefConfig()
@@ -101,7 +104,7 @@ def picture_relief(
     frames = [i for m in some for i in moments.frames[m]]
     scene = scene[sorted(frames)]
     tracker = Tracker(scene, head, moments.params[some], TrackConfig(vertices=len(head.flame.v_template)), None, generator)
-    curvature, slope = relief_equations(tracker, blur_pictures(scene, 0.))
+    curvature, slope = relief_equations(tracker, blur_pictures(scene, 0.), progress)
     asked = curvature > 0
     if not asked.any(): return torch.zeros_like(head.flame.v_template)
     weights = curvature/curvature[asked].median()
