@@ -51,8 +51,8 @@ class MeshStage:
     most: int = 150            # steps when the clock decides: pixels outside the shell say nothing, so longer fits drift away from the outlines
     rays: int = 2048           # a step
     margin: float = 0.02       # how far vertices may move before the shell is built anew, scene units
-    rate_shape: float = 0.02   # Adam's rate for identity and expression, standard deviations
-    rate_pose: float = 0.002   # Adam's rate for rotations (radians), translation (1/10 m) and log scale
+    rate_shape: float = 0.002  # Adam's rate for identity and expression, standard deviations
+    rate_pose: float = 0.0002  # Adam's rate for rotations (radians), translation (1/10 m) and log scale
     shape_prior: float = 1e-4  # price of an identity (and expression) one standard deviation away in all components, squared colour
     mask_weight: float = 0.2   # of the squared error of accumulation against the mask
 
@@ -100,12 +100,12 @@ class TrainConfig:
     mesh_steps: int | None = None # of stage 1, likewise
     seed: int = 0
     rate_grid: float = 1e-2       # Adam's rate for features at the beginning
-    rate_nets: float = 2e-3       # Adam's rate for the networks at the beginning
+    rate_nets: float = 5e-3       # Adam's rate for the networks at the beginning
     final_rate: float = 0.03      # part of the rates that is left at the end
     warm_up: int = 200            # steps of stage 2 before rates fall and epsilon grows; the last quarter of them measures the pace
     growth: float = 0.4           # part of stage 2 in which epsilon grows
     outline: OutlineConfig = field(default_factory=OutlineConfig)
-    track: TrackConfig = field(default_factory=TrackConfig)    # of captures with several moments
+    track: TrackConfig = field(default_factory=TrackConfig)    # of what every moment shows
     relief: ReliefConfig | None = field(default_factory=ReliefConfig)  # of captures with several moments; None: no relief
     mesh: MeshStage = field(default_factory=MeshStage)
     field_stage: FieldStage = field(default_factory=FieldStage)
@@ -995,7 +995,7 @@ def start_moments(scene, head, config, keeper, callbacks):
     else:
         require(moments.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {config.parameters} needs them; or use --parameters fit", "none")
         keeper.stages["outlines"] = {"given": True}
-    if config.parameters == "given" or (len(moments) == 1 and landmarks is None) or "moments" in keeper.stages:
+    if config.parameters == "given" or "moments" in keeper.stages:
         require(len(moments.params) == len(moments), keeper.file, "moments", f"parameters of {len(moments)} moments", len(moments.params))
         return moments
     return track_moments(scene, head, moments, config, keeper, callbacks, landmarks)
@@ -1014,14 +1014,15 @@ def outline_moments(scene, head, moments, config, keeper, callbacks):
 
 def track_settings(
     config:TrainConfig,
+    n:int,          # moments
 )->TrackConfig:
-    "How moments are tracked: parameters that the scene gave are kept near by leaving out the coarse stages."
-    return replace(config.track, steps=(0, 0, *config.track.steps[2:])) if config.parameters == "refine" else config.track
+    "How moments are tracked. The coarse stages bring later moments near: where there is one, or the scene gave all, they are left out."
+    return replace(config.track, steps=(0, 0, *config.track.steps[2:])) if config.parameters == "refine" or n == 1 else config.track
 
 def track_moments(scene, head, moments, config, keeper, callbacks, landmarks):
     "What the face does in each moment, from the pictures. Raises `InputError`."
     require(moments.params.dynamic_offset is None, scene.source, "dynamic_offset", "none where parameters are refined", "offsets for each frame")
-    settings = track_settings(config)
+    settings = track_settings(config, len(moments))
     call(callbacks, "begin", "moments", sum(settings.steps))
     params = track(scene, head, moments.params, settings, landmarks, keeper.generator, lambda step, steps, price: call(callbacks, "step", "moments", step, float(price), None))
     call(callbacks, "end", "moments", None)
@@ -1046,9 +1047,15 @@ def with_residual(
     "Settings whose field is changed by expressions where there are several to learn from."
     return replace(config, model=replace(config.model, field=replace(config.model.field, residual=config.field_stage.residual if n > 1 else 0)))
 
-def take_relief(scene, head, moments, config, generator, clock, callbacks):
-    "The moments of a person with relief, and what to note about it."
-    begin, offset = clock.spent, picture_relief(scene, head, moments, config.relief, generator)
+def take_relief(scene, head, moments, config, keeper, callbacks):
+    "The moments of a person with relief; notes it."
+    call(callbacks, "begin", "relief", min(config.relief.moments, len(moments)))
+    offset = picture_relief(scene, head, moments, config.relief, keeper.generator, lambda done, n: call(callbacks, "step", "relief", done, None, None))
+    call(callbacks, "end", "relief", None)
     size = {k: round(1000*float(v), 2) for k, v in dict(mean=offset.norm(dim=1).mean(), largest=offset.norm(dim=1).max()).items()}
-    call(callbacks, "note", f"relief: {size['mean']} mm on average, at most {size['largest']} mm, after {clock.spent:.0f} s")
-    return replace(moments, params=with_offset(moments.params, offset)), {"seconds": round(clock.spent - begin, 1), "mm": size}
+    call(callbacks, "note", f"relief: {size['mean']} mm on average, at most {size['largest']} mm, after {keeper.clock.spent:.0f} s")
+    moments = replace(moments, params=with_offset(moments.params, offset))
+    keeper.lasting["moments"] = moments.params.tensors()
+    keeper.note("relief", dict(mm=size))
+    keeper.keep()
+    return moments
