@@ -1,5 +1,5 @@
 "Write the documentation site into _docs/ (or the folder given): a page a notebook, an API page a module, a gallery, the benchmarks, how to cite. Needs no Quarto, runs nothing, links to nothing outside that it needs."
-import ast, html, io, json, os, re, shutil, sys, tokenize
+import ast, functools, html, io, json, os, re, shutil, sys, tokenize
 from configparser import ConfigParser
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -155,7 +155,21 @@ def exported(tree):
 
 # what these names mean wherever nothing else is said beside them
 COMMON = dict(generator="where random numbers come from; `None`: torch's own generator", device="where tensors are, such as `cpu` or `cuda`", dtype="of floating-point tensors, such as `torch.float32`",
-              callbacks="list of `Callback`, told what happens", clock="how much of the time is spent")
+              callbacks="list of `Callback`, told what happens", faces="corners of each triangle, as places among the vertices")
+
+@functools.cache
+def classes():
+    "The classes of all modules: name, where they are explained, and their first sentence."
+    found = {}
+    for path in sorted((ROOT/"nerflame").glob("[!_]*.py")):
+        for name, node in exported(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef): found[name] = f"api_{path.stem}.html#{name}", re.split(r"(?<=[.;:])\s", (ast.get_docstring(node) or "").strip())[0].rstrip(";:.")
+    return found
+
+def meaning(name, note, annotation):
+    "What is said beside a parameter or field; else what its name, or the class that it must be of, means everywhere."
+    known = classes().get(annotation)
+    return note or COMMON.get(name, "") or (f"{known[1][0].lower() if known[1][1:2].islower() else known[1][0]}{known[1][1:]}" if known and known[1] else "")
 
 def parameters(node, notes):
     "Name, type, default and meaning of what a function takes."
@@ -166,24 +180,25 @@ def parameters(node, notes):
     for p, default, star in rows:
         if p.arg == "self": continue
         line = max(p.end_lineno, default.end_lineno if default is not None else 0)
-        yield star + p.arg, ast.unparse(p.annotation) if p.annotation else "", ast.unparse(default) if default is not None else "", meaning(p.arg, notes.get(line, ""))
+        annotation = ast.unparse(p.annotation) if p.annotation else ""
+        yield star + p.arg, annotation, ast.unparse(default) if default is not None else "", meaning(p.arg, notes.get(line, ""), annotation)
 
 def made_by(default):
     "The default of a field without the words that dataclasses need for it."
     found = re.fullmatch(r"field\(default_factory=(?:lambda: )?(.+)\)", default)
     return default if not found else f"{found[1]}()" if found[1].isidentifier() else found[1]
 
-def meaning(name, note): return note or COMMON.get(name, "")
-
 NO_MEANING = '<td data-head="meaning, unit, frame"></td>'   # as it stands in a finished page
 
 def table(rows, head):
     "A table of parameters, fields or attributes."
     if not rows: return ""
-    body = "".join(f"<tr><td>{code(n)}</td><td>{inline(c)}</td><td>{code(t)}</td><td>{code(d)}</td></tr>" for n, t, d, c in rows)
+    body = "".join(f"<tr><td><code>{esc(n)}</code></td><td>{inline(c)}</td><td>{code(t)}</td><td>{code(d)}</td></tr>" for n, t, d, c in rows)
     return f"<table class=api><tr><th>{head}</th><th>meaning, unit, frame</th><th>type and shape</th><th>default</th></tr>{body}</table>"
 
-def code(text): return f"<code>{esc(text)}</code>" if text else ""
+def code(text): return f"<code>{linked(esc(text))}</code>" if text else ""
+
+def linked(text): return re.sub(r"\b[A-Z]\w+", lambda m: f'<a href="{classes()[m[0]][0]}">{m[0]}</a>' if m[0] in classes() else m[0], text)
 
 def inline(text): return re.sub(r"`([^`]+)`", r"<code>\1</code>", esc(text))
 
@@ -204,7 +219,7 @@ def sentences(node):
 
 def class_entry(node, name, notes):
     "A class: sentence, fields, methods that have something to say."
-    fields = [(n.target.id, ast.unparse(n.annotation), made_by(ast.unparse(n.value)) if n.value else "", meaning(n.target.id, notes.get(n.end_lineno, ""))) for n in node.body if isinstance(n, ast.AnnAssign)]
+    fields = [(n.target.id, ast.unparse(n.annotation), made_by(ast.unparse(n.value)) if n.value else "", meaning(n.target.id, notes.get(n.end_lineno, ""), ast.unparse(n.annotation))) for n in node.body if isinstance(n, ast.AnnAssign)]
     bases = f"({', '.join(map(ast.unparse, node.bases))})" if node.bases else ""
     text = f"<div class=signature>{highlight(f'class {name}{bases}', PythonLexer(), HtmlFormatter())}</div>{sentences(node)}" + table(fields, "field")
     # the hooks of callbacks are explained once, at `Callback`
@@ -396,7 +411,8 @@ def docs(out):
     shutil.copytree(ROOT/"nbs"/"images", out/"images")
     notebooks = [notebook_page(p, out) for p in sorted((ROOT/"nbs").glob("[!_]*.ipynb"))]
     api = [api_page(p.module, p) for p in notebooks if p.module]
-    extra = [gallery(notebooks, out), benchmarks(out), citation(), api_index(api)]
+    measured = benchmarks(out)   # copies pictures that the gallery shows
+    extra = [gallery(notebooks, out), measured, citation(), api_index(api)]
     for page in notebooks: page.body = named_pages(page.body, notebooks)
     navigate = lambda here: navigation(notebooks, api, here)
     order = sorted(notebooks, key=lambda p: (p.file != "index.html", not p.file.startswith("3"), p.file))
