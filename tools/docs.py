@@ -1,5 +1,5 @@
 "Write the documentation site into _docs/ (or the folder given): a page a notebook, an API page a module, a gallery, the benchmarks, how to cite. Needs no Quarto, runs nothing, links to nothing outside that it needs."
-import ast, functools, html, io, json, os, re, shutil, sys, tokenize
+import ast, functools, html, io, itertools, json, os, re, shutil, sys, tokenize
 from configparser import ConfigParser
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -22,7 +22,7 @@ SETTINGS.read(ROOT/"settings.ini", encoding="utf-8")
 REPOSITORY = SETTINGS["DEFAULT"]["git_url"]
 GIT = f"{REPOSITORY}/blob/{SETTINGS['DEFAULT']['branch']}/"
 # parameters, fields and attributes in the tables of the API that have no meaning beside them: `make docs` fails when there are more, and asks for a smaller number here when there are fewer
-MOST_EMPTY = 642
+MOST_EMPTY = 297
 esc = lambda text: html.escape(str(text), quote=True)
 
 @dataclass
@@ -47,15 +47,15 @@ def with_mathml(text):
         return mathml((m[2] or m[3]).strip(), display="block" if m[2] else "inline")
     return MATH.sub(turn, text)
 
-def summary(source, tutorial):
-    "What stands in place of code that few readers want to see at once: imports, and in tutorials long helpers; None for all other code."
+def fold(source, tutorial):
+    "The beginning of a cell that few readers want to see at once, imports and in tutorials long helpers: what stands in its place, and its number of lines, 0 for none."
     try: body = ast.parse(source).body
-    except SyntaxError: return None   # magics and shell lines
-    imports = [n for n in body if isinstance(n, (ast.Import, ast.ImportFrom))]
-    if imports and len(imports) == len(body): return "Imports" if source.count("\n") else None
-    helpers = [n for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
-    if not tutorial or not helpers or len(helpers) < len(body) or source.count("\n") < 5: return None
-    return "Helper: " + "; ".join(f"{n.name} - {doc}" if (doc := (ast.get_docstring(n) or "").partition("\n")[0]) else n.name for n in helpers)
+    except SyntaxError: return "", 0   # magics and shell lines
+    if body and all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in body): return "Imports", source.count("\n") + 1 if source.count("\n") else 0
+    helpers = list(itertools.takewhile(lambda n: isinstance(n, (ast.FunctionDef, ast.ClassDef)), body))
+    lines = helpers[-1].end_lineno if helpers else 0
+    if not tutorial or lines < 6: return "", 0
+    return "Helper: " + "; ".join(f"{n.name} - {doc}" if (doc := (ast.get_docstring(n) or "").partition("\n")[0]) else n.name for n in helpers), lines
 
 def visible(nb, tutorial):
     "The notebook as it is read, and the code that is folded: hidden cells and nbdev's directives are gone, exported code stays."
@@ -66,11 +66,13 @@ def visible(nb, tutorial):
         if cell.cell_type == "markdown": cell.source = with_mathml(cell.source)
         else:
             cell.execution_count, cell.metadata["tags"] = None, ["exported"] if words & {"export", "exporti"} else []
-            title = summary(cell.source, tutorial)
-            if title:
+            title, n = fold(cell.source, tutorial)
+            if n:
+                lines = cell.source.splitlines()
                 cells.append(nbformat.v4.new_markdown_cell(f"folded code {len(folded)}"))
-                folded.append(f"<details class=fold><summary>{esc(title)}</summary>{highlight(cell.source, PythonLexer(), HtmlFormatter())}</details>")
-            if title or not cell.source: cell.metadata["transient"] = {"remove_source": True}   # no empty box of code above what it shows
+                folded.append(f"<details class=fold><summary>{esc(title)}</summary>{highlight(chr(10).join(lines[:n]), PythonLexer(), HtmlFormatter())}</details>")
+                cell.source = "\n".join(lines[n:]).strip("\n")
+            if not cell.source: cell.metadata["transient"] = {"remove_source": True}   # no empty box of code above what it shows
         if cell.cell_type == "markdown" or not cell.metadata.get("transient") or cell.outputs: cells.append(cell)
     nb.cells = cells
     return nb, folded
@@ -122,7 +124,8 @@ def stacking(body):
         def row(r):
             names = iter(heads)
             return re.sub(r"<td", lambda _: f'<td data-head="{html.escape(html.unescape(next(names, "")), quote=True)}"', r[0])
-        return f'<div class=wide><table class="stack"{m[1]}>{re.sub(r"<tr.*?</tr>", row, m[2], flags=re.S)}</table></div>'
+        kind = "stack api" if "api" in m[1] else "stack"
+        return f'<div class=wide><table class="{kind}">{re.sub(r"<tr.*?</tr>", row, m[2], flags=re.S)}</table></div>'
     return re.sub(r"<table([^>]*)>(.*?)</table>", one, body, flags=re.S)
 
 def chapters(body):
@@ -180,7 +183,7 @@ def parameters(node, notes):
     for p, default, star in rows:
         if p.arg == "self": continue
         line = max(p.end_lineno, default.end_lineno if default is not None else 0)
-        annotation = ast.unparse(p.annotation) if p.annotation else ""
+        annotation = kind(p.annotation)
         yield star + p.arg, annotation, ast.unparse(default) if default is not None else "", meaning(p.arg, notes.get(line, ""), annotation)
 
 def made_by(default):
@@ -202,6 +205,10 @@ def linked(text): return re.sub(r"\b[A-Z]\w+", lambda m: f'<a href="{classes()[m
 
 def inline(text): return re.sub(r"`([^`]+)`", r"<code>\1</code>", esc(text))
 
+def kind(annotation):
+    "A type as it is read; names in quotes lose them."
+    return "" if annotation is None else annotation.value if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str) else ast.unparse(annotation)
+
 def is_property(node): return any(ast.unparse(d) == "property" or "as_prop=True" in ast.unparse(d) for d in node.decorator_list)
 
 def function_entry(node, name, notes):
@@ -209,9 +216,9 @@ def function_entry(node, name, notes):
     rows = list(parameters(node, notes))
     signature = name if is_property(node) else f"{name}({', '.join(n + ('=' + d if d else '') for n, _, d, _ in rows)})"
     end = next((i for i in range(node.body[0].lineno - 1, node.lineno - 1, -1) if i in notes and i not in {p.end_lineno for p in ast.walk(node.args) if hasattr(p, "end_lineno")}), None)
-    result = f"<p class=result>returns <code>{esc(ast.unparse(node.returns))}</code> {inline(notes[end]) if end else ''}</p>" if node.returns else ""
-    kind = "<span class=kind>property</span>" if is_property(node) else ""
-    return f"<div class=signature>{kind}{highlight(signature, PythonLexer(), HtmlFormatter())}</div>{sentences(node)}" + table(rows, "parameter") + result
+    result = f"<p class=result>returns {code(kind(node.returns))} {inline(notes[end]) if end else ''}</p>" if node.returns else ""
+    label = "<span class=kind>property</span>" if is_property(node) else ""
+    return f"<div class=signature>{label}{highlight(signature, PythonLexer(), HtmlFormatter())}</div>{sentences(node)}" + table(rows, "parameter") + result
 
 def sentences(node):
     "The docstring; its paragraphs and lists stay."
