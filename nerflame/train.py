@@ -1085,7 +1085,7 @@ def outline_moments(scene, head, moments, config, keeper, callbacks):
     call(callbacks, "begin", "outlines", config.outline.steps)
     found = find_head(scene[list(moments.frames[0])], head, config.outline, keeper.generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
     call(callbacks, "end", "outlines", None)
-    if found.iou < 0.85: call(callbacks, "note", f"the outlines of the head and the masks overlap by only {found.iou:.2f}: wrong masks, cameras, up or scale? The notebooks Align and Troubleshooting help")
+    if found.iou < 0.85: call(callbacks, "note", f"the outlines of the head and the masks overlap by only {found.iou:.2f}: wrong masks, cameras, up or scale? The notebooks Align and Troubleshooting help (nbs/14e_align.ipynb, nbs/34_troubleshooting.ipynb)")
     keeper.lasting["moments"] = found.params.tensors()
     keeper.note("outlines", dict(steps=config.outline.steps, iou=round(found.iou, 4)))
     keeper.keep()

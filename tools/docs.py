@@ -191,13 +191,15 @@ def made_by(default):
     found = re.fullmatch(r"field\(default_factory=(?:lambda: )?(.+)\)", default)
     return default if not found else f"{found[1]}()" if found[1].isidentifier() else found[1]
 
-NO_MEANING = '<td data-head="meaning, unit, frame"></td>'   # as it stands in a finished page
+NO_MEANING = "class=unsaid></td>"   # of a cell in a finished page
 
 def table(rows, head):
     "A table of parameters, fields or attributes."
     if not rows: return ""
-    body = "".join(f"<tr><td><code>{esc(n)}</code></td><td>{inline(c)}</td><td>{code(t)}</td><td>{code(d)}</td></tr>" for n, t, d, c in rows)
-    return f"<table class=api><tr><th>{head}</th><th>meaning, unit, frame</th><th>type and shape</th><th>default</th></tr>{body}</table>"
+    typed, filled = (any(row[i] for row in rows) for i in (1, 2))   # columns without entries are left out
+    cells = lambda n, t, d, c: [f"<code>{esc(n)}</code>", inline(c)] + [code(t)]*typed + [code(d)]*filled
+    body = "".join("<tr>" + "".join(f"<td{'' if c else ' class=unsaid' if i == 1 else ''}>{c}</td>" for i, c in enumerate(cells(*row))) + "</tr>" for row in rows)
+    return f"<table class=api><tr><th>{head}</th><th>meaning, unit, frame</th>{'<th>type and shape</th>'*typed}{'<th>default</th>'*filled}</tr>{body}</table>"
 
 def code(text): return f"<code>{linked(esc(text))}</code>" if text else ""
 
@@ -320,7 +322,7 @@ def benchmarks(out):
                 f'black for none, yellow for 0.2 and more. Numbers are the PSNR of the view.</p>{figures}<p class=credit>The head scan: {SCAN}<br>{ACTOR}</p>')
     at = [m.start() for m in re.finditer(r"<h2", body)]
     presets = (f'<h2 id="presets">The presets for the same time</h2>{markdown(read("presets"))}<figure class=sheet><img loading=lazy src="images/presets.png" alt="PSNR on val against minutes"></figure>'
-               f'<figure class=sheet><img loading=lazy src="images/presets_picture.png" alt="a view of each preset and the rendered truth"></figure>')
+               f'<figure class=sheet><img loading=lazy src="images/presets_picture.png" alt="a view of each preset and the rendered truth"><figcaption>One view after eight minutes of each; what the sheet calls photograph is the rendered truth.</figcaption></figure>')
     steps = (f'<h2 id="single-steps">One training step of each method, single runs</h2><p>Run once, with another build of torch (the CUDA build, on the CPU), so that PyTorch3D imports; PyTorch3D is its CPU path here, and on CUDA nothing was measured. '
              f'Speed-ups of the whole of <a href="#{anchor_of(body, "training step")}">the section on steps</a>, which ran in turn and several times, are the ones to quote.</p>{markdown(read("paper_step"))}')
     return Page("benchmarks.html", "Benchmarks", "Quality, speed and memory as `make bench` measured them, each with its machine, versions and spread.", body[:at[1]] + pictures + body[at[1]:] + presets + steps, source="bench/README.md")
