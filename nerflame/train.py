@@ -147,7 +147,7 @@ def rate_factor(
 # %% ../nbs/15_train.ipynb #90b0f776
 class Callback:
     "Something that watches training: derive from it and define those hooks that you need. Raises `InputError` when a class defines another public method, so that a slip in a name is noticed."
-    HOOKS = ("model", "begin", "step", "note", "end")   # stages are, in this order and where they take place: outlines, moments, relief, stage 1, stage 2
+    HOOKS = ("model", "begin", "step", "note", "end")
 
     def model(self,
         model,         # the `NeRFlame` that is trained in place: render it whenever you like
@@ -155,7 +155,7 @@ class Callback:
         "Once, before stage 1 or 2: the model is there."
 
     def begin(self,
-        stage,         # its name, str
+        stage,         # "outlines", "moments", "relief", "stage 1" or "stage 2"
         steps,         # that it will take, int; None: the clock decides
     ):
         "A stage begins. Called again when the number of steps has been measured."

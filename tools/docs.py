@@ -1,4 +1,4 @@
-"Write the documentation site into _docs/ (or the folder given): a page a notebook, an API page a module, a gallery, the benchmarks, how to cite. Needs no Quarto, runs nothing, links to nothing outside that it needs."
+"Write the documentation site into _docs/ (or the folder given): a page a notebook, an API page a module, a gallery, the benchmarks, how to cite. Needs no Quarto, runs nothing, loads nothing from outside. Fails for links to nowhere, names without an entry, more parameters without a meaning than before, and a README that cites otherwise than CITATION.cff."
 import ast, functools, html, io, itertools, json, os, re, shutil, sys, tokenize
 from configparser import ConfigParser
 from dataclasses import dataclass, field
