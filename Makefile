@@ -70,7 +70,7 @@ readme: .venv/installed  ## write README.md from nbs/index.ipynb
 pictures: .venv/browser  ## the pictures of README and site, from the RUN of `make demo` (Chromium must be there)
 	$(BIN)/python tools/pictures.py --run "$(OUT)"
 
-docs: .venv/installed  ## write the documentation site into _docs from what is saved in the notebooks; check its links and that every exported name is on it
+docs: .venv/installed  ## write the documentation site into _docs from what is saved in the notebooks; check its links, that every exported name is on it, that no more of them lack a meaning, and that the README cites as CITATION.cff does
 	$(BIN)/python tools/docs.py
 
 install: .venv/installed  ## make .venv and install everything into it

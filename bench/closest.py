@@ -4,7 +4,7 @@
 """
 import torch
 from nerflame.mesh import closest_reference
-from common import Row, in_turn, ratios, row, timed
+from common import Row, in_turn, ratios, row, timed, why_absent
 from scenes import head_mesh, shell_points
 from searches import EVERY_FACE, OTHERS, OWN, make_search, missing
 
@@ -28,7 +28,7 @@ def closest_rows(quick):
     taken = {name: s.take(points[:size[name]]) for name, s in searches.items()}
     seconds = in_turn({name: lambda name=name: searches[name].run(taken[name]) for name in names}, rounds)
     def line(name): return row("closest", f"{name}, a point", [1e6*s/size[name] for s in seconds[name]], "us", note=f"{size[name]:,} points, {len(mesh.faces):,} faces; built in {1000*build[name]:.3g} ms; {agreement(searches[name], points, exact)}")
-    return [line(name) for name in names] + [Row("closest", f"{name}, a point", note=f"did not import: {reason[:160]}") for name, reason in absent.items()] + _compared(seconds, size, names)
+    return [line(name) for name in names] + [Row("closest", f"{name}, a point", note=why_absent(reason)) for name, reason in absent.items()] + _compared(seconds, size, names)
 
 def _compared(seconds, size, names):
     "Each of ours against all others."

@@ -9,6 +9,9 @@ from nerflame.core import cpu_threads, write_text
 from nerflame.train import versions
 
 RESULTS = Path(__file__).resolve().parent/"results"
+# sections in the order of the tables, with their headings
+TITLES = dict(quality="Quality after minutes of training", closest="Closest point on the mesh", growth="Closest point on finer meshes", paper="A training step of the published method", frames="Pictures of a moving face",
+              profile="Where a training step goes", memory="Memory and step time against pictures", moments="Memory and step time against moments")
 
 @dataclass
 class Row:
@@ -36,6 +39,10 @@ class Row:
 def row(section, name, values, unit, **rest):
     "A row from repeated measurements."
     return Row(section, name, statistics.median(values), unit, min(values), max(values), len(values), **rest)
+
+def why_absent(reason:str)->str:
+    "Why a library was not measured, from the message of its import."
+    return "not installed on this machine" if reason.startswith("ModuleNotFoundError") else f"did not import: {reason[:160]}"
 
 def ratios(slow, fast, scale=1.0):
     "How many times as fast, round by round: what ran side by side is compared. `scale` is work of `fast` by work of `slow`."
@@ -131,11 +138,12 @@ def _line(r:Row):
 def markdown(sections, title)->str:
     "All sections as tables."
     lines = [f"# {title}", "", "Medians, with the smallest and the largest of the runs. A ratio (x) is the median of ratios taken round by round, where both ran one after the other in one process.",
-             "Targets: what to reach / what to aim at. The last column has sizes, and how far a fast way agrees with the slow and plain one."]
-    for name, s in sections.items():
+             "Targets: a number that has to be reached, and one to aim at. The last column has sizes, and how far a fast way agrees with the slow and plain one."]
+    for name in sorted(sections, key=lambda n: [*TITLES, n].index(n)):
+        s = sections[name]
         m = s["machine"]
-        lines += ["", f"## {name}", "", f"{s['date']}, commit {s['commit']}, {s['seconds']:.0f} s; {m['cpu']}, {m['threads']} threads of {m['cores']} cores, {m['memory_gb']} GB, GPU: {m['gpu'] or 'none'}, load {m['load']}; "
-                  + ", ".join(f"{k} {v}" for k, v in s["versions"].items()) + ".", "", "| what | measured | reach / aim | | |", "| --- | ---: | ---: | --- | --- |"]
+        lines += ["", f"## {TITLES.get(name, name)}", "", f"Section `{name}`: {s['date']}, commit {s['commit']}, {s['seconds']:.0f} s; {m['cpu']}, {m['threads']} threads of {m['cores']} cores, {m['memory_gb']} GB, GPU: {m['gpu'] or 'none'}, load {m['load']}; "
+                  + ", ".join(f"{k} {v}" for k, v in s["versions"].items()) + ".", "", "| what | measured | target: reach / aim | target met? | sizes and agreement |", "| --- | ---: | ---: | --- | --- |"]
         lines += [_line(Row(**r)) for r in s["rows"]]
     return "\n".join(lines) + "\n"
 

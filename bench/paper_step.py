@@ -22,7 +22,7 @@ from nerflame.fit import pixels_in_shell
 from nerflame.heads import load_head
 from nerflame.mesh import PyTorch3DMesh, pytorch3d_missing
 from nerflame.train import field_optimiser, field_step, hold_head, new_model, preset, published_batch, published_leaves, published_loss, versions, with_published
-from common import Row, in_turn, ratios, row
+from common import Row, in_turn, ratios, row, why_absent
 from searches import AllFaces
 
 def published_step(model, scene, config, search, stage, generator):
@@ -92,7 +92,7 @@ def paper_rows(quick):
     def ratio(name, slow, **targets):
         return row("paper", f"{LABELS[name]}, against {LABELS[slow]}, per ray", ratios(seconds[slow], seconds[name], steps[name][1]/steps[slow][1]), "x", **targets, note=f"largest difference of distances to the tree's: {agreement}")
     rows += [ratio("bvh_few", "all_faces", reach=8., aim=15.), ratio("bvh", "all_faces"), ratio("fast", "all_faces", reach=1000., aim=5000.)]
-    if "pytorch3d" not in SLOW: return rows + [Row("paper", LABELS["pytorch3d"], note=f"did not import: {pytorch3d_missing()[:160]}")]
+    if "pytorch3d" not in SLOW: return rows + [Row("paper", LABELS["pytorch3d"], note=why_absent(pytorch3d_missing()))]
     return rows + [ratio(name, "pytorch3d") for name in ("bvh_few", "bvh", "fast")]
 
 def write_table(options, steps, seconds, n_faces):
@@ -104,8 +104,8 @@ def write_table(options, steps, seconds, n_faces):
              "| step | rays | seconds | a ray, ms | times as fast, per ray |", "| --- | ---: | ---: | ---: | ---: |"]
     for name in LABELS:
         if name not in rows: continue
-        r = rows[name]
-        lines.append(f"| {LABELS[name]} | {r['rays']:,} | {statistics.median(r['seconds']):.2f} ({min(r['seconds']):.2f} to {max(r['seconds']):.2f}) | {r['per_ray_ms']:.3g} | {slowest/r['per_ray_ms']:.3g} |")
+        r, times = rows[name], slowest/rows[name]["per_ray_ms"]
+        lines.append(f"| {LABELS[name]} | {r['rays']:,} | {statistics.median(r['seconds']):.2f} ({min(r['seconds']):.2f} to {max(r['seconds']):.2f}) | {r['per_ray_ms']:.3g} | {times:{',.0f' if times >= 100 else '.3g'}} |")
     write_text(f"{options.out}.json", json.dumps(result, indent=1) + "\n")
     write_text(f"{options.out}.md", "\n".join(lines) + "\n")
     print("\n".join(lines))

@@ -25,12 +25,12 @@ def stem_of(options)->str:
 
 # in the order of the table; a file called profile.py would hide Python's own module of this name from torch
 SECTIONS = dict(
+    quality=lambda o: load("quality", "quality_rows")(o.quick, o.minutes_scale, o.repeats, o.runs, stem_of(o)),
     closest=lambda o: load("closest", "closest_rows")(o.quick),
     growth=lambda o: load("growth", "growth_rows")(o.quick),
     paper=lambda o: load("paper_step", "paper_rows")(o.quick),
     frames=lambda o: load("frames", "frames_rows")(o.quick, o.run),
     profile=lambda o: load("profile_step", "profile_rows")(o.quick, o.run),
-    quality=lambda o: load("quality", "quality_rows")(o.quick, o.minutes_scale, o.repeats, o.runs, stem_of(o)),
     memory=lambda o: load("memory", "memory_rows")(o.quick),
     moments=lambda o: load("moments", "moments_rows")(o.quick))
 

@@ -142,14 +142,14 @@ class Alignment:
 
 def find_alignment(
     scene:Scene,                               # with masks, cameras in any frame
-    head:Head,
-    front:str|None=None,                       # name of a frame that shows the face from the front
-    config:OutlineConfig|None=None,
+    head:Head,                                 # the head model, on the device of the scene
+    front:str|None=None,                       # name of a frame that shows the face from the front; None: cameras stand mostly in front
+    config:OutlineConfig|None=None,            # how outlines are fitted; None: `OutlineConfig()`
     generator:torch.Generator|None=None,
     progress=None,                             # called with (step, steps, loss)
     least:float=0.7,                           # intersection over union below which it counts as failed
 )->Alignment:
-    "The similarity that puts the head of a scene where the head model is. Raises `InputError`."
+    "The similarity that puts the head of a scene where the head model is. Raises `InputError` for a scene without masks, for a frame that is not there, and when the head covers the masks by less than `least`."
     guess = guess_similarity(scene, head, front)
     moved = replace(scene, cameras=in_scene_frame(scene.cameras, guess))
     found = find_head(moved, head, config, generator, progress)
@@ -207,14 +207,14 @@ def rewrite_scene(
 
 def align_scene(
     path,                               # scene folder with masks: `transforms.json`, or `transforms_train.json` and its siblings
-    head:Head,
+    head:Head,                          # the head model whose place, direction and metres the scene shall have
     front:str|None=None,                # name of a frame that shows the face from the front; None: cameras stand mostly in front
     resolution:int=200,                 # width to which masks are reduced, pixels
-    config:OutlineConfig|None=None,
+    config:OutlineConfig|None=None,     # how outlines are fitted; None: `OutlineConfig()`
     generator:torch.Generator|None=None,
     progress=None,                      # called with (step, steps, loss)
 )->Alignment:
-    "Make a reconstruction of any place, direction and scale a scene. Raises `InputError`."
+    "Make a reconstruction of any place, direction and scale a scene: its JSON files are written anew, with what was there in `before_alignment`. Raises `InputError` for a folder without a scene or masks, for a frame that is not there, and when the head covers the masks too little; then nothing is written."
     require(scene_splits(path), path, "folder", "a scene folder with transforms.json or transforms_train.json", "none in it")
     try: scene = load_scene(path, resolution=resolution)
     except InputError as e:

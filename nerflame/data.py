@@ -457,12 +457,12 @@ def load_scene(
     half_res:bool=False,         # half the width and height instead
     testskip:int=1,              # keep each testskip-th frame of every split but train
     background="white",          # behind the head: "white", "black" or three numbers in [0, 1]
-    head=None,                   # a head or its arrays: reads the parameters that the frames name
-    root=None,                   # the folder that all files must be in; None: the scene's own
+    head=None,                   # a `Head` or its arrays: reads the parameters that the frames name; None: they are not read
+    root=None,                   # str or Path, the folder that all files must be in; None: the scene's own
     memory:int=1 << 30,          # bytes of images beyond which they are kept in a temporary file in `cache_folder`, mapped into memory
     progress=None,               # called with (images read, images)
 )->Scene:
-    "Read one split of a scene. Raises `InputError`."
+    "Read one split of a scene: pictures, coverage, cameras in the scene frame. Raises `InputError` for a folder or split that is not there, for an entry of the JSON file that is missing or wrong, for matrices that are no poses of cameras, for images that are missing, unreadable or of other sizes, and for a resolution above theirs."
     file, top = read_transforms(path, split)
     require(type(testskip) is int and testskip >= 0, "settings", "testskip", "a whole number from 0", testskip)
     frames = top["frames"] if split == "train" else top["frames"][::max(testskip, 1)]

@@ -309,7 +309,7 @@ def default_head_name()->str:
 def load_head(
     name=None,           # "anny", "flame" or a path; None chooses `default_head_name()`
 )->Head:
-    "A head by name or from a file. Raises `InputError`."
+    "A head by name or from a file, on the CPU. Raises `InputError` for a name that is no head, for a file that is missing or cannot be read, and for `flame` without the files that FLAME/README.md names."
     name = default_head_name() if name is None else str(name)
     if name == "flame": return Head(load_flame(flame_file() or Path("FLAME/model/generic_model.pkl")))
     if name == "anny": return Head(builtin_head())

@@ -53,7 +53,7 @@ class ModelConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)  # of each of the two, with `rays`
     backend: Literal["bvh", "pytorch3d"] = "bvh"  # what finds the closest faces, with `rays`
     min_triangle_area: float = 0.0           # faces with less count as their edges, squared scene units; PyTorch3D's rule, with `rays`
-    quirks: Quirks = field(default_factory=Quirks)
+    quirks: Quirks = field(default_factory=Quirks)  # of the published code, for imported checkpoints
     field: FieldConfig = field(default_factory=FieldConfig)   # last, as its name hides that of `dataclasses.field`
 
     def __post_init__(self):
@@ -65,7 +65,7 @@ class PosedHead:
     "A head in one pose, ready to be rendered."
     verts: Float[Tensor, "v 3"]              # scene frame, scene units
     shell: VoxelShell | None = None          # the next five with samples in the shell only
-    to_unposed: CanonicalMap | None = None
+    to_unposed: CanonicalMap | None = None   # from places around this mesh to the unposed head
     sigma: Float[Tensor, "b 512"] | None = None         # density of the voxels of the shell; None: they hold what has density
     unposed_voxels: Float[Tensor, "n 3"] | None = None  # where the middles of the voxels are on the unposed head, with `sigma`
     moving: bool = False                     # stage 1: distances carry gradients to the vertices
@@ -80,7 +80,7 @@ class NeRFlame(nn.Module):
     def __init__(self,
         head:Head|None,                          # None for plain NeRF
         params:HeadParams|None,                  # one row: the identity, and the state in which the person was captured; None for plain NeRF
-        config:ModelConfig|None=None,
+        config:ModelConfig|None=None,            # what it is made of; None: `ModelConfig()`
         to_scene:Float[Tensor, "4 4"]|None=None, # from the head frame to the scene; None for `flame_to_scene()`
         generator:torch.Generator|None=None,     # for the first features
         grid:ShellGrid|None=None,                # features of a saved model; None makes new ones
@@ -347,8 +347,8 @@ def follow(self:NeRFlame,
 # %% ../nbs/12_model.ipynb #409664e4
 def near_box(
     rays:Rays,                 # R rays
-    low:Float[Tensor, "3"],    # corners of a box with sides along the axes, scene units
-    high:Float[Tensor, "3"],
+    low:Float[Tensor, "3"],    # corner of a box with sides along the axes, scene units
+    high:Float[Tensor, "3"],   # the corner opposite, scene units
 )->Bool[Tensor, "r"]:
     "Whether rays meet a box between near and far."
     direction = torch.where(rays.directions.abs() < 1e-9, 1e-9, rays.directions)
@@ -429,12 +429,12 @@ def camera_rays(self:NeRFlame,
 @patch
 @torch.no_grad()
 def render(self:NeRFlame,
-    camera:Cameras,                                # a single one
-    posed:PosedHead|HeadParams|None=None,          # a posed head or parameters; None for the captured state
-    background=(1., 1., 1.),                       # rgb
+    camera:Cameras,                                # a single one, scene frame; its width and height are the picture's
+    posed:PosedHead|HeadParams|None=None,          # a posed head or one row of parameters; None for the captured state
+    background=(1., 1., 1.),                       # rgb in [0, 1]
     size:int|None=None,                            # rays at once; None for what suits the method
-)->Pixels:                                         # rgb (H, W, 3), accumulation and depth (H, W)
-    "Render a whole picture."
+)->Pixels:                                         # rgb (H, W, 3) in [0, 1], accumulation (H, W) in [0, 1], depth (H, W) in scene units, on the device of the model
+    "Render a whole picture, without gradients. Raises `InputError` for parameters of another head."
     if not isinstance(posed, PosedHead): posed = self.pose(self.params if posed is None else posed)
     rays, background = self.camera_rays(camera).to(self.device), torch.as_tensor(background, dtype=torch.float32, device=self.device)
     # a sample on a whole ray costs far more than one in the shell
@@ -446,7 +446,7 @@ def render(self:NeRFlame,
 @patch
 def view(self:NeRFlame,
     rays:Rays,                         # R rays in the scene
-    posed:PosedHead|None,
+    posed:PosedHead|None,              # from `pose`; None for plain NeRF
     background:Float[Tensor, "3"],     # behind the head
 )->Pixels:
     "What rays see, the way to look."
@@ -524,10 +524,10 @@ def _load_state(module, tensors, path):
 
 # %% ../nbs/12_model.ipynb #e448ce83
 def load_model(
-    folder,            # written by `NeRFlame.save`
-    device="cpu",
+    folder,            # str or Path, written by `NeRFlame.save`
+    device="cpu",      # where its tensors go
 )->NeRFlame:
-    "Read a model. Raises `InputError`."
+    "Read a model. Raises `InputError` for a folder without one, and for files that cannot be read, do not belong together or are from another version."
     path = Path(folder)/"field.safetensors"
     metadata, tensors = _open_field(path)
     tensors = {k: v.to(device) for k,v in tensors.items()}

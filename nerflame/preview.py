@@ -302,7 +302,7 @@ def _search(names, what):
     return widgets.Combobox(placeholder=f"type to find {what}", options=names, ensure_option=True, continuous_update=False, layout={"width": "24em"})
 
 class Preview(widgets.HBox):
-    "A face with sliders. Angles in radians, the distance in scene units."
+    "A face with sliders. Angles in radians, the distance in scene units; azimuth 0 is in front of the face. Raises `InputError` unless `size` >= `draft` >= 16."
     def __init__(self,
         run:Run,                     # a model, and where its photographs are
         size:int=320,                # width and height of the picture, pixels
@@ -691,26 +691,26 @@ def open_avatar(
     return load_run(folder) if any((folder/name).is_file() for name in ("config.yaml", UNFINISHED)) else Run(folder, RunConfig(), load_model(folder), {})
 
 def preview(
-    avatar,                      # `NeRFlame`, `Run`, or the folder of one
+    avatar,                      # `NeRFlame`, `Run`, or the folder (str or Path) of one
     size:int=320,                # width and height of the picture, pixels
     draft:int=128,               # of the picture while something moves, pixels
     shown:int=8,                 # expressions that have a slider from the beginning
-    background=(1., 1., 1.),     # rgb
-    folder=".",                  # where pictures and films are saved
+    background=(1., 1., 1.),     # rgb in [0, 1]
+    folder=".",                  # str or Path, where pictures and films are saved
 )->Preview:
-    "Sliders and a picture, for the last line of a cell. Raises `InputError` for a folder without a face."
+    "Sliders and a picture, for the last line of a cell. Raises `InputError` for a folder without a face, for plain NeRF, which has no head, and for a `draft` above `size` or below 16."
     run = open_avatar(avatar)
     require(run.model.config.mesh, "preview", "avatar", "a face with a head", "plain NeRF, which cannot be moved")
     return Preview(run, size, draft, shown=shown, background=background, folder=folder)
 
 # %% ../nbs/20_preview.ipynb #fb72253e
 class Watch(Callback):
-    "Curves of loss and PSNR, and a picture of the face, while `fit` runs."
+    "Curves of loss and PSNR, and a picture of the face, while `fit` runs: `fit(..., callbacks=[Watch()])` in a notebook."
     def __init__(self,
         every:float=3.,              # seconds between two pictures, at least
         size:int=160,                # of the picture, pixels
-        camera:Cameras|None=None,    # where to look from; None: from the front
-        show=display,                # called once with the widget
+        camera:Cameras|None=None,    # a single one, where to look from; None: from the front, a little to the side
+        show=display,                # called once with the widget, when the first stage begins
         clock=time.perf_counter,     # seconds
     ):
         self._every, self._camera, self._show, self._clock = every, (orbit_camera(0.4, 0.1, 4.) if camera is None else camera).resized(size), show, clock

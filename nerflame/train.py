@@ -46,10 +46,10 @@ from .moments import MomentPool, Moments, group_moments
 # %% ../nbs/15_train.ipynb #31d2997f
 @dataclass(frozen=True)
 class MeshStage:
-    "Stage 1: the mesh is the density; head and colour are fitted together."
+    "Stage 1: the mesh is the density; head and colour are fitted together. Weights are factors of parts of the loss."
     share: float = 0.2         # of the time that is left after stage 0
     most: int = 150            # steps when the clock decides: pixels outside the shell say nothing, so longer fits drift away from the outlines
-    rays: int = 2048           # a step
+    rays: int = 2048           # pixels of the photographs that a step looks at
     margin: float = 0.02       # how far vertices may move before the shell is built anew, scene units
     rate_shape: float = 0.002  # Adam's rate for identity and expression, standard deviations
     rate_pose: float = 0.0002  # Adam's rate for rotations (radians), translation (1/10 m) and log scale
@@ -58,8 +58,8 @@ class MeshStage:
 
 @dataclass(frozen=True)
 class FieldStage:
-    "Stage 2: the mesh is frozen, density is learned in the shell around it."
-    rays: int = 4096           # a step
+    "Stage 2: the mesh is frozen, density is learned in the shell around it. Weights are factors of parts of the loss."
+    rays: int = 4096           # pixels of the photographs that a step looks at
     mask_weight: float = 0.1   # of the squared error of accumulation against the mask
     hidden_weight: float = 0.05  # of the pull on parts of the mouth that no photograph shows
     moments: int = 8           # states of the face that a batch is taken from, of those that the capture has
@@ -92,25 +92,25 @@ class PublishedStage:
 # %% ../nbs/15_train.ipynb #4c4cd77d
 @dataclass(frozen=True)
 class TrainConfig:
-    "All that decides a training run."
+    "All that decides a training run. Raises `InputError` where neither `minutes` nor `steps` is given, where they are too small, and for a `model` that does not belong to the preset: begin with `preset(name)` and change fields with `dataclasses.replace`."
     preset: Literal["fast", "paper", "nerf"] = "fast"      # what `preset` gives for this name, before changes
     parameters: Literal["fit", "given", "refine", "neutral"] = "fit"  # find the head; take the scene's parameters; start from them; start from the neutral head in place
     minutes: float | None = 3.0   # wall time for everything, in minutes; None: `steps` decides
     steps: int | None = None      # of stage 2 (`paper`: of both); with `minutes` it is measured, and stored here
     mesh_steps: int | None = None # of stage 1, likewise
-    seed: int = 0
+    seed: int = 0                 # of the generator that draws first weights, pixels and samples
     rate_grid: float = 1e-2       # Adam's rate for features at the beginning
     rate_nets: float = 5e-3       # Adam's rate for the networks at the beginning
     final_rate: float = 0.03      # part of the rates that is left at the end
     warm_up: int = 200            # steps of stage 2 before rates fall and epsilon grows; the last quarter of them measures the pace
     growth: float = 0.4           # part of stage 2 in which epsilon grows
-    outline: OutlineConfig = field(default_factory=OutlineConfig)
-    track: TrackConfig = field(default_factory=TrackConfig)    # of what every moment shows
+    outline: OutlineConfig = field(default_factory=OutlineConfig)  # stage 0: how the head is found by its outlines, where parameters are to be found
+    track: TrackConfig = field(default_factory=TrackConfig)    # how the parameters of every moment are found, after the outlines
     relief: ReliefConfig | None = field(default_factory=ReliefConfig)  # of captures with several moments; None: no relief
-    mesh: MeshStage = field(default_factory=MeshStage)
-    field_stage: FieldStage = field(default_factory=FieldStage)
+    mesh: MeshStage = field(default_factory=MeshStage)         # stage 1, of captures with one moment
+    field_stage: FieldStage = field(default_factory=FieldStage)  # stage 2
     published: PublishedStage = field(default_factory=PublishedStage)  # of presets `paper` and `nerf`, in place of the two above
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)    # what is trained: shell, samples, field
 
     def __post_init__(self):
         require(self.minutes is not None or self.steps is not None, "TrainConfig", "minutes, steps", "one of them", "neither")
@@ -121,9 +121,9 @@ class TrainConfig:
 
 # %% ../nbs/15_train.ipynb #0ccb2eaf
 def preset(
-    name:str,   # "fast", "paper" or "nerf"
-)->TrainConfig:
-    "The settings of a method. Raises `InputError`."
+    name:str,        # "fast": a shell, minutes on a CPU; "paper": NeRFlame as it was published; "nerf": NeRF without a head
+)->TrainConfig:      # change what you like with `dataclasses.replace`
+    "The settings of a method. Raises `InputError` for another name."
     require(name in ("fast", "paper", "nerf"), "--preset", "preset", "fast, paper or nerf", name)
     if name == "fast": return TrainConfig()
     # below this weight a sample changes no pixel by more than rounding does
@@ -146,8 +146,38 @@ def rate_factor(
 
 # %% ../nbs/15_train.ipynb #90b0f776
 class Callback:
-    "Something that watches training; define any of `HOOKS`."
+    "Something that watches training: derive from it and define those hooks that you need. Raises `InputError` when a class defines another public method, so that a slip in a name is noticed."
     HOOKS = ("model", "begin", "step", "note", "end")
+
+    def model(self,
+        model,         # the `NeRFlame` that is trained in place: render it whenever you like
+    ):
+        "Once, before stage 1 or 2: the model is there."
+
+    def begin(self,
+        stage,         # "outlines", "moments", "relief", "stage 1" or "stage 2"
+        steps,         # that it will take, int; None: the clock decides
+    ):
+        "A stage begins. Called again when the number of steps has been measured."
+
+    def step(self,
+        stage,         # its name, str
+        step,          # steps of the stage that are done, int from 1
+        loss,          # of this step, float; None where a stage has none
+        psnr,          # of this step's pixels, dB, float; None before stage 1
+    ):
+        "A step is done."
+
+    def note(self,
+        text,          # a line for the reader, str
+    ):
+        "Something that has to be said."
+
+    def end(self,
+        stage,         # its name, str
+        psnr,          # on val, else on some training pictures, dB, float; None before stage 1
+    ):
+        "A stage is done."
 
     def __init_subclass__(cls):
         for name, value in vars(cls).items():
@@ -250,7 +280,10 @@ def field_optimiser(model:NeRFlame, config:TrainConfig)->torch.optim.Optimizer:
     groups = [dict(params=list(model.field.grid.parameters()), lr=config.rate_grid), dict(params=nets, lr=config.rate_nets)]
     return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
 
-def set_rates(optimiser, rates):
+def set_rates(
+    optimiser,   # of torch
+    rates,       # one for each of its groups
+):
     "Give every group its rate."
     for group, rate in zip(optimiser.param_groups, rates): group["lr"] = rate
 
@@ -259,7 +292,7 @@ def set_rates(optimiser, rates):
 class Clock:
     "Wall time since the start of a run."
     budget: float | None                                  # seconds; None: no limit
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)  # when the run began, as `time.monotonic` counts seconds
 
     @property
     def spent(self)->float: return time.monotonic() - self.started
@@ -358,7 +391,11 @@ class Keeper:
     @property
     def file(self)->Path: return (self.folder or Path("memory"))/UNFINISHED
 
-    def keep(self, stage="", at=None, parts=None):
+    def keep(self,
+        stage="",    # that is going on, str; empty: between stages
+        at=None,     # how far it is: a namespace of plain values
+        parts=None,  # what it changes, name: module, optimiser or dict of tensors
+    ):
         "Write it down: the stage that is going on, how far it is, and what it changes."
         if self.folder is None: return
         facts = dict(about=self.about, stages=self.stages, lasting=list(self.lasting), spent=self.clock.spent, begun=self.begun, stage=stage, counts=vars(at) if at else {})
@@ -375,7 +412,11 @@ class Keeper:
         unpack(dict(generator=self.generator), tensors, file)
         self._found = facts["stage"], facts["counts"], tensors
 
-    def restore(self, stage, at, parts):
+    def restore(self,
+        stage,       # that begins, str
+        at,          # how far it is where nothing was kept
+        parts,       # what it changes, name: module, optimiser or dict of tensors
+    ):
         "How far a stage is: as given, or as it was kept; then parts are filled, too."
         if self._found is None or self._found[0] != stage: return at
         (_, counts, tensors), self._found, file = self._found, None, self.file
@@ -405,7 +446,11 @@ def keeper_params(
 
 @patch
 @contextlib.contextmanager
-def steps(self:Keeper, stage, at, parts):
+def steps(self:Keeper,
+    stage,           # that goes on, str
+    at,              # how far it is: a namespace of plain values, changed by the stage
+    parts,           # what it changes, name: module, optimiser or dict of tensors
+):
     "Around the steps of a stage. What it gives is called between two of them: there the stage is kept now and then, and Ctrl-C is noticed."
     self.keep(stage, at, parts)
     with HeldInterrupt() as held:
@@ -424,7 +469,11 @@ def finish(self:Keeper):
     if self.folder is not None: self.file.unlink(missing_ok=True)
 
 @patch
-def note(self:Keeper, stage, facts, seconds=None):
+def note(self:Keeper,
+    stage,           # that is done, str
+    facts,           # dict for `metrics.json`
+    seconds=None,    # that it took; None: since the stage before it
+):
     "A stage is done: note what there is to say about it, and how long it took."
     self.stages[stage] = dict(seconds=round(self.clock.spent - self.begun if seconds is None else seconds, 1)) | facts
     self.begun = self.clock.spent
@@ -606,7 +655,16 @@ def train_field(
     return at.step
 
 # %% ../nbs/15_train.ipynb #86f5e370
-def field_step(model, posed, batch, background, settings, optimiser, hidden, generator):
+def field_step(
+    model:NeRFlame,
+    posed:list,                 # heads that the rays of the batch see, in equal shares
+    batch:PixelBatch,
+    background:Tensor,          # (3) that the pictures are composited on
+    settings:FieldStage,
+    optimiser,                  # of the field
+    hidden:HiddenParts|None,    # None: no part of the mouth is hidden
+    generator:torch.Generator,
+):
     "One step of stage 2; returns loss and PSNR of the batch."
     loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, generator, settings.blind)
     pull = settings.hidden_weight*hidden_loss(model, hidden, generator) if hidden else 0
@@ -625,7 +683,12 @@ def grow_shell(
     begin = config.warm_up
     model.config = replace(model.config, epsilon=replace(model.config.epsilon, begin=begin, finish=begin + int(config.growth*(steps - begin))))
 
-def kept_parts(keeper, model, pool, generator):
+def kept_parts(
+    keeper:Keeper,
+    model:NeRFlame,
+    pool:MomentPool,
+    generator:torch.Generator,
+):
     "The hidden parts of a head: those that a training kept, or what the moments of a pool do not show."
     if "hidden" not in keeper.lasting:
         hidden = hidden_parts(model.head, model.unposed, ((r.posed.verts, r.bank) for r in pool.ready), generator)
@@ -692,7 +755,7 @@ def with_published(
 # %% ../nbs/15_train.ipynb #5b917444
 def published_loss(
     model:NeRFlame,
-    posed:PosedHead|None,
+    posed:PosedHead|None,          # None for plain NeRF
     batch:PixelBatch,
     background:Tensor,             # (3) that the pictures are composited on
     generator:torch.Generator,
@@ -785,8 +848,12 @@ def train_published(
     return at.step
 
 # %% ../nbs/15_train.ipynb #21189a61
-def published_update(loss, nets, heads):
-    "A step of both optimisers; `heads` may be None."
+def published_update(
+    loss:Tensor,   # to descend
+    nets,          # optimiser of the networks
+    heads,         # optimiser of the head; None: it is frozen
+):
+    "A step of both optimisers."
     both = [o for o in (nets, heads) if o]
     for o in both: o.zero_grad()
     loss.backward()
@@ -802,12 +869,12 @@ class RunConfig:
     data_root: str = ""               # the folder that its files are in; empty: the scene's own
     head: str = ""                    # name of the head
     resolution: int | None = None     # width of the pictures, pixels; None: the images' own
-    device: str = "cpu"
+    device: str = "cpu"               # that trained
     half_res: bool = False            # half the width and height instead of a resolution
     background: str = "white"         # behind the head
     testskip: int = 1                 # of val and test only every n-th frame is looked at
-    format: str = RUN_FORMAT
-    train: TrainConfig = field(default_factory=TrainConfig)
+    format: str = RUN_FORMAT          # of the folder; `load_run` refuses another
+    train: TrainConfig = field(default_factory=TrainConfig)  # the settings, with the steps that were done
 
 def versions()->dict:
     "Versions of what computes results, for the record."
@@ -837,19 +904,19 @@ def save_run(
 
 @dataclass(eq=False)
 class Run:
-    "A RUN that was read."
-    folder: Path | None   # None: not written
-    config: RunConfig
-    model: NeRFlame
-    metrics: dict
+    "A finished training, as `fit` returns and `load_run` reads it."
+    folder: Path | None   # where it is written; None: nowhere
+    config: RunConfig     # what it was made from, and the settings
+    model: NeRFlame       # the face: `model.render(camera, parameters)` is a picture, `model.params` the captured state
+    metrics: dict         # `stages`, each with seconds, steps and PSNR (dB); `psnr_on`: val or train; `seconds` of everything
     moments: Moments | None = None   # what the face did in a capture with several moments; frames are not known
     interrupted: bool = False        # before its end; the training can go on
 
 def load_run(
-    folder,            # written by `nerflame_train`
-    device="cpu",
+    folder,            # str or Path, written by `nerflame_train` or `fit(..., out=folder)`
+    device="cpu",      # where the model's tensors go
 )->Run:
-    "Read a RUN. Raises `InputError`, also for a RUN of another version."
+    "Read a RUN. Raises `InputError` for a folder that is none, for one whose training has not finished, for files that cannot be read, and for a RUN of another version."
     folder = Path(folder)
     if not (folder/"config.yaml").is_file():
         require(not (folder/UNFINISHED).is_file(), folder, "config.yaml", f"a RUN that is finished; go on with nerflame_train --resume {folder}", "an unfinished one")
@@ -894,18 +961,18 @@ def scene_psnr(
 
 # %% ../nbs/15_train.ipynb #308a0d24
 def fit(
-    scene:Scene,                         # the training pictures
-    head:Head|None,                      # None for plain NeRF
-    config:TrainConfig|None=None,
+    scene:Scene,                         # the training pictures, on the device that shall train
+    head:Head|None,                      # the head model, on the same device; None for plain NeRF
+    config:TrainConfig|None=None,        # the settings; None: `TrainConfig()`, preset `fast` for three minutes
     val:Scene|None=None,                 # pictures to measure PSNR on after each stage; None: some training pictures
-    out=None,                            # the RUN folder to write; None writes nothing
-    callbacks=None,                      # list of `Callback`; None shows a progress bar
-    clock:Clock|None=None,               # when the run started; None: now
-    run:RunConfig|None=None,             # what to note in the RUN besides
-    landmarks:Tensor|None=None,          # (N, 68, 3) of the training pictures, from `load_landmarks_2d`
+    out:str|Path|None=None,              # the RUN folder to write; None writes nothing
+    callbacks:list|tuple|None=None,      # of `Callback`s, told what happens; None shows a progress bar, an empty list nothing
+    clock:Clock|None=None,               # wall time with a budget of its own; None: starts now and has `config.minutes`
+    run:RunConfig|None=None,             # what to note in the RUN besides; None: head and device
+    landmarks:Tensor|None=None,          # (N, 68, 3) x, y and weight in the training pictures, from `load_landmarks_2d`; None: outlines and colours only
     resume:bool=False,                   # go on with the interrupted training that `out` keeps; everything else as it was
 )->Run:
-    "From posed photographs to a face. An interrupt (Ctrl-C) before there is a face is raised; later it ends training early. Raises `InputError`."
+    "From posed photographs to a face. An interrupt (Ctrl-C) before there is a face is raised; later it ends training early. Raises `InputError` for pictures without masks where the head has to be found, for a scene without parameters where they are to be given or refined, for several moments with preset `paper` or `nerf`, and when `resume` finds no interrupted training in `out` or one with other settings."
     config, callbacks = config or TrainConfig(), [ProgressBar()] if callbacks is None else list(callbacks)
     clock = clock or Clock(None if config.minutes is None else config.minutes*60)
     torch.set_num_threads(cpu_threads())
@@ -951,14 +1018,20 @@ def _train(model, scene, moments, config, keeper, measured, callbacks):
 # %% ../nbs/15_train.ipynb #0abe181c
 def about_training(
     scene:Scene,
-    head:Head|None,
+    head:Head|None,   # None for plain NeRF
     run:RunConfig,
 )->dict:
     "What a training that goes on has in common with its beginning."
     pictures = dict(n=len(scene), width=scene.cameras.width, height=scene.cameras.height, near=scene.near, far=scene.far)
     return dict(run=asdict(run), head=head.fingerprint if head else "", pictures=pictures)
 
-def prepare(scene, head, config, keeper, callbacks):
+def prepare(
+    scene:Scene,
+    head:Head,
+    config:TrainConfig,
+    keeper:Keeper,
+    callbacks,
+):
     "The moments of a scene as training starts from them: found, followed, with relief; or as an interrupted training knows them. Notes its stages. Raises `InputError`."
     moments = start_moments(scene, head, config, keeper, callbacks)
     if config.relief and len(moments) > 1 and "relief" not in keeper.stages: moments = take_relief(scene, head, moments, config, keeper, callbacks)
@@ -982,7 +1055,13 @@ def new_model(
         return NeRFlame(head, params, settings, scene.flame_to_scene, generator)
 
 # %% ../nbs/15_train.ipynb #12d9f796
-def start_moments(scene, head, config, keeper, callbacks):
+def start_moments(
+    scene:Scene,
+    head:Head,
+    config:TrainConfig,
+    keeper:Keeper,
+    callbacks,
+):
     "The moments of the scene with the parameters that training starts from, the scene's own, or what its pictures say; notes stages. Raises `InputError`."
     if config.parameters == "neutral":
         keeper.stages.setdefault("outlines", {"neutral": True})
@@ -1006,7 +1085,7 @@ def outline_moments(scene, head, moments, config, keeper, callbacks):
     call(callbacks, "begin", "outlines", config.outline.steps)
     found = find_head(scene[list(moments.frames[0])], head, config.outline, keeper.generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
     call(callbacks, "end", "outlines", None)
-    if found.iou < 0.85: call(callbacks, "note", f"the outlines of the head and the masks overlap by only {found.iou:.2f}: wrong masks, cameras, up or scale? The notebooks Align and Troubleshooting help")
+    if found.iou < 0.85: call(callbacks, "note", f"the outlines of the head and the masks overlap by only {found.iou:.2f}: wrong masks, cameras, up or scale? The notebooks Align and Troubleshooting help (nbs/14e_align.ipynb, nbs/34_troubleshooting.ipynb)")
     keeper.lasting["moments"] = found.params.tensors()
     keeper.note("outlines", dict(steps=config.outline.steps, iou=round(found.iou, 4)))
     keeper.keep()
