@@ -240,7 +240,7 @@ def crown_point(
     "Where the rays through the tops of the masks meet. Raises `InputError`, also when that is behind the cameras."
     crown = nearest_point(crown_rays(scene))
     ahead = project(scene.cameras, crown[None])[1] > 0
-    require(bool(ahead.float().mean() > 0.5), scene.source, "transform_matrix", "cameras that look along -z at the head, as in OpenGL and Blender (from OpenCV's axes: negate the second and the third column)", "a head behind the cameras")
+    require(bool(ahead.float().mean() > 0.5), scene.source, "transform_matrix", "cameras that look along -z at the head, as in OpenGL and Blender (OpenCV's axes: negate the second and the third column of the matrices; world-to-camera matrices: invert them)", "a head behind the cameras")
     return crown
 
 def first_guess(
