@@ -1,7 +1,7 @@
 """The pictures of README and site, from a RUN of `make demo`, into nbs/images. Needs what `make test-browser` needs for the last two.
 
     make pictures                  all
-    .venv/bin/python tools/pictures.py --only hero driven preview site"""
+    .venv/bin/python tools/pictures.py --only hero preview site"""
 import argparse, functools, http.server, math, shutil, subprocess, sys, tempfile, threading
 from pathlib import Path
 import torch
@@ -75,11 +75,6 @@ def hero(run, folder, pictures=40, size=216):
     return write_video(torch.stack(frames), IMAGES/"hero.gif", fps=10.)
 
 
-def driven(folder):
-    "The sheet of driven frames beside their photographs, as it is, in fewer bytes."
-    Image.open(folder/"driven_sheet.png").convert("RGB").save(IMAGES/"driven.jpg", quality=88)
-
-
 def preview(folder):
     "The preview of the face in JupyterLab."
     with tempfile.TemporaryDirectory() as out:
@@ -111,11 +106,10 @@ def site():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="runs/demo", type=Path, help="the RUN of `make demo`")
-    parser.add_argument("--only", nargs="+", choices=("hero", "driven", "preview", "site"), default=("hero", "driven", "preview", "site"))
+    parser.add_argument("--only", nargs="+", choices=("hero", "preview", "site"), default=("hero", "preview", "site"))
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())
     if "hero" in options.only: hero(load_run(options.run), options.run)
-    if "driven" in options.only: driven(options.run)
     if "preview" in options.only: preview(options.run)
     if "site" in options.only: site()
 
