@@ -1,5 +1,5 @@
 "Write the documentation site into _docs/ (or the folder given): a page a notebook, an API page a module, a gallery, the benchmarks, how to cite. Needs no Quarto, runs nothing, loads nothing from outside. Fails for links to nowhere, names without an entry, more parameters without a meaning than before, and a README that cites otherwise than CITATION.cff."
-import ast, functools, html, io, itertools, json, os, re, shutil, sys, tokenize
+import ast, base64, functools, html, io, itertools, json, os, re, shutil, sys, tokenize
 from configparser import ConfigParser
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -85,6 +85,17 @@ def headings(nb):
             for line in re.findall(r"^#+ (.+)$", cell.source, re.M): last = line
         yield last
 
+def films(nb, stem):
+    "GIFs among the outputs, by file name, bytes; nbconvert knows none, so that each becomes an image of its page."
+    found = {}
+    for i, cell in enumerate(nb.cells):
+        for j, output in enumerate(cell.get("outputs", [])):
+            if "image/gif" not in output.get("data", {}): continue
+            name = f"files/{stem}_{i}_{j}.gif"
+            found[name] = base64.b64decode(output["data"]["image/gif"])
+            output["data"] = {"text/html": f'<img src="{name}" alt="a film">'}
+    return found
+
 def notebook_page(path, out):
     "A notebook as a page; pictures of its outputs become files."
     nb = nbformat.read(path, as_version=4)
@@ -92,8 +103,9 @@ def notebook_page(path, out):
     nb, folded = visible(nb, path.stem.startswith("3"))
     lines = [l for l in nb.cells[0].source.splitlines() if l.strip()]
     near = list(headings(nb))
-    extract = ExtractOutputPreprocessor(output_filename_template="files/" + path.stem + "_{cell_index}_{index}{extension}", extract_output_types={"image/png", "image/jpeg", "image/gif"})
+    extract = ExtractOutputPreprocessor(output_filename_template="files/" + path.stem + "_{cell_index}_{index}{extension}", extract_output_types={"image/png", "image/jpeg"})
     nb, resources = extract.preprocess(nb, {"outputs": {}, "unique_key": path.stem})
+    resources["outputs"] |= films(nb, path.stem)
     for name, data in resources["outputs"].items():
         (out/name).parent.mkdir(exist_ok=True)
         (out/name).write_bytes(data)
