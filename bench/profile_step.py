@@ -10,12 +10,11 @@ as Python's own module of this name would then be hidden from torch.)
 import statistics
 from pathlib import Path
 import torch
-from nerflame.cli import data_folder, run_scene
 from nerflame.density import prior_sigma, shell_alpha
 from nerflame.fit import pixels_in_shell
 from nerflame.render import composite, volume_weights
 from nerflame.sampling import march
-from nerflame.train import batch_loss, field_optimiser, field_step, hidden_loss, hidden_parts, load_run
+from nerflame.train import batch_loss, data_folder, field_optimiser, field_step, hidden_loss, hidden_parts, load_run, run_scene
 from common import Row, in_turn, row, timed
 from scenes import settled_run
 
@@ -25,7 +24,7 @@ class Step:
         self.model, self.scene, self.config, self.settings = model, scene, config, config.field_stage
         self.posed, self.generator, self.optimiser = model.pose_whole(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config)
         self.bank = pixels_in_shell(scene, self.posed.shell)
-        self.hidden = hidden_parts(model.head, [(self.posed.verts, self.bank)], self.generator)
+        self.hidden = hidden_parts(model.head, model.unposed, [(self.posed.verts, self.bank)], self.generator)
         for group in self.optimiser.param_groups: group["lr"] = 0.   # it shall stay the same face
 
     def whole(self):

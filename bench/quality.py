@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from nerflame.cli import data_folder, run_scene
 from nerflame.core import shared
 from nerflame.data import load_scene
 from nerflame.evaluate import comparison_sheet, picture_path
 from nerflame.heads import load_head
-from nerflame.train import Callback, Clock, TrainConfig, fit, load_run, scene_psnr
+from nerflame.train import Callback, Clock, TrainConfig, data_folder, fit, load_run, run_scene, scene_psnr
 from common import RESULTS, Row, command, row
 from scenes import QUICK_OPTIONS, capture, train_run
 

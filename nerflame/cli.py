@@ -5,15 +5,15 @@
 # %% auto #0
 __all__ = ['Parser', 'run_command', 'when_interrupted', 'counter', 'numbers', 'weights', 'positive', 'whole', 'put_aside',
            'way_on', 'check_run_folder', 'run_folder', 'align_parser', 'align', 'align_command', 'train_parser',
-           'data_folder', 'run_scene', 'train_scene', 'say_trained', 'resume', 'chosen_settings', 'check_backend',
-           'train', 'published_folder', 'train_published_file', 'published_note', 'published_run', 'render_states',
-           'render_published_file', 'train_command', 'eval_parser', 'open_run', 'check_folder', 'captured_reference',
-           'load_split', 'own_params', 'train_moments', 'measure', 'control_capture', 'measure_control', 'summary',
-           'split_lines', 'control_lines', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras',
-           'render', 'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options',
-           'driver_motion', 'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options',
-           'export', 'avatar_line', 'export_command', 'import_parser', 'import_run', 'import_command', 'demo_parser',
-           'film_face', 'vertex_colour_scores', 'demo', 'demo_command']
+           'train_scene', 'say_trained', 'resume', 'chosen_settings', 'check_backend', 'train', 'published_folder',
+           'train_published_file', 'published_note', 'published_run', 'render_states', 'render_published_file',
+           'train_command', 'eval_parser', 'open_run', 'check_folder', 'captured_reference', 'load_split', 'own_params',
+           'train_moments', 'measure', 'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines',
+           'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render', 'render_command',
+           'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion', 'drive_cameras', 'drive',
+           'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line', 'export_command',
+           'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face', 'vertex_colour_scores', 'demo',
+           'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
 import os, time
@@ -23,7 +23,7 @@ _STARTED = time.monotonic()
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # %% ../nbs/21_cli.ipynb #d785276c
-import argparse, contextlib, json, shutil, sys, tempfile
+import argparse, contextlib, json, shutil, sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ from .capture import CaptureConfig, Lighting, make_person, on_background, read_c
 from .metrics import Lpips, head_psnr, psnr
 from .model import NeRFlame
 from .sampling import RayConfig
-from .train import UNFINISHED, Clock, Run, RunConfig, TrainConfig, fit, load_run, preset, read_unfinished, save_run
+from .train import UNFINISHED, Clock, Run, RunConfig, TrainConfig, data_folder, fit, load_run, preset, read_unfinished, run_scene, save_run
 from .track import load_landmarks_2d
 from .align import align_scene, move_content
 from .fit import OutlineConfig
@@ -249,26 +249,6 @@ def train_parser()->Parser:
     published.add_argument("--model", metavar="NAME", help="the entry of that file to use; left out: only without --hparams_path")
     published.add_argument("--render_only", action="store_true", help="with --hparams_path: train nothing; render the test views of the RUN (or of the newest .tar of the published code) in that folder, neutral, jaw opened by 10 degrees, neck turned by 20 degrees, with a face.obj of each and the metrics; left out: train")
     return p
-
-# %% ../nbs/21_cli.ipynb #60bf7320
-def data_folder(
-    run,          # a `Run`, or what has the folder and the config of one
-    given=None,   # scene folder
-)->Path:
-    "The scene of a RUN: the one that is given, one inside the RUN, or the one it was trained on."
-    inside = run.folder/run.config.data
-    return Path(given) if given else inside if run.config.data and inside.is_dir() else Path(run.config.data)
-
-def run_scene(
-    run,              # a `Run`, or what has the config of one
-    data,             # scene folder
-    split:str,        # its name
-    head:Head|None,   # reads the parameters that the frames name
-    progress=None,    # called with (images read, images)
-)->Scene:
-    "The pictures of a split at the size that a RUN works with. Raises `InputError`."
-    c = run.config
-    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, progress=progress)
 
 # %% ../nbs/21_cli.ipynb #a03d120d
 def train_scene(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'require', 'from_dict', 'read_yaml', 'load_config', 'atomic_path', 'write_text', 'save_config',
-           'HeldInterrupt', 'chunked', 'pick_device', 'cpu_threads', 'repository', 'shared']
+           'read_tensors', 'HeldInterrupt', 'chunked', 'pick_device', 'cpu_threads', 'repository', 'shared']
 
 # %% ../nbs/00_core.ipynb #ff02b640
 import contextlib, dataclasses, os, signal, tempfile, threading
@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints, Literal
 import torch, yaml
+from safetensors import SafetensorError, safe_open
 
 # %% ../nbs/00_core.ipynb #02c67abb
 class InputError(ValueError):
@@ -118,6 +119,20 @@ def write_text(path, text:str):
 def save_config(config, path):
     "Save a dataclass of settings as YAML, in one step."
     write_text(path, yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False))
+
+# %% ../nbs/00_core.ipynb #5a4faea0
+def read_tensors(
+    path,                # .safetensors
+    format:str,          # that its metadata name
+    framework:str="pt",  # of the tensors: "pt" or "np"
+    remedy:str="",       # what to do with a file that cannot be read
+)->tuple[dict, dict]:    # metadata, tensors by name
+    "What a safetensors file holds. Raises `InputError` for a file that cannot be read or has another format."
+    try:
+        with safe_open(str(path), framework) as file: metadata, tensors = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}
+    except (SafetensorError, OSError) as e: raise InputError(path, "content", "a readable safetensors file" + (f"; {remedy}" if remedy else ""), str(e)) from None
+    require(metadata.get("format") == format, path, "format", f"{format}, as this version of nerflame writes it", metadata.get("format", "none"))
+    return metadata, tensors
 
 # %% ../nbs/00_core.ipynb #03597a91
 class HeldInterrupt:

@@ -12,13 +12,12 @@ from pathlib import Path
 from matplotlib import colormaps
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 import numpy as np, torch
 from torch import nn, Tensor
 from jaxtyping import Float
 from fastcore.basics import patch
-from .core import InputError, atomic_path, repository, require
+from .core import InputError, atomic_path, read_tensors, repository, require
 from .plot import new_figure
 from .builtin import builtin_head
 from .flame import FLAME, HeadArrays, HeadParams, Landmarks, PARENTS, load_flame
@@ -264,11 +263,7 @@ def save_head(
 def _open_saved(path):
     "Names and tensors of a saved head. Raises `InputError`."
     require(Path(path).is_file(), path, "file", "a head as saved by save_head", "no such file")
-    try:
-        with safe_open(str(path), "np") as file:
-            metadata, tensors = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}
-    except (SafetensorError, OSError) as e: raise InputError(path, "content", "a readable safetensors file", str(e)) from None
-    require(metadata.get("format") == HEAD_FORMAT, path, "format", HEAD_FORMAT, metadata.get("format", "a file without this entry"))
+    metadata, tensors = read_tensors(path, HEAD_FORMAT, "np")
     return json.loads(metadata["names"]), tensors
 
 def load_saved_head(

@@ -13,10 +13,9 @@ from typing import Literal
 import torch
 from fastcore.basics import patch
 from jaxtyping import Bool, Float
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
-from .core import InputError, atomic_path, from_dict, require
+from .core import InputError, atomic_path, from_dict, read_tensors, require
 from .mesh import FaceNeighbours, MeshBVH, mesh_search
 from .flame import HeadParams
 from .heads import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
@@ -499,11 +498,7 @@ def save(self:NeRFlame,
 def _open_field(path):
     "Metadata and tensors of a saved field. Raises `InputError`."
     require(path.is_file(), path.parent, path.name, "a folder that a training run wrote", "no such file")
-    try:
-        with safe_open(str(path), "pt") as file: metadata, tensors = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}
-    except (SafetensorError, OSError) as e: raise InputError(path, "content", "a readable safetensors file", str(e)) from None
-    require(metadata.get("format") == FORMAT, path, "format", f"{FORMAT}, as this version of nerflame writes it", metadata.get("format", "none"))
-    return metadata, tensors
+    return read_tensors(path, FORMAT)
 
 def _saved_head(path, metadata, device):
     "The head beside a saved field, and its parameters."

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['expression_groups', 'expression_strength', 'slider_params', 'moves_code', 'turn_orbit', 'MeshLayer', 'mesh_layer',
-           'mesh_picture', 'overlay', 'depth_picture', 'error_picture', 'Photographs', 'scene_folder',
-           'photographs_missing', 'load_photographs', 'nearest_camera', 'run_later', 'to_png', 'free_path', 'View',
-           'Preview', 'Shot', 'open_avatar', 'preview', 'Watch', 'smooth_curve']
+           'mesh_picture', 'overlay', 'depth_picture', 'error_picture', 'Photographs', 'photographs_missing',
+           'load_photographs', 'nearest_camera', 'run_later', 'to_png', 'free_path', 'View', 'Preview', 'Shot',
+           'open_avatar', 'preview', 'Watch', 'smooth_curve']
 
 # %% ../nbs/20_preview.ipynb #30c4ff73
 import io, math, random, re, time
@@ -27,9 +27,9 @@ from .mesh import MeshBVH, face_areas, face_normals
 from .flame import HeadParams
 from .heads import Head
 from .cameras import Cameras, image_rays, orbit_camera
-from .data import Scene, area_resize, load_scene
+from .data import Scene, area_resize
 from .model import NeRFlame, PosedHead, load_model
-from .train import UNFINISHED, Callback, Run, RunConfig, load_run
+from .train import UNFINISHED, Callback, Run, RunConfig, data_folder, load_run, run_scene
 from .evaluate import same_params, save_image, to_bytes, write_video
 
 # %% ../nbs/20_preview.ipynb #b57c155f
@@ -171,20 +171,14 @@ class Photographs:
     scene: Scene
     params: tuple[HeadParams, ...]   # one row for each frame
 
-def scene_folder(run:Run)->Path:
-    "Where the photographs of a RUN were: inside the RUN, or elsewhere."
-    inside = run.folder/run.config.data if run.folder else None
-    return inside if inside and inside.is_dir() else Path(run.config.data)
-
 def photographs_missing(run:Run)->str:
     "Why there are no photographs to compare with; empty when there are."
     if not run.config.data: return "a model alone does not say which photographs it was made from"
-    return "" if scene_folder(run).is_dir() else f"the photographs are not at {run.config.data}"
+    return "" if data_folder(run).is_dir() else f"the photographs are not at {run.config.data}"
 
 def load_photographs(run:Run)->Photographs:
     "The training pictures of a RUN whose moments are known. Raises `InputError`."
-    c, model = run.config, run.model
-    scene = load_scene(scene_folder(run), "train", c.resolution, c.half_res, c.testskip, c.background, root=c.data_root or None)
+    model, scene = run.model, run_scene(run, data_folder(run), "train", None)
     rows = [0]*len(scene) if run.moments is None else run.moments.rows_of(scene)
     known = [i for i,row in enumerate(rows) if row is not None]
     require(known, scene.source, "timestep_index", "frames of moments that the RUN knows", "none")

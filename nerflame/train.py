@@ -10,9 +10,9 @@ __all__ = ['UNFINISHED', 'UNFINISHED_FORMAT', 'RUN_FORMAT', 'MeshStage', 'FieldS
            'residual_loss', 'train_field', 'field_step', 'grow_shell', 'kept_parts', 'schedule_position',
            'published_rate', 'published_batch', 'published_leaves', 'with_published', 'published_loss', 'hold_head',
            'freeze_head', 'published_stages', 'train_published', 'published_update', 'RunConfig', 'versions',
-           'save_run', 'Run', 'load_run', 'scene_psnr', 'fit', 'about_training', 'prepare', 'new_model',
-           'start_moments', 'outline_moments', 'track_settings', 'track_moments', 'rest_state', 'with_residual',
-           'take_relief']
+           'save_run', 'Run', 'load_run', 'data_folder', 'run_scene', 'scene_psnr', 'fit', 'about_training', 'prepare',
+           'new_model', 'keep_moments', 'start_moments', 'outline_moments', 'track_settings', 'track_moments',
+           'rest_state', 'with_residual', 'take_relief']
 
 # %% ../nbs/15_train.ipynb #5fcf8107
 import contextlib, functools, json, math, time
@@ -23,16 +23,15 @@ from types import SimpleNamespace
 from typing import Literal
 import torch
 from fastcore.basics import patch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-from .core import HeldInterrupt, InputError, atomic_path, cpu_threads, from_dict, read_yaml, require, save_config, write_text
+from .core import HeldInterrupt, InputError, atomic_path, cpu_threads, from_dict, read_tensors, read_yaml, require, save_config, write_text
 from .mesh import MeshBVH
 from .flame import HeadParams, cat_params, save_params
 from .heads import Head, save_head
-from .data import Scene, area_resize
+from .data import Scene, area_resize, load_scene
 from .density import EpsilonSchedule, prior_sigma
 from .sampling import RayConfig
 from .field import NetworkConfig
@@ -362,10 +361,7 @@ def read_unfinished(
     "What a training keeps that was interrupted: its facts, and its tensors. Raises `InputError`."
     file = Path(folder)/UNFINISHED
     require(file.is_file(), folder, "--resume", "a RUN of an interrupted training", "one that is finished" if (file.parent/"config.yaml").is_file() else f"a folder without {UNFINISHED}" if file.parent.is_dir() else "no such folder")
-    try:
-        with safe_open(str(file), "pt") as f: metadata, tensors = f.metadata() or {}, {k: f.get_tensor(k) for k in f.keys()}
-    except (SafetensorError, OSError) as e: raise InputError(file, "content", "a readable safetensors file; remove the RUN and train anew", str(e)) from None
-    require(metadata.get("format") == UNFINISHED_FORMAT, file, "format", f"{UNFINISHED_FORMAT}, as this version of nerflame writes it", metadata.get("format", "none"))
+    metadata, tensors = read_tensors(file, UNFINISHED_FORMAT, remedy="remove the RUN and train anew")
     try: facts = json.loads(metadata.get("facts", ""))
     except ValueError: facts = None
     kinds = dict(about=dict, stages=dict, lasting=list, spent=float, begun=float, stage=str, counts=dict)
@@ -936,6 +932,26 @@ def _load_moments(folder, model):
     for f in files: require(f.stem.isdecimal(), f, "name", "the number of a moment, as in 00003.npz", f.stem)
     return Moments(tuple(int(f.stem) for f in files), ((),)*len(files), cat_params([model.head.load_params(f) for f in files]))
 
+# %% ../nbs/15_train.ipynb #9ab3524f
+def data_folder(
+    run,          # a `Run`, or what has the folder and the config of one
+    given=None,   # scene folder
+)->Path:
+    "The scene of a RUN: the one that is given, one inside the RUN, or the one it was trained on."
+    inside = run.folder/run.config.data if run.folder and run.config.data else None
+    return Path(given) if given else inside if inside and inside.is_dir() else Path(run.config.data)
+
+def run_scene(
+    run,              # a `Run`, or what has the config of one
+    data,             # scene folder
+    split:str,        # its name
+    head:Head|None,   # reads the parameters that the frames name
+    progress=None,    # called with (images read, images)
+)->Scene:
+    "The pictures of a split at the size that a RUN works with. Raises `InputError`."
+    c = run.config
+    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, progress=progress)
+
 # %% ../nbs/15_train.ipynb #9c8c2bc0
 @torch.no_grad()
 def scene_psnr(
@@ -1055,6 +1071,19 @@ def new_model(
         return NeRFlame(head, params, settings, scene.flame_to_scene, generator)
 
 # %% ../nbs/15_train.ipynb #12d9f796
+def keep_moments(
+    keeper:Keeper,
+    stage:str,           # that found the parameters
+    moments:Moments,
+    params:HeadParams,   # one row for each; where outlines found the first alone, one row
+    facts:dict,          # for `metrics.json`
+)->Moments:
+    "Moments with parameters that a stage has found, which are noted and kept."
+    keeper.lasting["moments"] = params.tensors()
+    keeper.note(stage, facts)
+    keeper.keep()
+    return replace(moments, params=params)
+
 def start_moments(
     scene:Scene,
     head:Head,
@@ -1079,6 +1108,7 @@ def start_moments(
         return moments
     return track_moments(scene, head, moments, config, keeper, callbacks, landmarks)
 
+# %% ../nbs/15_train.ipynb #124e0d34
 def outline_moments(scene, head, moments, config, keeper, callbacks):
     "The moments with what the outlines say about the first one. Raises `InputError`."
     keeper.begun = keeper.clock.spent
@@ -1086,10 +1116,7 @@ def outline_moments(scene, head, moments, config, keeper, callbacks):
     found = find_head(scene[list(moments.frames[0])], head, config.outline, keeper.generator, lambda step, steps, loss: call(callbacks, "step", "outlines", step, loss, None))
     call(callbacks, "end", "outlines", None)
     if found.iou < 0.85: call(callbacks, "note", f"the outlines of the head and the masks overlap by only {found.iou:.2f}: wrong masks, cameras, up or scale? The notebooks Align and Troubleshooting help (nbs/14e_align.ipynb, nbs/34_troubleshooting.ipynb)")
-    keeper.lasting["moments"] = found.params.tensors()
-    keeper.note("outlines", dict(steps=config.outline.steps, iou=round(found.iou, 4)))
-    keeper.keep()
-    return replace(moments, params=found.params)
+    return keep_moments(keeper, "outlines", moments, found.params, dict(steps=config.outline.steps, iou=round(found.iou, 4)))
 
 def track_settings(
     config:TrainConfig,
@@ -1105,10 +1132,7 @@ def track_moments(scene, head, moments, config, keeper, callbacks, landmarks):
     call(callbacks, "begin", "moments", sum(settings.steps))
     params = track(scene, head, moments.params, settings, landmarks, keeper.generator, lambda step, steps, price: call(callbacks, "step", "moments", step, float(price), None))
     call(callbacks, "end", "moments", None)
-    keeper.lasting["moments"] = params.tensors()
-    keeper.note("moments", dict(steps=sum(settings.steps), landmarks=landmarks is not None))
-    keeper.keep()
-    return replace(moments, params=params)
+    return keep_moments(keeper, "moments", moments, params, dict(steps=sum(settings.steps), landmarks=landmarks is not None))
 
 # %% ../nbs/15_train.ipynb #2fb166d7
 def rest_state(
@@ -1133,8 +1157,4 @@ def take_relief(scene, head, moments, config, keeper, callbacks):
     call(callbacks, "end", "relief", None)
     size = {k: round(1000*float(v), 2) for k, v in dict(mean=offset.norm(dim=1).mean(), largest=offset.norm(dim=1).max()).items()}
     call(callbacks, "note", f"relief: {size['mean']} mm on average, at most {size['largest']} mm, after {keeper.clock.spent:.0f} s")
-    moments = replace(moments, params=with_offset(moments.params, offset))
-    keeper.lasting["moments"] = moments.params.tensors()
-    keeper.note("relief", dict(mm=size))
-    keeper.keep()
-    return moments
+    return keep_moments(keeper, "relief", moments, with_offset(moments.params, offset), dict(mm=size))
