@@ -11,7 +11,7 @@ from nerflame.train import versions
 RESULTS = Path(__file__).resolve().parent/"results"
 # sections in the order of the tables, with their headings
 TITLES = dict(quality="Quality after minutes of training", closest="Closest point on the mesh", growth="Closest point on finer meshes", paper="A training step of the published method", frames="Pictures of a moving face",
-              profile="Where a training step goes", memory="Memory and step time against pictures", moments="Memory and step time against moments")
+              profile="Where a training step goes", memory="Memory and step time against pictures", moments="Memory and step time against moments", card="A CUDA device")
 
 @dataclass
 class Row:

@@ -6,13 +6,12 @@
 from pathlib import Path
 import torch
 from nerflame.cameras import orbit_camera
-from nerflame.core import pick_device
 from nerflame.flame import cat_params
 from nerflame.mesh import MeshBVH
 from nerflame.sampling import march
 from nerflame.metrics import psnr
 from nerflame.train import load_run
-from common import Row, row, timed
+from common import row, timed
 from scenes import settled_run
 
 TARGETS = {256: (0.35, 0.1), 400: (0.8, 0.25)}   # seconds on a CPU
@@ -64,17 +63,9 @@ def frame_rows(model, size, n, targets):
     note = f"{n} random expressions and cameras; {same:.1f} dB to the picture with exact closest faces and all samples"
     return [line("a new expression and camera, all included", map(sum, zip(pose, render)), reach=targets[0], aim=targets[1], note=note), line("of this model.pose", pose), line("of this model.render", render)]
 
-def rate_row(model, n, size=512):
-    "Pictures a second on a card; the camera and the expression are new in each."
-    states, cameras = random_states(model.params, n + 3), random_cameras(n + 3, size).to(model.device)
-    rates = [1/(p + r) for p, r, _ in (one_frame(model, cameras[i], states[i]) for i in range(n + 3))][3:]
-    return row("frames", f"{size} x {size} on the card", rates, "frames/s", reach=60., aim=200., note="new expression and camera in each")
-
 @torch.no_grad()
 def frames_rows(quick, run=None):
     "Pictures of a trained face; those of the CPU on the CPU, whatever else there is."
     folder = Path(run) if run else settled_run(quick)
     model, n = load_run(folder).model, 2 if quick else 10
-    rows = [r for size, targets in TARGETS.items() for r in frame_rows(model, size, n, targets)]
-    if not torch.cuda.is_available(): return rows + [Row("frames", "512 x 512 on the card", unit="frames/s", reach=60., aim=200., note="no CUDA device here")]
-    return rows + [rate_row(load_run(folder, pick_device("cuda")).model, 50)]
+    return [r for size, targets in TARGETS.items() for r in frame_rows(model, size, n, targets)]

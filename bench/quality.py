@@ -8,16 +8,14 @@ The last two write bench/results/part.*, so that bench.* stays whole. The time c
 than it was asked to (on a busy machine its least number of steps can) is marked, and no target counts for it. Pictures of what was scored go to bench/results/, RUNs to runs/bench/. Scenes and the second head come
 from the folder of shared test data (`nerflame.core.shared`); a row says so where they are absent.
 """
-import json, time
+import json
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from nerflame.core import shared
-from nerflame.data import load_scene
 from nerflame.evaluate import comparison_sheet, picture_path
-from nerflame.heads import load_head
-from nerflame.train import Callback, Clock, TrainConfig, data_folder, fit, load_run, run_scene, scene_psnr
+from nerflame.train import data_folder, load_run, run_scene
 from common import RESULTS, Row, command, row
 from scenes import QUICK_OPTIONS, capture, train_run
 
@@ -51,8 +49,7 @@ def quality_rows(quick, scale=1.0, repeats=1, names=None, stem="bench"):
     "All trainings, one after the other; pictures go to files that begin with `stem`."
     if quick: return _measure("builtin_64_quick", [train_run(capture(64), "builtin_64_quick", *QUICK_OPTIONS)], "test", "built-in capture at 64 pixels, head found in the pictures; 200 steps of 1,024 rays", stem)
     chosen = [t for t in TRAININGS if not names or any(t.name.startswith(n) for n in names)]
-    rows = [r for t in chosen for r in _training_rows(t, scale, repeats, stem)]
-    return rows + (seconds_to_30() if not names or "cuda" in names else [])
+    return [r for t in chosen for r in _training_rows(t, scale, repeats, stem)]
 
 def _training_rows(t, scale, repeats, stem):
     "PSNR and memory of one training."
@@ -93,28 +90,3 @@ def draw(folder, split, path, n=5, most=100_000):
     for size in (160, 130, 100, 80, 60):
         comparison_sheet(pictures, photographs, [f"{Path(scene.names[i]).name}\n{report['frames'][i]['psnr']:.1f} dB" for i in shown], path, columns=n, size=size)
         if path.stat().st_size <= most: return
-
-class Until(Callback):
-    "Ends stage 2 at some PSNR; the clock stands still while it looks."
-    def __init__(self, scene, clock, target, every): self._scene, self._clock, self._target, self._every, self._next = scene, clock, target, every, every
-    def model(self, model): self._model = model
-    def step(self, stage, step, loss, psnr):
-        if stage != "stage 2" or self._clock.spent < self._next: return
-        reached, begin = self._clock.spent, time.monotonic()
-        better = scene_psnr(self._model, self._scene, 20) >= self._target
-        self._clock.started += time.monotonic() - begin
-        self._next = reached + self._every
-        if better: self._seconds = reached; raise KeyboardInterrupt   # ends training as Ctrl-C does
-    @property
-    def seconds(self): return getattr(self, "_seconds", None)   # None: not reached
-
-def seconds_to_30(target=30., minutes=1.):
-    "How soon a card reaches 30 dB on lps at 400 pixels, finding the head included; reading files is not."
-    name, targets = "lps at 400 pixels on a card, time until 30 dB on val", dict(unit="s", reach=20., aim=8.)
-    data, file = shared("data/lps"), shared("heads/ict_flame.npz")
-    if not torch.cuda.is_available() or not data or not file: return [Row("quality", name, **targets, note="no CUDA device here" if data and file else "the shared test data are absent")]
-    scene, val = (load_scene(data, split).to("cuda") for split in ("train", "val"))
-    head, clock = load_head(str(file)).to("cuda"), Clock(60*minutes)
-    until = Until(val, clock, target, 0.5)
-    fit(scene, head, TrainConfig(minutes=minutes), callbacks=[until], clock=clock)
-    return [Row("quality", name, until.seconds, **targets, note="" if until.seconds else f"not reached in {minutes:g} minutes")]

@@ -289,14 +289,15 @@ def _stretch(m:Maps, a:int, b:int):
     return wp.length(m.posed[b] - m.posed[a])/wp.max(wp.length(m.unposed[b] - m.unposed[a]), 1.0e-12)
 
 @wp.kernel(enable_backward=False)
-def _carry_kernel(start:int, m:Maps, face_idx:wp.array(dtype=wp.int32), bary:wp.array(dtype=wp.vec3), offset:wp.array(dtype=wp.vec3), half:float,
-    middle:wp.array(dtype=wp.vec3), reach:wp.array(dtype=wp.vec3), foot:wp.array(dtype=wp.vec3), home:wp.array(dtype=wp.vec3), normal:wp.array(dtype=wp.vec3)):
+def _carry_kernel(start:int, m:Maps, face_idx:wp.array(dtype=wp.int32), bary:wp.array(dtype=wp.vec3), offset:wp.array(dtype=wp.vec3), piece:wp.array(dtype=wp.int32), half:float,
+    middle:wp.array(dtype=wp.vec3), reach:wp.array(dtype=wp.vec3), foot:wp.array(dtype=wp.vec3), home:wp.array(dtype=wp.vec3), side:wp.array(dtype=wp.vec4)):
     i = start + wp.tid()
     w, f = bary[i], face_idx[i]
     a, b, c = m.surface.faces[f, 0], m.surface.faces[f, 1], m.surface.faces[f, 2]
     back = wp.transpose(w[0]*m.rotations[a] + w[1]*m.rotations[b] + w[2]*m.rotations[c])
     foot[i] = w[0]*m.posed[a] + w[1]*m.posed[b] + w[2]*m.posed[c]
-    normal[i] = wp.normalize(w[0]*m.normals[a] + w[1]*m.normals[b] + w[2]*m.normals[c])
+    normal = wp.normalize(w[0]*m.normals[a] + w[1]*m.normals[b] + w[2]*m.normals[c])
+    side[i] = wp.vec4(normal[0], normal[1], normal[2], float(piece[f]))
     home[i] = w[0]*m.unposed[a] + w[1]*m.unposed[b] + w[2]*m.unposed[c]
     middle[i] = foot[i] + back*offset[i]
     # the box around a turned and stretched cube; a little more, as neither turn nor stretch is the same all over it
@@ -322,39 +323,50 @@ class _Carried:
     reach: wp.array(dtype=wp.vec3)      # half the edges of the box around each
     foot: wp.array(dtype=wp.vec3)       # where each is tied to the posed surface
     home: wp.array(dtype=wp.vec3)       # the same on the unposed one
-    normal: wp.array(dtype=wp.vec3)     # of the posed surface there
-    piece: wp.array(dtype=wp.int32)     # of the surface, for every face
+    side: wp.array(dtype=wp.vec4)       # normal of the posed surface there, and which piece of the surface it is
     edge: float                         # of a cell before it is stretched
 
 @wp.func
 def _relation(c:_Carried, i:int, j:int):
     "Of two cells near each other. 1: they belong to parts of the surface that move against each other, as an eyeball and its lid, or lips that are further apart at rest. 2: to the two sides of a thin part. 0: to neither."
-    now, rest = wp.length(c.foot[i] - c.foot[j]), wp.length(c.home[i] - c.home[j])
-    # one piece of skin is stretched and pressed together, too, but not as much
-    moved = wp.where(c.piece[c.face[i]] != c.piece[c.face[j]], wp.abs(rest - now) > 0.25*c.edge, rest > 3.0*now + c.edge)
-    relation = int(0)
-    if wp.dot(c.normal[i], c.normal[j]) < -0.3: relation = 2
-    if moved: relation = 1
+    a, b, relation = c.side[i], c.side[j], int(0)
+    if a[0]*b[0] + a[1]*b[1] + a[2]*b[2] < -0.3: relation = 2
+    rest, same = wp.length_sq(c.home[i] - c.home[j]), a[3] == b[3]
+    # neighbours on one piece, which most are, need no more
+    if not (same and rest <= c.edge*c.edge):
+        now = wp.length(c.foot[i] - c.foot[j])
+        # one piece of skin is stretched and pressed together, too, but not as much
+        if wp.where(same, wp.sqrt(rest) > 3.0*now + c.edge, wp.abs(wp.sqrt(rest) - now) > 0.25*c.edge): relation = 1
     return relation
 
 @wp.kernel(enable_backward=False)
 def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Carried, second:wp.bool, first:wp.array(dtype=wp.int64), claim:wp.array(dtype=wp.int64)):
     i = start + wp.tid()
+    foot = c.foot[i]
     low, high = (c.middle[i] - c.reach[i] - s.low)/s.voxel, (c.middle[i] + c.reach[i] - s.low)/s.voxel
     for x in range(int(low[0]), wp.min(int(high[0]) + 1, s.dims[0])):
         if (x/BRICK)%parts == part:
             for y in range(int(low[1]), wp.min(int(high[1]) + 1, s.dims[1])):
                 for z in range(int(low[2]), wp.min(int(high[2]) + 1, s.dims[2])):
                     slot = voxel_slot(s, x, y, z)
-                    if second and _relation(c, i, int(first[slot] & wp.int64(0xFFFFFFFF))) == 0: continue
+                    if second:
+                        winner = int(first[slot] & wp.int64(0xFFFFFFFF))
+                        if winner == i: continue
+                        if _relation(c, i, winner) == 0: continue
                     p = s.low + wp.vec3(float(x) + 0.5, float(y) + 0.5, float(z) + 0.5)*s.voxel
                     # distance first, cell second: the smallest number wins, in whatever order cells come
-                    wp.atomic_min(claim, slot, (wp.int64(1.0e6*wp.length(p - c.foot[i])/s.voxel) << wp.int64(32)) + wp.int64(i))
+                    wp.atomic_min(claim, slot, (wp.int64(1.0e6*wp.length_sq(p - foot)/(s.voxel*s.voxel)) << wp.int64(32)) + wp.int64(i))
 
 @wp.kernel(enable_backward=False)
-def _other_kernel(start:int, c:_Carried, first:wp.array(dtype=wp.int64), second:wp.array(dtype=wp.int64), other:wp.array(dtype=wp.int32)):
+def _settle_kernel(start:int, c:_Carried, first:wp.array(dtype=wp.int64), second:wp.array(dtype=wp.int64), none:wp.int64, face:wp.array(dtype=wp.int32), other:wp.array(dtype=wp.int32)):
     slot = start + wp.tid()
-    if other[slot] >= 0 and _relation(c, int(second[slot] & wp.int64(0xFFFFFFFF)), int(first[slot] & wp.int64(0xFFFFFFFF))) == 2: other[slot] = -2 - other[slot]
+    if first[slot] == none: return
+    # the cell of a claim is in its lower half
+    i = int(first[slot] & wp.int64(0xFFFFFFFF))
+    face[slot] = c.face[i]
+    if second[slot] == none: return
+    j = int(second[slot] & wp.int64(0xFFFFFFFF))
+    other[slot] = wp.where(_relation(c, j, i) == 2, -2 - c.face[j], c.face[j])
 
 # %% ../nbs/09_canonical.ipynb #dedd765e
 _NONE = torch.iinfo(torch.int64).max
@@ -367,10 +379,10 @@ def carry(self:CanonicalMap,
     "The voxels of the posed mesh that cells may touch, each with a face of the part of the surface that it came with, and of another part that came near."
     n, device, edge = len(cells.face), self.posed.device, int(BRICK)
     if n == 0: return VoxelShell(cells.low, cells.edge, epsilon, torch.full((1, 1, 1), -1, dtype=torch.int32, device=device), *torch.empty(2, 0, edge**3, dtype=torch.int32, device=device))
-    middle, reach, foot, home, normal = new = [torch.empty(n, 3, device=device) for _ in range(5)]
-    c, (bary, offset) = _Carried(), warp_arrays(cells.bary, cells.offset)
-    c.face, c.middle, c.reach, c.foot, c.home, c.normal, c.piece, c.edge = *warp_arrays(cells.face, *new, self.neighbours.component), cells.edge
-    launch(_carry_kernel, n, [self.struct, c.face, bary, offset, cells.edge/2, c.middle, c.reach, c.foot, c.home, c.normal], device)
+    middle, reach, *_ = new = [torch.empty(n, size, device=device) for size in (3, 3, 3, 3, 4)]
+    c, (bary, offset, piece) = _Carried(), warp_arrays(cells.bary, cells.offset, self.neighbours.component)
+    c.face, c.middle, c.reach, c.foot, c.home, c.side, c.edge = *warp_arrays(cells.face, *new), cells.edge
+    launch(_carry_kernel, n, [self.struct, c.face, bary, offset, piece, cells.edge/2, c.middle, c.reach, c.foot, c.home, c.side], device)
     first = ((middle - reach).amin(0) - cells.low).div(cells.edge).floor()   # on the cells' own lattice: what does not move stays as it is
     low = cells.low + first*cells.edge
     blocks = (((middle + reach).amax(0) - low)/(cells.edge*edge)).floor().long().add(1).tolist()
@@ -382,9 +394,8 @@ def carry(self:CanonicalMap,
     one, two = warp_arrays(*claims.flatten(1))
     launch_parts(_claim_kernel, n, [voxels_struct(shell), c, False, one, one], device)
     launch_parts(_claim_kernel, n, [voxels_struct(shell), c, True, one, two], device)
-    # the cell of a claim is in its lower half
-    shell.face, shell.other = (torch.where(claim == _NONE, -1, cells.face[(claim & 0xFFFFFFFF).clamp(max=n - 1)]) for claim in claims)
-    launch(_other_kernel, shell.other.numel(), [c, one, two, *warp_arrays(shell.other.view(-1))], device)
+    shell.face, shell.other = (torch.full(claims.shape[1:], -1, dtype=torch.int32, device=device) for _ in claims)
+    launch(_settle_kernel, shell.face.numel(), [c, one, two, _NONE, *warp_arrays(shell.face.view(-1), shell.other.view(-1))], device)
     return shell
 
 # %% ../nbs/09_canonical.ipynb #26c6545b

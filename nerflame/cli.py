@@ -16,11 +16,10 @@ __all__ = ['Parser', 'run_command', 'when_interrupted', 'counter', 'numbers', 'w
            'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
-import os, time
+import time
 
 # %% ../nbs/21_cli.ipynb #92947162
 _STARTED = time.monotonic()
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # %% ../nbs/21_cli.ipynb #d785276c
 import argparse, contextlib, json, shutil, sys

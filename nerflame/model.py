@@ -25,6 +25,7 @@ from .sampling import DensityGrid, RayConfig, Samples, VoxelShell, around_neares
 from .canonical import Canonical, CanonicalMap, Cells, cat_canonical, map_points_by_face, tie_cells
 from .field import Field, FieldConfig, FrequencyField, NetworkConfig, ShellGrid
 from .render import Pixels, composite, spread_pixels, volume_weights
+from .draft import Baked, bake, draft_pixels
 
 # %% ../nbs/12_model.ipynb #085a81e4
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _set_shell(self:NeRFlame, generator, grid, shell):
     self.density_grid = DensityGrid(build_shell(bvh, eps, self.config.voxel) if shell is None else shell)
     self.neighbours = FaceNeighbours(self.head.faces, len(self.unposed))
     self.stay = CanonicalMap(self.unposed, self.unposed, self.neighbours, eps)
-    self._cells = {}   # by size: made when they are first needed
+    self._cells, self._dense, self._baked = {}, {}, None   # made when they are first needed
 
 @patch
 def unposed_params(self:NeRFlame,
@@ -168,6 +169,16 @@ def cells(self:NeRFlame,
     return self._cells[group]
 
 @patch
+def dense_cells(self:NeRFlame,
+    group:int,       # voxels along the edge of a cell
+)->Cells:
+    "The cells that have density; found again when the density grid has changed."
+    grid, config = self.density_grid, self.config
+    version, kept = (grid.sigma.data_ptr(), grid.sigma._version), self._dense.get(group)
+    if kept is None or kept[0] != version: kept = self._dense[group] = version, self.cells(group).holding(grid.sigma.flatten()[grid.slots]*config.step > config.least)
+    return kept[1]
+
+@patch
 def _posed_verts(self:NeRFlame, params):
     "Vertices of one state in the scene. Raises `InputError`."
     require(params is not None and len(params) == 1, "pose", "params", "one row", None if params is None else len(params))
@@ -175,16 +186,20 @@ def _posed_verts(self:NeRFlame, params):
     require(bool(torch.isfinite(verts).all()), "pose", "params", "parameters that give finite vertices", "NaN or infinity")
     return verts
 
+
+# %% ../nbs/12_model.ipynb #37f2e40e
 @patch
 def pose(self:NeRFlame,
     params:HeadParams|None,  # one row; None for plain NeRF
+    draft:bool=False,        # with cells twice as large: sooner, and less exact where parts of the surface touch
 )->PosedHead|None:
     "A head to render: of its shell only what has density now. In stage 1, when the mesh has it, all of its shell."
     if not self.config.mesh: return None
     verts = self._posed_verts(params)
     if self.config.rays: return self._pose_mesh(verts)
-    grid, cells, to_unposed = self.density_grid, self.cells(self.config.group), CanonicalMap(verts, self.unposed, self.neighbours, self.config.epsilon.end)
-    if int(self.stage) == 2: cells = cells.holding(grid.sigma.flatten()[grid.slots]*self.config.step > self.config.least)
+    to_unposed = CanonicalMap(verts, self.unposed, self.neighbours, self.config.epsilon.end)
+    group = self.config.group*(2 if draft else 1)
+    cells = self.dense_cells(group) if int(self.stage) == 2 else self.cells(group)
     return PosedHead(verts, to_unposed.carry(cells, self.epsilon), to_unposed, state=expression_state(params)[0])
 
 @patch
@@ -321,13 +336,14 @@ def sample(self:NeRFlame,
 def follow(self:NeRFlame,
     rays:Rays,                 # R rays in the scene
     posed:PosedHead,           # from `pose`
-    first:int=6,               # samples of a ray in the first rounds; later, when few rays are left, more
-    dark:float=5e-3,           # light that counts as none
+    first:int|None=None,       # samples of a ray in the first rounds; later, when few rays are left, more; None: what suits the device
+    dark:float=2e-2,           # light that counts as none
 )->Pixels:                     # in front of black
     "What rays see, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
-    rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
     code = self.code(posed)
+    first = first or (6 if device.type == "cpu" else 32)   # a card would rather compute samples for nothing than begin many rounds
+    rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
     alive, limit, black = torch.arange(n, device=device), first, torch.zeros(3, device=device)
     sigma, least = (grid.sigma, config.least) if int(self.stage) == 2 else (torch.ones_like(grid.sigma), 0.)   # in stage 1 the mesh is the density
     while len(alive):
@@ -342,6 +358,28 @@ def follow(self:NeRFlame,
     # what little light is left would have met what the rest has met, not the background
     covered, dim = 1 - light, light < dark
     return Pixels(torch.where(dim[:, None], rgb/covered.clamp(min=1e-6)[:, None], rgb), torch.where(dim, 1., covered), depth/covered.clamp(min=1e-6))
+
+# %% ../nbs/12_model.ipynb #b40b0609
+@patch(as_prop=True)
+def can_draft(self:NeRFlame)->bool:
+    "Whether there is a faster way to look: density is learned, and by a field that can be baked."
+    return int(self.stage) == 2 and isinstance(self.field, Field)
+
+@patch
+def baked(self:NeRFlame)->Baked:
+    "The field as a table, for drafts; made anew when a network or a feature has been changed."
+    version = tuple(p._version for p in self.field.parameters())
+    if self._baked is None or self._baked[0] != version: self._baked = version, bake(self.field, self.unposed.mean(0))
+    return self._baked[1]
+
+@patch
+def follow_draft(self:NeRFlame,
+    rays:Rays,                 # R rays in the scene
+    posed:PosedHead,           # from `pose`
+)->Pixels:                     # in front of black
+    "What rays see of the baked field."
+    grid, config = self.density_grid, self.config
+    return draft_pixels(self.baked(), posed.to_unposed, rays, posed.shell, grid.shell, grid.sigma, self.epsilon, 2*config.step, 2*config.least)
 
 # %% ../nbs/12_model.ipynb #409664e4
 def near_box(
@@ -432,13 +470,14 @@ def render(self:NeRFlame,
     posed:PosedHead|HeadParams|None=None,          # a posed head or one row of parameters; None for the captured state
     background=(1., 1., 1.),                       # rgb in [0, 1]
     size:int|None=None,                            # rays at once; None for what suits the method
+    draft:bool=False,                              # with samples in the shell: several times as fast, coarser, without gloss and without what an expression changes in the field
 )->Pixels:                                         # rgb (H, W, 3) in [0, 1], accumulation (H, W) in [0, 1], depth (H, W) in scene units, on the device of the model
     "Render a whole picture, without gradients. Raises `InputError` for parameters of another head."
-    if not isinstance(posed, PosedHead): posed = self.pose(self.params if posed is None else posed)
+    if not isinstance(posed, PosedHead): posed = self.pose(self.params if posed is None else posed, draft)
     rays, background = self.camera_rays(camera).to(self.device), torch.as_tensor(background, dtype=torch.float32, device=self.device)
     # a sample on a whole ray costs far more than one in the shell
     size = size or (1 << 11 if self.config.rays else 1 << 18)
-    parts = [self.view(rays[slice(i, i + size)], posed, background) for i in range(0, len(rays), size)]
+    parts = [self.view(rays[slice(i, i + size)], posed, background, draft) for i in range(0, len(rays), size)]
     join = lambda key: torch.cat([getattr(p, key) for p in parts]).reshape(camera.height, camera.width, *getattr(parts[0], key).shape[1:])
     return Pixels(join("rgb"), join("accumulation"), join("depth"))
 
@@ -447,10 +486,11 @@ def view(self:NeRFlame,
     rays:Rays,                         # R rays in the scene
     posed:PosedHead|None,              # from `pose`; None for plain NeRF
     background:Float[Tensor, "3"],     # behind the head
+    draft:bool=False,                  # see `render`
 )->Pixels:
     "What rays see, the way to look."
     if self.config.rays: return self(rays, posed, background)
-    seen = self.follow(rays, posed)
+    seen = self.follow_draft(rays, posed) if draft and self.can_draft else self.follow(rays, posed)
     return replace(seen, rgb=seen.rgb + (1 - seen.accumulation)[:, None]*background)
 
 # %% ../nbs/12_model.ipynb #a833fa5a

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['expression_groups', 'expression_strength', 'slider_params', 'moves_code', 'turn_orbit', 'MeshLayer', 'mesh_layer',
            'mesh_picture', 'overlay', 'depth_picture', 'error_picture', 'Photographs', 'photographs_missing',
-           'load_photographs', 'nearest_camera', 'run_later', 'to_png', 'free_path', 'View', 'Preview', 'Shot',
-           'open_avatar', 'preview', 'Watch', 'smooth_curve']
+           'load_photographs', 'nearest_camera', 'running_loop', 'run_later', 'in_loop', 'to_png', 'free_path', 'View',
+           'Preview', 'Shot', 'open_avatar', 'preview', 'Watch', 'smooth_curve']
 
 # %% ../nbs/20_preview.ipynb #30c4ff73
 import io, math, random, re, time
@@ -21,7 +21,7 @@ from matplotlib import colormaps
 from PIL import Image
 from torch import Tensor
 from traitlets import Bytes, Float as Number, Int, List
-from .core import require
+from .core import pick_device, require
 from .plot import error_map, plot_curves
 from .mesh import MeshBVH, face_areas, face_normals
 from .flame import HeadParams
@@ -194,14 +194,28 @@ def nearest_camera(
     return int(cosine.argmax()), float(cosine.max().clamp(-1, 1).arccos())
 
 # %% ../nbs/20_preview.ipynb #97d6b9e3
+def running_loop():
+    "The event loop of this thread; None when none is running."
+    try: return asyncio.get_running_loop()
+    except RuntimeError: return None
+
 def run_later(
     seconds:float,
     fn,               # takes nothing
 ):                    # has a method `cancel`; None when no event loop is running
     "Let the running event loop call `fn` after a while."
-    try: loop = asyncio.get_running_loop()
-    except RuntimeError: return None
-    return loop.call_later(seconds, fn)
+    loop = running_loop()
+    return loop and loop.call_later(seconds, fn)
+
+def in_loop(
+    loop,   # an event loop; None: none was running
+    fn,
+):
+    "`fn` as a callback that runs in this loop, from whatever thread it is called."
+    def call(*arguments):
+        if loop is None or running_loop() is loop: fn(*arguments)
+        else: loop.call_soon_threadsafe(fn, *arguments)
+    return call
 
 def to_png(
     image,            # (H, W, 3) in [0, 1]
@@ -301,7 +315,7 @@ class Preview(widgets.HBox):
         run:Run,                     # a model, and where its photographs are
         size:int=320,                # width and height of the picture, pixels
         draft:int=128,               # of the picture while something moves, pixels
-        idle:float=0.2,              # seconds without change after which the full picture is drawn
+        idle:float=0.12,             # seconds without change after which the full picture is drawn
         shown:int=8,                 # expressions that have a slider from the beginning
         background=(1., 1., 1.),     # rgb
         folder=".",                  # where pictures and films are saved
@@ -312,8 +326,8 @@ class Preview(widgets.HBox):
         self.run, self.model, self.size, self.draft, self.idle, self.background, self.folder, self.later, self.clock = run, run.model, size, draft, idle, background, Path(folder), later, clock
         head = self.model.head
         self.groups = expression_groups(head.expression_names, expression_strength(head))
-        self.posed, self.posed_params, self.tree, self.photographs, self.error = None, None, None, None, None
-        self.pending, self.drafting, self.quiet, self.recorded = None, False, False, None
+        self.posed, self.posed_params, self.posed_draft, self.tree, self.photographs, self.error = None, None, False, None, None, None
+        self.pending, self.drafting, self.quiet, self.recorded, self.loop = None, False, False, None, running_loop()
         self.draws = random.Random(0)     # of the button "random"
         self.view = View(width=size)
         self.sliders = {"jaw": _slider("jaw opens", 0, 0.6), "nod": _slider("neck nods", -0.5, 0.5), "turn": _slider("neck turns", -0.7, 0.7), "tilt": _slider("neck tilts", -0.5, 0.5),
@@ -347,19 +361,20 @@ def connect(self:Preview,
     shown:int,   # expressions that have a slider from the beginning
 ):
     "Put the parts together and draw the first picture."
-    title, camera = lambda text: widgets.HTML(f"<b>{text}</b>"), self.camera_sliders
-    for s in (*self.sliders.values(), *camera.values(), self.kind, self.beside): s.observe(self.changed, "value")
+    title, camera, here = lambda text: widgets.HTML(f"<b>{text}</b>"), self.camera_sliders, lambda fn: in_loop(self.loop, fn)
+    for s in (*self.sliders.values(), *camera.values(), self.kind, self.beside): s.observe(here(self.changed), "value")
     for label in list(self.groups)[:shown]: self.add_expression(label)
     for name in self.model.head.shape_names[:4]: self.add_identity(name)
-    self.search.observe(lambda change: change["new"] and self.add_expression(change["new"]), "value")
-    self.identity_search.observe(lambda change: change["new"] and self.add_identity(change["new"]), "value")
-    self.view.observe(self.turned, "gesture")
-    self.view.on_msg(lambda view, message, buffers: message.get("front") and self.face_front())
-    self.record.observe(lambda change: self.start_recording() if change["new"] else self.stop_recording(), "value")
-    for name, action in dict(reset=self.reset, random=self.shuffle, copy=self.copy_code, save=self.save).items(): self.buttons[name].on_click(lambda button, action=action: action())
+    self.search.observe(here(lambda change: change["new"] and self.add_expression(change["new"])), "value")
+    self.identity_search.observe(here(lambda change: change["new"] and self.add_identity(change["new"])), "value")
+    self.view.observe(here(self.turned), "gesture")
+    self.view.on_msg(here(lambda view, message, buffers: message.get("front") and self.face_front()))
+    self.record.observe(here(lambda change: self.start_recording() if change["new"] else self.stop_recording()), "value")
+    for name, action in dict(reset=self.reset, random=self.shuffle, copy=self.copy_code, save=self.save).items(): self.buttons[name].on_click(here(lambda button, action=action: action()))
     more = widgets.Accordion([widgets.VBox([self.identity_box, self.identity_search]), widgets.VBox(list(camera.values()))], titles=("identity", "camera"), selected_index=None, layout={"width": "27em"})
     self.children = [widgets.VBox([self.view, self.hint, self.status, self.kind, self.missing, self.beside, widgets.HBox(list(self.buttons.values())[:2] + [self.record]), widgets.HBox(list(self.buttons.values())[2:]), self.code]),
                      widgets.VBox([title("jaw, neck, eyes"), *self.sliders.values(), title("expression"), self.expression_box, self.search, more])]
+    if self.model.can_draft: self.paint(self.draft)   # what drafts need is made before a hand asks for it
     self.draw(self.size)
 
 @patch
@@ -389,7 +404,7 @@ def _add(self:Preview, label, low, high, sliders, box, search):
     search.value = ""
     if label in sliders: return
     slider = sliders[label] = _slider(label, low, high)
-    slider.observe(self.changed, "value")
+    slider.observe(in_loop(self.loop, self.changed), "value")
     box.children = [*box.children, slider]
 
 # %% ../nbs/20_preview.ipynb #6b9d1a59
@@ -467,10 +482,12 @@ class Shot:
 def posed_head(self:Preview,
     captured:HeadParams|None=None,   # one row: where all sliders are 0; None for the captured state
     state:dict|None=None,            # of the sliders; None: as they are
+    draft:bool=False,                # see `NeRFlame.pose`; an exact one that is there already will do
 )->PosedHead:
     "The head as the sliders say, the last one if it is still right."
-    params = self.params(captured, state)
-    if self.posed is None or not same_params(params, self.posed_params): self.posed, self.posed_params = self.model.pose(params), params
+    params, draft = self.params(captured, state), draft and self.model.can_draft
+    if self.posed is None or (self.posed_draft and not draft) or not same_params(params, self.posed_params):
+        self.posed, self.posed_params, self.posed_draft = self.model.pose(params, draft), params, draft
     return self.posed
 
 @patch
@@ -479,15 +496,15 @@ def shot(self:Preview,
     state:dict|None=None,            # of the sliders; None: as they are
 )->Shot:
     "What the sliders say, or what the nearest photograph shows."
-    camera = self.camera(width, state)
-    if self.kind.value != "error": return Shot(camera, self.posed_head(state=state), self.background)
+    camera, draft = self.camera(width, state), width < self.size
+    if self.kind.value != "error": return Shot(camera, self.posed_head(state=state, draft=draft), self.background)
     if self.photographs is None: self.photographs = load_photographs(self.run)
     scene = self.photographs.scene
     i, angle = nearest_camera(scene.cameras, camera)
     near = scene.cameras[i]
     near = near.resized(min(width, near.width))
     truth = torch.from_numpy(area_resize(scene[i].rgb[0].cpu().numpy(), near.width, near.height))
-    return Shot(near, self.posed_head(self.photographs.params[i], state), tuple(scene.background.tolist()), truth, f"{scene.names[i]}, {math.degrees(angle):.0f} degrees away")
+    return Shot(near, self.posed_head(self.photographs.params[i], state, draft), tuple(scene.background.tolist()), truth, f"{scene.names[i]}, {math.degrees(angle):.0f} degrees away")
 
 # %% ../nbs/20_preview.ipynb #4293fb7e
 @patch
@@ -506,7 +523,7 @@ def paint(self:Preview,
 )->tuple[Float[Tensor, "h w 3"], str]:       # on the CPU, and what it is
     "The picture that the sliders and the chosen view say."
     shot, kind = self.shot(width, state), self.kind.value
-    pixels, text = self.model.render(shot.camera, shot.posed, shot.background), shot.text
+    pixels, text = self.model.render(shot.camera, shot.posed, shot.background, draft=width < self.size), shot.text
     rgb = pixels.rgb
     if kind == "mesh": rgb = overlay(rgb, self.layer(shot))
     if kind == "depth":
@@ -677,12 +694,13 @@ def film_done(self:Preview,
 # %% ../nbs/20_preview.ipynb #89b90f18
 def open_avatar(
     avatar,                      # `NeRFlame`, `Run`, or the folder of one
+    device:str|None=None,        # for what is read from a folder: cpu, cuda; None: cuda when there is such a device
 )->Run:
     "A model with what is known about its making. Raises `InputError`."
     if isinstance(avatar, Run): return avatar
     if isinstance(avatar, NeRFlame): return Run(None, RunConfig(), avatar, {})
-    folder = Path(avatar)
-    return load_run(folder) if any((folder/name).is_file() for name in ("config.yaml", UNFINISHED)) else Run(folder, RunConfig(), load_model(folder), {})
+    folder, device = Path(avatar), pick_device(device)
+    return load_run(folder, device) if any((folder/name).is_file() for name in ("config.yaml", UNFINISHED)) else Run(folder, RunConfig(), load_model(folder, device), {})
 
 def preview(
     avatar,                      # `NeRFlame`, `Run`, or the folder (str or Path) of one
@@ -691,9 +709,10 @@ def preview(
     shown:int=8,                 # expressions that have a slider from the beginning
     background=(1., 1., 1.),     # rgb in [0, 1]
     folder=".",                  # str or Path, where pictures and films are saved
+    device:str|None=None,        # where a face that is read from a folder computes: cpu, cuda; None: cuda when there is such a device
 )->Preview:
     "Sliders and a picture, for the last line of a cell. Raises `InputError` for a folder without a face, for plain NeRF, which has no head, and for a `draft` above `size` or below 16."
-    run = open_avatar(avatar)
+    run = open_avatar(avatar, device)
     require(run.model.config.mesh, "preview", "avatar", "a face with a head", "plain NeRF, which cannot be moved")
     return Preview(run, size, draft, shown=shown, background=background, folder=folder)
 

@@ -1,0 +1,77 @@
+"""What a CUDA device does: how soon a face is there, how good it is after a minute, how many pictures a second.
+
+    .venv/bin/python bench/run.py --only card     # 3 minutes, with a card; results go to bench/results/card.*
+
+Scene and head come from the folder of shared test data (`nerflame.core.shared`).
+"""
+import time
+from pathlib import Path
+import torch
+from nerflame.core import shared
+from nerflame.data import load_scene
+from nerflame.evaluate import evaluate
+from nerflame.heads import load_head
+from nerflame.metrics import psnr
+from nerflame.model import load_model
+from nerflame.train import Callback, Clock, TrainConfig, fit, scene_psnr
+from common import Row, ratios, row, timed
+from frames import random_cameras, random_states
+from scenes import RUNS
+
+class Until(Callback):
+    "Ends stage 2 at some PSNR; the clock stands still while it looks."
+    def __init__(self, scene, clock, target, every): self._scene, self._clock, self._target, self._every, self._next = scene, clock, target, every, every
+    def model(self, model): self._model = model
+    def step(self, stage, step, loss, psnr):
+        if stage != "stage 2" or self._clock.spent < self._next: return
+        reached, begin = self._clock.spent, time.monotonic()
+        better = scene_psnr(self._model, self._scene, 20) >= self._target
+        self._clock.started += time.monotonic() - begin
+        self._next = reached + self._every
+        if better: self._seconds = reached; raise KeyboardInterrupt   # ends training as Ctrl-C does
+    @property
+    def seconds(self): return getattr(self, "_seconds", None)   # None: not reached
+
+def seconds_to(target, scene, val, head, minutes=1.):
+    "How soon a PSNR on val is reached, finding the head included; reading files is not. None: not in `minutes`."
+    clock = Clock(60*minutes)
+    until = Until(val, clock, target, 0.5)
+    fit(scene, head, TrainConfig(minutes=minutes), callbacks=[until], clock=clock)
+    return until.seconds
+
+def picture_rows(model, n, size=512):
+    "Pictures with a new expression from a new camera each: on the card, and the same ones on the cores beside it."
+    folder = RUNS/"card"
+    model.save(folder)
+    states, cameras = random_states(model.params, n + 3), random_cameras(n + 3, size)
+    def seconds(model):
+        def one(i):
+            made = {}
+            def pose(): made["posed"] = model.pose(states[i].to(model.device))
+            def render(): made["rgb"] = model.render(cameras[i].to(model.device), made["posed"]).rgb
+            return timed(pose), timed(render), made["rgb"].cpu()
+        return [one(i) for i in range(n + 3)][3:]   # the first ones compile
+    card, cores = seconds(model), seconds(load_model(folder))
+    same = min(float(psnr(a[2][None], b[2][None])[0]) for a, b in zip(card, cores))
+    whole = lambda frames: [p + r for p, r, _ in frames]
+    return [row("card", f"{size} x {size}, a new expression and camera in each", [1/s for s in whole(card)], "frames/s", reach=60., aim=200., note=f"{n} of them; at least {same:.1f} dB to the same picture from the CPU"),
+            row("card", f"{size} x {size}, of this model.pose", [1000*p for p, _, _ in card], "ms"), row("card", f"{size} x {size}, of this model.render", [1000*r for _, r, _ in card], "ms"),
+            row("card", f"{size} x {size}, against the CPU cores of the same machine", ratios(whole(cores), whole(card)), "x")]
+
+@torch.no_grad()
+def card_rows():
+    "All of it; a row that says why where there is no card or no data."
+    data, file, name = shared("data/lps"), shared("heads/ict_flame.npz"), "lps at 400 pixels, time until 30 dB on val"
+    targets = dict(unit="s", reach=20., aim=8.)
+    if not torch.cuda.is_available() or not data or not file: return [Row("card", name, **targets, note="no CUDA device here" if data and file else "the shared test data are absent")]
+    scene, val, test = (load_scene(data, split).to("cuda") for split in ("train", "val", "test"))
+    head = load_head(str(file)).to("cuda")
+    with torch.enable_grad():
+        first, then = seconds_to(30., scene, val, head), [seconds_to(30., scene, val, head) for _ in range(3)]
+        clock = Clock(60)
+        run = fit(scene, head, TrainConfig(minutes=1), val, callbacks=[], clock=clock)
+    scores = [f["psnr"] for f in evaluate(run.model, test, progress=False)["frames"]]
+    reached = [s for s in then if s is not None]
+    rows = [row("card", name, reached, **targets, note=f"{first:.1f} s the first time on a machine, when kernels are compiled") if len(reached) == 3 else Row("card", name, **targets, note="not reached in a minute"),
+            row("card", "lps at 400 pixels, PSNR on test after 1 minute", [sum(scores)/len(scores)], "dB", note=f"{run.metrics['stages']['stage 2']['steps']:,} steps of stage 2; single frames {min(scores):.1f} to {max(scores):.1f} dB")]
+    return rows + picture_rows(run.model, 30)
