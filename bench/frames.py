@@ -1,4 +1,4 @@
-"""Time of a picture of a new expression from a new camera, posing the head included.
+"""Time of a picture of a new expression from a new camera, posing the head included; and of drafts.
 
     .venv/bin/python bench/run.py --only frames                    # trains a face for a minute first
     .venv/bin/python bench/run.py --only frames --run RUN          # takes this one
@@ -11,7 +11,7 @@ from nerflame.mesh import MeshBVH
 from nerflame.sampling import march
 from nerflame.metrics import psnr
 from nerflame.train import load_run
-from common import row, timed
+from common import ratios, row, timed
 from scenes import settled_run
 
 TARGETS = {256: (0.35, 0.1), 400: (0.8, 0.25)}   # seconds on a CPU
@@ -63,9 +63,22 @@ def frame_rows(model, size, n, targets):
     note = f"{n} random expressions and cameras; {same:.1f} dB to the picture with exact closest faces and all samples"
     return [line("a new expression and camera, all included", map(sum, zip(pose, render)), reach=targets[0], aim=targets[1], note=note), line("of this model.pose", pose), line("of this model.render", render)]
 
+def draft_rows(model, n, size=128):
+    "Drafts, as the preview shows them while a hand drags, in turn with full pictures of the same size."
+    states, cameras, seconds, same = random_states(model.params, n + 1), random_cameras(n + 1, size).to(model.device), {True: [], False: []}, []
+    for i in range(n + 1):
+        made = {}
+        for draft in (True, False):
+            def frame(): made[draft] = model.render(cameras[i], model.pose(states[i], draft), draft=draft).rgb
+            seconds[draft].append(timed(frame))
+        same.append(float(psnr(made[True][None].clamp(0, 1), made[False][None].clamp(0, 1))[0]))
+    drafts, full = seconds[True][1:], seconds[False][1:]   # the first ones compile and bake
+    return [row("frames", f"{size} x {size}, a draft of a new expression and camera, all included", drafts, "s", note=f"{n} of them; {sum(same[1:])/n:.1f} dB on average to the full picture"),
+            row("frames", f"{size} x {size}, a draft against the full picture", ratios(full, drafts), "x")]
+
 @torch.no_grad()
 def frames_rows(quick, run=None):
     "Pictures of a trained face; those of the CPU on the CPU, whatever else there is."
     folder = Path(run) if run else settled_run(quick)
     model, n = load_run(folder).model, 2 if quick else 10
-    return [r for size, targets in TARGETS.items() for r in frame_rows(model, size, n, targets)]
+    return [r for size, targets in TARGETS.items() for r in frame_rows(model, size, n, targets)] + draft_rows(model, n)

@@ -12,13 +12,14 @@ import torch.nn.functional as F
 import warp as wp
 from jaxtyping import Float
 from torch import Tensor
+from .core import require
 from .mesh import launch, warp_arrays
 from .cameras import Rays
 from .density import PRIOR_GAIN, PRIOR_SCALE, PRIOR_STEEPNESS
 from .sampling import Voxels, VoxelShell, leave_brick, ray_interval, voxel_slot, voxel_value, voxels_struct
 from .canonical import CanonicalMap, Maps, carry_back
 from .field import Field, Level, ShellGrid, in_pieces, trilinear
-from .render import Pixels
+from .render import Pixels, end_light
 
 # %% ../nbs/11b_draft.ipynb #3ddbea75
 @dataclass(frozen=True, eq=False)
@@ -34,13 +35,14 @@ def bake(
     level:int|None=None,         # of the field's grid; None: the second finest
     size:int=1 << 16,            # grid points at once
 )->Baked:
-    "A field as one table (Hedman et al. 2021, SNeRG)."
+    "A field as one table (Hedman et al. 2021, SNeRG). Raises `InputError` for a level that the grid has not."
     grid, rows = field.grid, []
     level = max(len(grid.spacings) - 2, 0) if level is None else level
+    require(0 <= level < len(grid.spacings), "bake", "level", f"0 to {len(grid.spacings) - 1}", level)
     for points in (grid.low + grid.steps(level)*grid.spacings[level]).split(size):
         out = in_pieces(field.density_net, grid(points))
         rows.append(torch.cat([out[:, :1], field.colour(out[:, 1:], F.normalize(middle - points, dim=1)).logit(1e-4)], 1))
-    one = ShellGrid(grid.low, grid.spacings[level:level + 1], grid.dims[level:level + 1], [getattr(grid, f"keys{level}")])
+    one = ShellGrid(grid.low, grid.spacings[level:level + 1], grid.dims[level:level + 1], [getattr(grid, f"keys{level}")], torch.Generator(grid.low.device))
     one.tables[0].copy_(torch.cat(rows))
     return Baked(one, field.epsilon)
 
@@ -119,6 +121,4 @@ def draft_pixels(
     q.least, q.step, q.epsilon, q.dark, q.level, (q.table,) = least/step, step, epsilon, dark, level, warp_arrays(baked.grid.tables[0])
     q.scale, q.gain, q.slope = PRIOR_SCALE, PRIOR_GAIN, PRIOR_STEEPNESS/baked.epsilon
     if n: launch(_draft_kernel, n, [q, to_unposed.struct, *warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars)), rgb, light, depth)], device, items=256)
-    # what little light is left would have met what the rest has met, not the background
-    covered, dim = 1 - light, light < dark
-    return Pixels(torch.where(dim[:, None], rgb/covered.clamp(min=1e-6)[:, None], rgb), torch.where(dim, 1., covered), depth/covered.clamp(min=1e-6))
+    return end_light(rgb, light, depth, dark)

@@ -24,7 +24,7 @@ from .density import EpsilonSchedule, density_alpha, mesh_alpha, shell_alpha
 from .sampling import DensityGrid, RayConfig, Samples, VoxelShell, around_nearest, build_shell, cat_samples, even_depths, importance_depths, keep_nearest, march, pack
 from .canonical import Canonical, CanonicalMap, Cells, cat_canonical, map_points_by_face, tie_cells
 from .field import Field, FieldConfig, FrequencyField, NetworkConfig, ShellGrid
-from .render import Pixels, composite, spread_pixels, volume_weights
+from .render import Pixels, composite, end_light, spread_pixels, volume_weights
 from .draft import Baked, bake, draft_pixels
 
 # %% ../nbs/12_model.ipynb #085a81e4
@@ -168,15 +168,20 @@ def cells(self:NeRFlame,
     if group not in self._cells: self._cells[group] = tie_cells(self.density_grid.shell, self.unposed, self.neighbours, group)
     return self._cells[group]
 
+def _changes(tensors):
+    "How often each tensor was changed in place; those of inference mode do not count."
+    return [None if t.is_inference() else t._version for t in tensors]
+
 @patch
 def dense_cells(self:NeRFlame,
     group:int,       # voxels along the edge of a cell
 )->Cells:
     "The cells that have density; found again when the density grid has changed."
     grid, config = self.density_grid, self.config
-    version, kept = (grid.sigma.data_ptr(), grid.sigma._version), self._dense.get(group)
-    if kept is None or kept[0] != version: kept = self._dense[group] = version, self.cells(group).holding(grid.sigma.flatten()[grid.slots]*config.step > config.least)
-    return kept[1]
+    kept, now = self._dense.get(group), (_changes([grid.sigma]), config.step, config.least)
+    if kept is None or kept[0] is not grid.sigma or kept[1] != now:
+        kept = self._dense[group] = grid.sigma, now, self.cells(group).holding(grid.sigma.flatten()[grid.slots]*config.step > config.least)
+    return kept[2]
 
 @patch
 def _posed_verts(self:NeRFlame, params):
@@ -191,14 +196,14 @@ def _posed_verts(self:NeRFlame, params):
 @patch
 def pose(self:NeRFlame,
     params:HeadParams|None,  # one row; None for plain NeRF
-    draft:bool=False,        # with cells twice as large: sooner, and less exact where parts of the surface touch
+    draft:bool=False,        # where `can_draft`, with cells twice as large: sooner, and less exact where parts of the surface touch
 )->PosedHead|None:
     "A head to render: of its shell only what has density now. In stage 1, when the mesh has it, all of its shell."
     if not self.config.mesh: return None
     verts = self._posed_verts(params)
     if self.config.rays: return self._pose_mesh(verts)
     to_unposed = CanonicalMap(verts, self.unposed, self.neighbours, self.config.epsilon.end)
-    group = self.config.group*(2 if draft else 1)
+    group = self.config.group*(2 if draft and self.can_draft else 1)
     cells = self.dense_cells(group) if int(self.stage) == 2 else self.cells(group)
     return PosedHead(verts, to_unposed.carry(cells, self.epsilon), to_unposed, state=expression_state(params)[0])
 
@@ -342,7 +347,7 @@ def follow(self:NeRFlame,
     "What rays see, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
     code = self.code(posed)
-    first = first or (6 if device.type == "cpu" else 32)   # a card would rather compute samples for nothing than begin many rounds
+    first = first or (6 if device.type == "cpu" else 64)   # a card would rather compute samples for nothing than begin many rounds
     rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
     alive, limit, black = torch.arange(n, device=device), first, torch.zeros(3, device=device)
     sigma, least = (grid.sigma, config.least) if int(self.stage) == 2 else (torch.ones_like(grid.sigma), 0.)   # in stage 1 the mesh is the density
@@ -355,9 +360,7 @@ def follow(self:NeRFlame,
         on = found.ends.isfinite() & (light[alive] > dark)
         alive, rays = alive[on], replace(rays[on], nears=found.ends[on])
         if len(alive) < n//16: limit = 4*first
-    # what little light is left would have met what the rest has met, not the background
-    covered, dim = 1 - light, light < dark
-    return Pixels(torch.where(dim[:, None], rgb/covered.clamp(min=1e-6)[:, None], rgb), torch.where(dim, 1., covered), depth/covered.clamp(min=1e-6))
+    return end_light(rgb, light, depth, dark)
 
 # %% ../nbs/12_model.ipynb #b40b0609
 @patch(as_prop=True)
@@ -368,8 +371,8 @@ def can_draft(self:NeRFlame)->bool:
 @patch
 def baked(self:NeRFlame)->Baked:
     "The field as a table, for drafts; made anew when a network or a feature has been changed."
-    version = tuple(p._version for p in self.field.parameters())
-    if self._baked is None or self._baked[0] != version: self._baked = version, bake(self.field, self.unposed.mean(0))
+    now = self.device, _changes(self.field.parameters())
+    if self._baked is None or self._baked[0] != now: self._baked = now, bake(self.field, self.unposed.mean(0))
     return self._baked[1]
 
 @patch
@@ -470,7 +473,7 @@ def render(self:NeRFlame,
     posed:PosedHead|HeadParams|None=None,          # a posed head or one row of parameters; None for the captured state
     background=(1., 1., 1.),                       # rgb in [0, 1]
     size:int|None=None,                            # rays at once; None for what suits the method
-    draft:bool=False,                              # with samples in the shell: several times as fast, coarser, without gloss and without what an expression changes in the field
+    draft:bool=False,                              # where `can_draft`: faster, coarser, without gloss and without what an expression changes in the field
 )->Pixels:                                         # rgb (H, W, 3) in [0, 1], accumulation (H, W) in [0, 1], depth (H, W) in scene units, on the device of the model
     "Render a whole picture, without gradients. Raises `InputError` for parameters of another head."
     if not isinstance(posed, PosedHead): posed = self.pose(self.params if posed is None else posed, draft)

@@ -209,11 +209,11 @@ def run_later(
 
 def in_loop(
     loop,   # an event loop; None: none was running
-    fn,
+    fn,     # takes what a widget reports
 ):
-    "`fn` as a callback that runs in this loop, from whatever thread it is called."
+    "`fn` as a callback that runs in this loop, from whatever thread it is called; at once where the loop is closed or none was running."
     def call(*arguments):
-        if loop is None or running_loop() is loop: fn(*arguments)
+        if loop is None or loop.is_closed() or running_loop() is loop: fn(*arguments)
         else: loop.call_soon_threadsafe(fn, *arguments)
     return call
 
@@ -327,7 +327,7 @@ class Preview(widgets.HBox):
         head = self.model.head
         self.groups = expression_groups(head.expression_names, expression_strength(head))
         self.posed, self.posed_params, self.posed_draft, self.tree, self.photographs, self.error = None, None, False, None, None, None
-        self.pending, self.drafting, self.quiet, self.recorded, self.loop = None, False, False, None, running_loop()
+        self.pending, self.drafting, self.quiet, self.recorded, self.gesture, self.loop = None, False, False, None, 0., running_loop()
         self.draws = random.Random(0)     # of the button "random"
         self.view = View(width=size)
         self.sliders = {"jaw": _slider("jaw opens", 0, 0.6), "nod": _slider("neck nods", -0.5, 0.5), "turn": _slider("neck turns", -0.7, 0.7), "tilt": _slider("neck tilts", -0.5, 0.5),
@@ -374,7 +374,7 @@ def connect(self:Preview,
     more = widgets.Accordion([widgets.VBox([self.identity_box, self.identity_search]), widgets.VBox(list(camera.values()))], titles=("identity", "camera"), selected_index=None, layout={"width": "27em"})
     self.children = [widgets.VBox([self.view, self.hint, self.status, self.kind, self.missing, self.beside, widgets.HBox(list(self.buttons.values())[:2] + [self.record]), widgets.HBox(list(self.buttons.values())[2:]), self.code]),
                      widgets.VBox([title("jaw, neck, eyes"), *self.sliders.values(), title("expression"), self.expression_box, self.search, more])]
-    if self.model.can_draft: self.paint(self.draft)   # what drafts need is made before a hand asks for it
+    if self.model.can_draft: self.draw(self.draft, True)   # what drafts need is made before a hand asks for it
     self.draw(self.size)
 
 @patch
@@ -494,9 +494,10 @@ def posed_head(self:Preview,
 def shot(self:Preview,
     width:int,                       # pixels
     state:dict|None=None,            # of the sliders; None: as they are
+    draft:bool=False,                # see `posed_head`
 )->Shot:
     "What the sliders say, or what the nearest photograph shows."
-    camera, draft = self.camera(width, state), width < self.size
+    camera = self.camera(width, state)
     if self.kind.value != "error": return Shot(camera, self.posed_head(state=state, draft=draft), self.background)
     if self.photographs is None: self.photographs = load_photographs(self.run)
     scene = self.photographs.scene
@@ -520,10 +521,11 @@ def layer(self:Preview,
 def paint(self:Preview,
     width:int,                               # of the picture, pixels; with the mesh beside it, twice as many
     state:dict|None=None,                    # of the sliders; None: as they are
+    draft:bool=False,                        # see `NeRFlame.render`
 )->tuple[Float[Tensor, "h w 3"], str]:       # on the CPU, and what it is
     "The picture that the sliders and the chosen view say."
-    shot, kind = self.shot(width, state), self.kind.value
-    pixels, text = self.model.render(shot.camera, shot.posed, shot.background, draft=width < self.size), shot.text
+    shot, kind = self.shot(width, state, draft), self.kind.value
+    pixels, text = self.model.render(shot.camera, shot.posed, shot.background, draft=draft), shot.text
     rgb = pixels.rgb
     if kind == "mesh": rgb = overlay(rgb, self.layer(shot))
     if kind == "depth":
@@ -541,14 +543,15 @@ def paint(self:Preview,
 @patch
 def draw(self:Preview,
     width:int,       # pixels
+    draft:bool=False,  # see `NeRFlame.render`
 ):
     "Show what the sliders say, and tell the mouse that it may go on."
     begin, self.error = self.clock(), None
     try:
-        rgb, text = self.paint(width)
+        rgb, text = self.paint(width, draft=draft)
         png, text = to_png(rgb), f"{text} in {self.clock() - begin:.2f} s"
     except Exception as e: self.error, png, text = e, self.view.picture, f"{type(e).__name__}: {e}"
-    with self.view.hold_sync(): self.view.picture, self.view.answered, self.view.width = png, self.view.gesture[0], self.size*(2 if self.beside.value else 1)
+    with self.view.hold_sync(): self.view.picture, self.view.answered, self.view.width = png, self.gesture, self.size*(2 if self.beside.value else 1)
     self.status.value = text
     self.note_state(begin)
 
@@ -573,7 +576,7 @@ def changed(self:Preview,
 def follow(self:Preview):
     "Draw a draft; the full picture when nothing has moved for a while after it."
     self.drafting = False
-    self.draw(self.draft)
+    self.draw(self.draft, True)
     self.pending = self.later(self.idle, self.finish)
 
 @patch
@@ -594,7 +597,7 @@ def turned(self:Preview,
     change,          # the gesture
 ):
     "The mouse moved the camera."
-    _, dx, dy, wheel = change["new"]
+    self.gesture, dx, dy, wheel = change["new"]
     sliders = self.camera_sliders
     self.set_state({("camera", k): v for k,v in turn_orbit(self.orbit(), dx, dy, wheel, {k: (sliders[k].min, sliders[k].max) for k in ("elevation", "distance")}).items()})
     self.changed()
@@ -697,6 +700,7 @@ def open_avatar(
     device:str|None=None,        # for what is read from a folder: cpu, cuda; None: cuda when there is such a device
 )->Run:
     "A model with what is known about its making. Raises `InputError`."
+    require(device is None or not isinstance(avatar, (Run, NeRFlame)), "preview", "device", "none for a face that is loaded already", device)
     if isinstance(avatar, Run): return avatar
     if isinstance(avatar, NeRFlame): return Run(None, RunConfig(), avatar, {})
     folder, device = Path(avatar), pick_device(device)

@@ -277,7 +277,10 @@ def field_optimiser(model:NeRFlame, config:TrainConfig)->torch.optim.Optimizer:
     nets = [p for name, p in model.field.named_parameters() if not name.startswith("grid.")]
     # the tiny eps lets features that are seldom seen learn as fast as the others (instant-ngp)
     groups = [dict(params=list(model.field.grid.parameters()), lr=config.rate_grid), dict(params=nets, lr=config.rate_nets)]
-    return torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+    # fused steps do not count as changes, by which `NeRFlame.baked` knows that it is out of date
+    optimiser.register_step_post_hook(lambda adam, *_: torch.autograd.graph.increment_version([p for group in adam.param_groups for p in group["params"]]))
+    return optimiser
 
 def set_rates(
     optimiser,   # of torch
