@@ -315,7 +315,7 @@ class Preview(widgets.HBox):
         run:Run,                     # a model, and where its photographs are
         size:int=320,                # width and height of the picture, pixels
         draft:int=128,               # of the picture while something moves, pixels
-        idle:float=0.12,             # seconds without change after which the full picture is drawn
+        idle:float=0.1,              # seconds without change after which the full picture is drawn
         shown:int=8,                 # expressions that have a slider from the beginning
         background=(1., 1., 1.),     # rgb
         folder=".",                  # where pictures and films are saved

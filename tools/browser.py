@@ -40,7 +40,11 @@ def write_notebook(path, avatar, size):
 def jupyter(folder, front_end):
     "JupyterLab or Notebook on a free port of the loopback, with settings of its own; the address, with its token."
     env = dict(os.environ, PYTHONPATH=str(Path(__file__).resolve().parent.parent), JUPYTER_RUNTIME_DIR=str(folder/"runtime"), JUPYTER_CONFIG_DIR=str(folder/"config"), JUPYTERLAB_SETTINGS_DIR=str(folder/"settings"), JUPYTERLAB_WORKSPACES_DIR=str(folder/"workspaces"))
-    command = [sys.executable, "-m", "jupyterlab" if front_end == "lab" else "notebook", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root", f"--ServerApp.root_dir={folder}", "--LabApp.news_url=None", "--ServerApp.terminals_enabled=False"]
+    # no question about news over the screenshots
+    quiet = folder/"settings"/"@jupyterlab"/"apputils-extension"/"notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True, exist_ok=True)
+    quiet.write_text('{"fetchNews": "false"}')
+    command = [sys.executable, "-m", "jupyterlab" if front_end == "lab" else "notebook", "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root", f"--ServerApp.root_dir={folder}", "--ServerApp.terminals_enabled=False"]
     with open(folder/"jupyter.log", "wb") as log: server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
     try:
         found = None
