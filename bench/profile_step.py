@@ -26,6 +26,7 @@ class Step:
         self.bank = pixels_in_shell(scene, self.posed.shell)
         self.hidden = hidden_parts(model.head, model.unposed, [(self.posed.verts, self.bank)], self.generator)
         for group in self.optimiser.param_groups: group["lr"] = 0.   # it shall stay the same face
+        self.optimiser._optimizer_step_post_hooks.clear()   # so nothing has changed, and graphs from before a step stay good
 
     def whole(self):
         "A step as training takes it."
