@@ -30,7 +30,7 @@ class Baked:
 
 @torch.no_grad()
 def bake(
-    field:Field,
+    field:Field,                 # what is baked
     middle:Float[Tensor, "3"],   # of the head, where everybody looks, scene units
     level:int|None=None,         # of the field's grid; None: the second finest
     size:int=1 << 16,            # grid points at once
@@ -103,8 +103,8 @@ def _draft_kernel(start:int, q:_Draft, m:Maps, origins:wp.array(dtype=wp.vec3), 
 
 # %% ../nbs/11b_draft.ipynb #d451fe19
 def draft_pixels(
-    baked:Baked,
-    to_unposed:CanonicalMap,
+    baked:Baked,                         # the field around the unposed mesh
+    to_unposed:CanonicalMap,             # from the posed mesh
     rays:Rays,                           # R rays
     shell:VoxelShell,                    # of the posed mesh
     unposed:VoxelShell,                  # of the unposed one

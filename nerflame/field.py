@@ -58,9 +58,9 @@ def encode_reference(
 @wp.struct
 class Level:
     "One level of the grid, for kernels."
-    low: wp.vec3
-    spacing: float
-    dims: wp.vec3i
+    low: wp.vec3                      # first grid point, scene units
+    spacing: float                    # scene units
+    dims: wp.vec3i                    # grid points along each axis
     points: Voxels                    # the bricks that the grid points are in
     row: wp.array(dtype=wp.int32)     # of each in the table; -1: none
 
@@ -92,7 +92,11 @@ def _corner_row(level:Level, k:_Corner, dx:int, dy:int, dz:int):
 
 # %% ../nbs/10_field.ipynb #4464fa22
 @wp.func
-def trilinear(level:Level, table:wp.array(dtype=wp.vec4), position:wp.vec3):
+def trilinear(
+    level:Level,                      # of the grid
+    table:wp.array(dtype=wp.vec4),    # features, one row for each of its grid points
+    position:wp.vec3,                 # scene units
+):
     "The features of one level at a position."
     k = _first_corner(level, position)
     mixed = wp.vec4()
@@ -187,7 +191,9 @@ class ShellGrid(nn.Module):
 
 # %% ../nbs/10_field.ipynb #8ee455d3
 @patch
-def index(self:ShellGrid, i:int)->Int[Tensor, "x y z"]:
+def index(self:ShellGrid,
+    i:int,   # which level
+)->Int[Tensor, "x y z"]:
     "The row of every grid point of level `i` in its table, int32; -1 where there is none: for the plain encoding."
     keys = getattr(self, f"keys{i}")
     rows = torch.full((math.prod(self.dims[i]),), -1, dtype=torch.int32, device=keys.device)
@@ -195,13 +201,17 @@ def index(self:ShellGrid, i:int)->Int[Tensor, "x y z"]:
     return rows.reshape(self.dims[i])
 
 @patch
-def steps(self:ShellGrid, i:int)->Int[Tensor, "n 3"]:
+def steps(self:ShellGrid,
+    i:int,   # which level
+)->Int[Tensor, "n 3"]:
     "Along each axis, the number of every grid point of level `i`, in the order of its table."
     keys, (_, ny, nz) = getattr(self, f"keys{i}"), self.dims[i]
     return torch.stack([keys//(ny*nz), keys//nz % ny, keys % nz], 1)
 
 @patch
-def bricks(self:ShellGrid, i:int)->VoxelShell:
+def bricks(self:ShellGrid,
+    i:int,   # which level
+)->VoxelShell:
     "The grid points of level `i` as middles of voxels, which hold their rows."
     index, spacing = self.steps(i), self.spacings[i]
     return fill_bricks(self.low - spacing/2, spacing, 0., [-(-n//int(BRICK)) for n in self.dims[i]], index, torch.arange(len(index), dtype=torch.int32, device=index.device))
