@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['vertex_rotations', 'Canonical', 'map_points', 'cat_canonical', 'map_points_by_face', 'Maps', 'There', 'carry_from',
-           'carry_back', 'CanonicalMap', 'Cells', 'tie_cells', 'Found']
+           'carry_back', 'CanonicalMap', 'Cells', 'tie_cells', 'Driven', 'Found']
 
 # %% ../nbs/09_canonical.ipynb #f19050a5
 from dataclasses import dataclass, fields, replace
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from .mesh import FaceNeighbours, Surface, face_frames, interpolate, launch, launch_parts, vertex_normals, walk_down, warp_arrays
 from .cameras import Rays
-from .sampling import BRICK, Samples, Voxels, VoxelShell, leave_brick, number_bricks, ray_interval, voxel_slot, voxel_value, voxels_struct
+from .sampling import BRICK, Samples, Voxels, VoxelShell, enter_box, next_sample, number_bricks, ray_arrays, ray_slot, voxel_slot, voxel_value, voxels_struct
 
 # %% ../nbs/09_canonical.ipynb #142129b4
 def vertex_rotations(
@@ -400,43 +400,41 @@ def carry(self:CanonicalMap,
 
 # %% ../nbs/09_canonical.ipynb #26c6545b
 @wp.struct
-class _Seek:
-    posed: Voxels
+class Driven:
+    "A posed head that rays are marched through, for kernels."
+    maps: Maps                          # from the posed mesh to the unposed one
+    posed: Voxels                       # of the shell of the posed mesh
     face: wp.array(dtype=wp.int32)      # of the voxels of the posed shell
     other: wp.array(dtype=wp.int32)     # of another part of the surface
-    unposed: Voxels
-    sigma: wp.array(dtype=float)        # of the cells around the unposed mesh
+    unposed: Voxels                     # of that of the unposed mesh
+    sigma: wp.array(dtype=float)        # remembered density of the cells around the unposed mesh
     least: float                        # density that counts as some
-    step: float
-    limit: int
+    step: float                         # distance of samples, scene units
 
 @wp.kernel(enable_backward=False)
-def _seek_kernel(start:int, q:_Seek, m:Maps, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
+def _seek_kernel(start:int, q:Driven, limit:int, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
     counts:wp.array(dtype=wp.int64), ends:wp.array(dtype=float), t_out:wp.array(dtype=float), positions_out:wp.array(dtype=wp.vec3), directions_out:wp.array(dtype=wp.vec3), distance_out:wp.array(dtype=float)):
     r = start + wp.tid()
-    o, d, s, dims = origins[r], directions[r], q.posed, q.posed.dims
-    span = ray_interval(o, d, s.low, s.low + s.voxel*wp.vec3(float(dims[0]), float(dims[1]), float(dims[2])), nears[r], fars[r])
-    k, n = int(wp.ceil(wp.min(span[0], span[1] + q.step)/q.step - 0.5)), int(0)
+    o, d = origins[r], directions[r]
+    first, end = enter_box(q.posed, o, d, nears[r], fars[r], q.step, 0.5)
+    k, n = int(first), int(0)
     t = (float(k) + 0.5)*q.step
-    while t < span[1] and n < q.limit:
-        p = (o + d*t - s.low)/s.voxel
-        slot = voxel_slot(s, wp.clamp(int(p[0]), 0, dims[0] - 1), wp.clamp(int(p[1]), 0, dims[1] - 1), wp.clamp(int(p[2]), 0, dims[2] - 1))
-        if slot < 0:
-            k = wp.max(k + 1, int(wp.ceil((t + leave_brick(p, d)*s.voxel)/q.step - 0.5)))
-        else:
+    while t < end and n < limit:
+        slot = ray_slot(q.posed, o, d, t)
+        if slot >= 0:
             if q.face[slot] >= 0:
-                there = carry_back(m, o + d*t, d, q.face[slot], q.other[slot])
+                there = carry_back(q.maps, o + d*t, d, q.face[slot], q.other[slot])
                 if voxel_value(q.unposed, q.sigma, there.position) > q.least:
-                    i = r*q.limit + n
+                    i = r*limit + n
                     t_out[i] = t
                     positions_out[i] = there.position
                     directions_out[i] = there.direction
                     distance_out[i] = there.signed_distance
                     n += 1
-            k += 1
+        k = next_sample(q.posed, slot, k, o, d, t, q.step, 0.5)
         t = (float(k) + 0.5)*q.step
     counts[r] = wp.int64(n)
-    ends[r] = wp.where(n < q.limit, wp.inf, t - 0.5*q.step)   # between the last sample and the next step
+    ends[r] = wp.where(n < limit, wp.inf, t - 0.5*q.step)   # between the last sample and the next step
 
 # %% ../nbs/09_canonical.ipynb #8011113c
 @dataclass(frozen=True, eq=False)
@@ -445,6 +443,20 @@ class Found:
     samples: Samples
     there: Canonical            # the same on the unposed mesh
     ends: Float[Tensor, "r"]    # how far each ray was followed, scene units; infinite: to its end
+
+@patch
+def driven(self:CanonicalMap,
+    shell:VoxelShell,                    # of the posed mesh
+    unposed:VoxelShell,                  # of the unposed one
+    sigma:Float[Tensor, "b 512"],        # density of its voxels, per scene unit
+    step:float,                          # distance of samples, scene units
+    least:float,                         # optical depth of a step below which there is nothing
+):                                       # `Driven`
+    "The posed head as kernels march through it."
+    q = Driven()
+    q.maps, q.posed, q.unposed, (q.face, q.other, q.sigma) = self.struct, voxels_struct(shell), voxels_struct(unposed), warp_arrays(shell.face.view(-1), shell.other.view(-1), sigma.view(-1))
+    q.least, q.step = least/step, step
+    return q
 
 @patch
 def seek(self:CanonicalMap,
@@ -457,12 +469,10 @@ def seek(self:CanonicalMap,
     limit:int=8,                         # samples a ray, the first ones
 )->Found:
     "The samples of rays that have density, and where they are on the unposed mesh."
-    n, device, q = len(rays), shell.face.device, _Seek()
+    n, device = len(rays), shell.face.device
     new = lambda *size: torch.empty(*size, device=device)
     counts, ends, out = torch.zeros(n, dtype=torch.int64, device=device), new(n), (new(n*limit), new(n*limit, 3), new(n*limit, 3), new(n*limit))
-    q.posed, q.unposed, (q.face, q.other, q.sigma) = voxels_struct(shell), voxels_struct(unposed), warp_arrays(shell.face.view(-1), shell.other.view(-1), sigma.view(-1))
-    q.least, q.step, q.limit = least/step, step, limit
-    if n: launch(_seek_kernel, n, [q, self.struct, *warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars)), counts, ends, *out)], device, items=256)
+    if n: launch(_seek_kernel, n, [self.driven(shell, unposed, sigma, step, least), limit, *ray_arrays(rays), *warp_arrays(counts, ends, *out)], device, items=256)
     kept = (torch.arange(limit, device=device) < counts[:, None]).view(-1).nonzero()[:, 0]
     t, positions, directions, distance = (v[kept] for v in out)
     return Found(Samples(t, kept//limit, F.pad(counts.cumsum(0), (1, 0)), None, step), Canonical(positions, directions, distance), ends)

@@ -16,8 +16,8 @@ from .core import require
 from .mesh import launch, warp_arrays
 from .cameras import Rays
 from .density import PRIOR_GAIN, PRIOR_SCALE, PRIOR_STEEPNESS
-from .sampling import Voxels, VoxelShell, leave_brick, ray_interval, voxel_slot, voxel_value, voxels_struct
-from .canonical import CanonicalMap, Maps, carry_back
+from .sampling import VoxelShell, enter_box, next_sample, ray_arrays, ray_slot, voxel_value
+from .canonical import CanonicalMap, Driven, carry_back
 from .field import Field, Level, ShellGrid, in_pieces, trilinear
 from .render import Pixels, end_light
 
@@ -49,13 +49,6 @@ def bake(
 # %% ../nbs/11b_draft.ipynb #c7719079
 @wp.struct
 class _Draft:
-    posed: Voxels
-    face: wp.array(dtype=wp.int32)      # of the voxels of the posed shell
-    other: wp.array(dtype=wp.int32)     # of another part of the surface
-    unposed: Voxels
-    remembered: wp.array(dtype=float)   # density of the cells around the unposed mesh
-    least: float                        # of it that counts as some
-    step: float
     epsilon: float                      # half the thickness of the shell
     dark: float                         # light that counts as none
     level: Level
@@ -73,29 +66,26 @@ def _sigmoid(x:float):
     return 1.0/(1.0 + wp.exp(-x))
 
 @wp.kernel(enable_backward=False)
-def _draft_kernel(start:int, q:_Draft, m:Maps, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
+def _draft_kernel(start:int, q:Driven, f:_Draft, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
     rgb_out:wp.array(dtype=wp.vec3), light_out:wp.array(dtype=float), depth_out:wp.array(dtype=float)):
     r = start + wp.tid()
-    o, d, s, dims = origins[r], directions[r], q.posed, q.posed.dims
-    span = ray_interval(o, d, s.low, s.low + s.voxel*wp.vec3(float(dims[0]), float(dims[1]), float(dims[2])), nears[r], fars[r])
-    k, light, depth, rgb = int(wp.ceil(wp.min(span[0], span[1] + q.step)/q.step - 0.5)), float(1.0), float(0.0), wp.vec3()
+    o, d = origins[r], directions[r]
+    first, end = enter_box(q.posed, o, d, nears[r], fars[r], q.step, 0.5)
+    k, light, depth, rgb = int(first), float(1.0), float(0.0), wp.vec3()
     t = (float(k) + 0.5)*q.step
-    while t < span[1] and light > q.dark:
-        p = (o + d*t - s.low)/s.voxel
-        slot = voxel_slot(s, wp.clamp(int(p[0]), 0, dims[0] - 1), wp.clamp(int(p[1]), 0, dims[1] - 1), wp.clamp(int(p[2]), 0, dims[2] - 1))
-        if slot < 0:
-            k = wp.max(k + 1, int(wp.ceil((t + leave_brick(p, d)*s.voxel)/q.step - 0.5)))
-        else:
+    while t < end and light > f.dark:
+        slot = ray_slot(q.posed, o, d, t)
+        if slot >= 0:
             if q.face[slot] >= 0:
-                there = carry_back(m, o + d*t, d, q.face[slot], q.other[slot])
-                if wp.abs(there.signed_distance) <= q.epsilon and voxel_value(q.unposed, q.remembered, there.position) > q.least:
-                    v = trilinear(q.level, q.table, there.position)
-                    passed = wp.exp(-q.step*q.scale*_softplus(q.gain*v[0] - q.slope*there.signed_distance))
+                there = carry_back(q.maps, o + d*t, d, q.face[slot], q.other[slot])
+                if wp.abs(there.signed_distance) <= f.epsilon and voxel_value(q.unposed, q.sigma, there.position) > q.least:
+                    v = trilinear(f.level, f.table, there.position)
+                    passed = wp.exp(-q.step*f.scale*_softplus(f.gain*v[0] - f.slope*there.signed_distance))
                     weight = light*(1.0 - passed)
                     rgb += weight*wp.vec3(_sigmoid(v[1]), _sigmoid(v[2]), _sigmoid(v[3]))
                     depth += weight*t
                     light *= passed
-            k += 1
+        k = next_sample(q.posed, slot, k, o, d, t, q.step, 0.5)
         t = (float(k) + 0.5)*q.step
     rgb_out[r] = rgb
     light_out[r] = light
@@ -115,10 +105,9 @@ def draft_pixels(
     dark:float=2e-2,                     # light that counts as none
 )->Pixels:                               # in front of black
     "What rays see of a baked field, without gradients."
-    n, device, q, level = len(rays), shell.face.device, _Draft(), baked.grid.levels()[0]
+    n, device, f = len(rays), shell.face.device, _Draft()
     rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
-    q.posed, q.unposed, (q.face, q.other, q.remembered) = voxels_struct(shell), voxels_struct(unposed), warp_arrays(shell.face.view(-1), shell.other.view(-1), sigma.view(-1))
-    q.least, q.step, q.epsilon, q.dark, q.level, (q.table,) = least/step, step, epsilon, dark, level, warp_arrays(baked.grid.tables[0])
-    q.scale, q.gain, q.slope = PRIOR_SCALE, PRIOR_GAIN, PRIOR_STEEPNESS/baked.epsilon
-    if n: launch(_draft_kernel, n, [q, to_unposed.struct, *warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars)), rgb, light, depth)], device, items=256)
+    f.epsilon, f.dark, f.level, (f.table,) = epsilon, dark, baked.grid.levels()[0], warp_arrays(baked.grid.tables[0])
+    f.scale, f.gain, f.slope = PRIOR_SCALE, PRIOR_GAIN, PRIOR_STEEPNESS/baked.epsilon
+    if n: launch(_draft_kernel, n, [to_unposed.driven(shell, unposed, sigma, step, least), f, *ray_arrays(rays), *warp_arrays(rgb, light, depth)], device, items=256)
     return end_light(rgb, light, depth, dark)

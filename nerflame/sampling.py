@@ -6,7 +6,8 @@
 __all__ = ['BRICK', 'THICK', 'even_depths', 'keep_nearest', 'around_nearest', 'importance_depths', 'RayConfig', 'Samples', 'pack',
            'cat_samples', 'VoxelShell', 'grid_index', 'lattice_near_mesh', 'number_bricks', 'fill_bricks',
            'build_shell', 'Voxels', 'voxels_struct', 'voxel_slot', 'point_slot', 'voxel_value', 'ray_interval',
-           'leave_brick', 'count_samples', 'march', 'open_blocks', 'row_spans', 'DensityGrid']
+           'leave_brick', 'enter_box', 'ray_slot', 'next_sample', 'ray_arrays', 'count_samples', 'march', 'open_blocks',
+           'row_spans', 'DensityGrid']
 
 # %% ../nbs/08_sampling.ipynb #b2c156df
 import math
@@ -348,6 +349,55 @@ def leave_brick(p:wp.vec3, d:wp.vec3):
             t = wp.min(t, (edge - p[a])/d[a])
     return t
 
+# %% ../nbs/08_sampling.ipynb #e5be4967
+@wp.func
+def enter_box(
+    s:Voxels,       # the shell
+    o:wp.vec3,      # where the ray begins
+    d:wp.vec3,      # its direction, unit
+    near:float,     # depth where it begins to count, scene units
+    far:float,      # where it ends to
+    step:float,     # distance of samples, scene units
+    phase:float,    # of their lattice, 0 to 1
+):
+    "The number of a ray's first sample in the box of a shell, and how far the ray goes until it leaves the box."
+    span = ray_interval(o, d, s.low, s.low + s.voxel*wp.vec3(float(s.dims[0]), float(s.dims[1]), float(s.dims[2])), near, far)
+    # a ray that misses the box begins at its end: where it would meet the box may be too far for a whole number
+    return int(wp.ceil(wp.min(span[0], span[1] + step)/step - phase)), span[1]
+
+@wp.func
+def ray_slot(
+    s:Voxels,       # the shell
+    o:wp.vec3,      # where the ray begins
+    d:wp.vec3,      # its direction, unit
+    t:float,        # depth, scene units
+):
+    "The slot of the voxel that a ray is in at `t`, inside the box; -1: its brick is missing."
+    p = (o + d*t - s.low)/s.voxel
+    return voxel_slot(s, wp.clamp(int(p[0]), 0, s.dims[0] - 1), wp.clamp(int(p[1]), 0, s.dims[1] - 1), wp.clamp(int(p[2]), 0, s.dims[2] - 1))
+
+@wp.func
+def next_sample(
+    s:Voxels,       # the shell
+    slot:int,       # from `ray_slot`
+    k:int,          # the number of this sample
+    o:wp.vec3,      # where the ray begins
+    d:wp.vec3,      # its direction, unit
+    t:float,        # depth of this sample, scene units
+    step:float,     # distance of samples, scene units
+    phase:float,    # of their lattice, 0 to 1
+):
+    "The number of the sample after the k-th, which is at `t` in this slot; a missing brick is leapt over."
+    following = k + 1
+    if slot < 0: following = wp.max(following, int(wp.ceil((t + leave_brick((o + d*t - s.low)/s.voxel, d)*s.voxel)/step - phase)))
+    return following
+
+def ray_arrays(
+    rays:Rays,   # R rays
+)->list:         # Warp arrays
+    "Origins, directions, near and far as kernels take them."
+    return warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars)))
+
 # %% ../nbs/08_sampling.ipynb #cce37595
 @wp.struct
 class _March:
@@ -366,21 +416,16 @@ class _March:
 def _march_kernel(start:int, m:_March, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
     phase:wp.array(dtype=float), write:wp.bool, offsets:wp.array(dtype=wp.int64), t_out:wp.array(dtype=float), ray_out:wp.array(dtype=wp.int64), face_out:wp.array(dtype=wp.int32), other_out:wp.array(dtype=wp.int32)):
     # run twice: first to count the samples of each ray into offsets[i + 1], then to write them from offsets[i] on
-    i, v, dims = start + wp.tid(), m.shell.voxel, m.shell.dims
+    i = start + wp.tid()
     o, d = origins[i], directions[i]
-    high = m.shell.low + wp.vec3(float(dims[0])*v, float(dims[1])*v, float(dims[2])*v)
-    span = ray_interval(o, d, m.shell.low, high, nears[i], fars[i])
-    # a ray that misses the box begins at its end: where it would meet the box may be too far for a whole number
-    k = int(wp.ceil(wp.min(span[0], span[1] + m.step)/m.step - phase[i]))
+    first, end = enter_box(m.shell, o, d, nears[i], fars[i], m.step, phase[i])
+    k = int(first)
     t = (float(k) + phase[i])*m.step
     n = wp.int64(0)
     depth = float(0.0)
-    while t < span[1] and depth < m.most and n < m.limit:
-        p = (o + d*t - m.shell.low)/v
-        slot = voxel_slot(m.shell, wp.clamp(int(p[0]), 0, dims[0] - 1), wp.clamp(int(p[1]), 0, dims[1] - 1), wp.clamp(int(p[2]), 0, dims[2] - 1))
-        if slot < 0:
-            k = wp.max(k + 1, int(wp.ceil((t + leave_brick(p, d)*v)/m.step - phase[i])))
-        else:
+    while t < end and depth < m.most and n < m.limit:
+        slot = ray_slot(m.shell, o, d, t)
+        if slot >= 0:
             keep = m.face[slot] >= 0
             if keep and m.culled:
                 more = m.sigma[slot]*m.step
@@ -394,7 +439,7 @@ def _march_kernel(start:int, m:_March, origins:wp.array(dtype=wp.vec3), directio
                     face_out[s] = m.face[slot]
                     if m.touching: other_out[s] = m.other[slot]
                 n += wp.int64(1)
-            k += 1
+        k = next_sample(m.shell, slot, k, o, d, t, m.step, phase[i])
         t = (float(k) + phase[i])*m.step
     if not write:
         offsets[i + 1] = n
@@ -414,7 +459,7 @@ def _march_args(rays, shell, step, phase, sigma, least, most, limit):
     "What both runs of the kernel take, and the tensors that must live as long."
     n, device = len(rays), rays.origins.device
     phase = torch.full((n,), 0.5, device=device) if phase is None else phase
-    return [_march_struct(shell, step, sigma, least, most, limit), *warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars, phase)))]
+    return [_march_struct(shell, step, sigma, least, most, limit), *ray_arrays(rays), *warp_arrays(phase.detach().float().contiguous())]
 
 def _new_samples(n, device):
     "Room for the distances, rays, faces and other faces of `n` samples."
