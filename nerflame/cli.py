@@ -72,6 +72,7 @@ class Parser(argparse.ArgumentParser):
         hint = "; one that begins with a minus needs an equals sign, --NAME=-0.3,0,0" if message.endswith("expected one argument") else ""
         self.exit(2, f"{self.prog}: {' '.join(message.split())}{hint} (see {self.prog} --help)\n")
 
+# %% ../nbs/21_cli.ipynb #056a2c94
 def run_command(
     parser:Parser,
     work,            # does it; takes the parsed options
@@ -118,6 +119,7 @@ def when_interrupted(
         if not failure(e): raise
         raise Stopped(f"{failure(e)}; {kept()}") from e
 
+# %% ../nbs/21_cli.ipynb #a3dd8254
 def counter(
     name:str,   # of what is counted
 ):
@@ -653,6 +655,7 @@ def control_lines(
     shown = dict(response="response {:.2f}", cosine="cosine {:.2f}", gain="gain {:.2f}", leakage="leakage {:.4f}", psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
     return [f"control of {name}: " + ", ".join(text.format(s[k]) for k,text in shown.items()) for name, s in report["sweeps"].items()]
 
+# %% ../nbs/21_cli.ipynb #503deb12
 def distinct_splits(
     data,           # scene folder
     splits:list,    # names

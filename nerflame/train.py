@@ -458,6 +458,7 @@ class Keeper:
         unpack(parts | dict(generator=self.generator), tensors, file)
         return SimpleNamespace(**counts)
 
+# %% ../nbs/15_train.ipynb #3cf3d9e5
 def _brief(value):
     "A value in a line."
     text = str(value)
@@ -659,6 +660,7 @@ def measure_pace(
     if at.step >= config.warm_up or (at.step >= PILOT and used >= 2/3):
         at.warm, at.steps = at.step, steps_in(at.end - clock.spent, at.step, pace, at.step*3//2)
 
+# %% ../nbs/15_train.ipynb #23019295
 def train_field(
     model:NeRFlame,
     scene:Scene,
@@ -1124,6 +1126,7 @@ def fit(
     if not keeper.interrupted: keeper.finish()
     return result
 
+# %% ../nbs/15_train.ipynb #6c9875c4
 def _train(model, scene, moments, config, keeper, measured, callbacks):
     "The stages of a preset; returns the settings with the number of steps that were done, and the moments with what was found about them."
     clock, generator = keeper.clock, keeper.generator
