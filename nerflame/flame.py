@@ -771,7 +771,7 @@ def _landmark_entries(landmarks:Landmarks)->dict:
 
 # %% ../nbs/03_flame.ipynb #86093ba0
 LANDMARK_SOURCE = (f"the landmark embedding beside the model: flame_static_embedding.pkl (51 points) and flame_dynamic_embedding.npy (contour), from the folder flame_model of "
-                   f"https://github.com/soubhiksanyal/RingNet, or landmark_embedding.npy from {FLAME_SITE}")
+                   f"https://github.com/soubhiksanyal/RingNet, or landmark_embedding.npy from the folder data of https://github.com/yfeng95/DECA")
 _STATIC = (("lmk_face_idx", "lmk_b_coords"), ("static_lmk_faces_idx", "static_lmk_bary_coords"))
 _CONTOUR = (("contour_lmk_face_idx", "contour_lmk_b_coords"), ("dynamic_lmk_faces_idx", "dynamic_lmk_bary_coords"))
 _FULL = (("full_lmk_faces_idx", "full_lmk_bary_coords"),)
