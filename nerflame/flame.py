@@ -688,7 +688,7 @@ def _numbers(entries, key, dtype, path)->np.ndarray:
     try: a = np.asarray(entries[key])
     except ValueError as e: raise InputError(path, key, "an array of numbers", _name_of(e)) from None
     require(a.dtype.kind in "fiub", path, key, "an array of numbers", f"type {a.dtype}")
-    return np.ascontiguousarray(a, dtype=dtype)
+    return np.require(np.ascontiguousarray(a, dtype=dtype), requirements="W")   # a copy of what lies in a file's bytes
 
 def _texts(entries, key)->tuple:
     "An entry as a tuple of names; empty when absent."
