@@ -7,39 +7,47 @@ __all__ = ['COEFFICIENTS', 'LENSES', 'Cameras', 'focal_from_fov', 'look_at', 'or
            'distort', 'undistort', 'Rays', 'pixel_rays', 'pixel_centres', 'image_rays', 'project']
 
 # %% ../nbs/05_cameras.ipynb #f830fa5a
-import math
+import math, re
 from dataclasses import dataclass, replace
 from functools import cached_property
 import numpy as np, torch
+from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from .core import InputError, require
+from .core import InputError, require, warn_input
 
 # %% ../nbs/05_cameras.ipynb #2b6cad05
 @dataclass(frozen=True, eq=False)
 class Cameras:
-    "N cameras with pictures of one size; indexing with anything that indexes a tensor's first axis gives `Cameras` again."
+    "N cameras; indexing with anything that indexes a tensor's first axis gives `Cameras` again."
     c2w: Float[Tensor, "n 4 4"]     # camera-to-world, rigid: OpenGL axes, scene units
     focal: Float[Tensor, "n 2"]     # focal lengths along x and y, pixels
     centre: Float[Tensor, "n 2"]    # principal point x, y, pixels from the upper left corner
-    width: int                      # pixels
+    width: int                      # of the pictures, or the largest of them, pixels
     height: int                     # pixels
     distortion: Float[Tensor, "n 8"] | None = None  # `COEFFICIENTS` of the lenses; None: all are zero
     fisheye: Bool[Tensor, "n"] | None = None        # lenses that show the angle from the axis instead of its tangent; None: no lens does
+    sizes: Int[Tensor, "n 2"] | None = None         # width and height of each picture, pixels, where they differ; None: all are width x height
 
     def __len__(self): return len(self.c2w)
 
     def __getitem__(self, i):
         if isinstance(i, int): i = [i] if i >= 0 else [i + len(self)]
-        return self._map(lambda v: v[i])
+        return self._map(lambda v: v[i])._plain()
+
+    def _plain(self):
+        "Without `sizes`, where all of them are equal."
+        if self.sizes is None or len(self) == 0 or (self.sizes != self.sizes[0]).any(): return self
+        width, height = self.sizes[0].tolist()
+        return replace(self, width=width, height=height, sizes=None)
 
     def to(self, *args):
-        "All tensors through `Tensor.to`; `fisheye` stays true or false."
-        moved = replace(self, fisheye=None)._map(lambda v: v.to(*args))
-        return moved if self.fisheye is None else replace(moved, fisheye=self.fisheye.to(moved.focal.device))
+        "All tensors through `Tensor.to`; `fisheye` stays true or false, and `sizes` whole numbers."
+        moved = replace(self, fisheye=None, sizes=None)._map(lambda v: v.to(*args))
+        return replace(moved, **{k: v.to(moved.focal.device) for k in ("fisheye", "sizes") if (v := getattr(self, k)) is not None})
 
     def _map(self, fn):
-        return replace(self, **{k: fn(v) for k in ("c2w", "focal", "centre", "distortion", "fisheye") if (v := getattr(self, k)) is not None})
+        return replace(self, **{k: fn(v) for k in ("c2w", "focal", "centre", "distortion", "fisheye", "sizes") if (v := getattr(self, k)) is not None})
 
     @property
     def positions(self)->Float[Tensor, "n 3"]:
@@ -56,14 +64,36 @@ class Cameras:
         "What `undistort` wants to know: whether a lens is a fisheye or has k3 or k4."
         return self.fisheye is not None or bool((self.distortion[:, 4:6] != 0).any())
 
-    def resized(self,
-        width:int,              # of the new pictures, pixels
-        height:int|None=None,   # by default the one that keeps the aspect, rounded
-    )->"Cameras":
-        "The same cameras with pictures of another size: focal lengths and principal points scale with each axis, distortion has no unit."
-        height = height or max(round(self.height*width/self.width), 1)
-        factor = self.focal.new_tensor([width/self.width, height/self.height])
-        return replace(self, focal=self.focal*factor, centre=self.centre*factor, width=width, height=height)
+# %% ../nbs/05_cameras.ipynb #d6afbf93
+@patch
+def resized(self:Cameras,
+    width:int,              # of the new pictures, or the largest of them, pixels
+    height:int|None=None,   # by default the one that keeps the aspect, rounded
+)->Cameras:
+    "The same cameras with pictures of another size: focal lengths and principal points scale with each axis, distortion has no unit."
+    height = height or max(round(self.height*width/self.width), 1)
+    sizes = [(self.width, self.height)]*len(self) if self.sizes is None else self.sizes.tolist()
+    return self.with_sizes([(max(round(w*width/self.width), 1), max(round(h*height/self.height), 1)) for w, h in sizes])
+
+@patch
+def with_sizes(self:Cameras,
+    sizes,   # (width, height) of each picture, pixels
+)->Cameras:
+    "The same cameras with pictures of other sizes, each of its own."
+    if len(self) == 0: return self
+    new = torch.tensor(sizes, device=self.focal.device)
+    old = new.new_tensor([self.width, self.height]) if self.sizes is None else self.sizes
+    factor, (width, height) = (new.double()/old).to(self.focal.dtype), new.amax(0).tolist()
+    return replace(self, focal=self.focal*factor, centre=self.centre*factor, width=width, height=height, sizes=new)._plain()
+
+@patch
+def inside(self:Cameras,
+    xy:Float[Tensor, "n p 2"],   # positions in each picture, pixels
+    margin:float=0.0,            # pixels
+)->Bool[Tensor, "n p"]:
+    "Which positions lie inside the pictures."
+    size = xy.new_tensor([self.width, self.height]) if self.sizes is None else self.sizes[:, None].to(xy)
+    return ((xy > margin) & (xy < size - margin)).all(-1)
 
 # %% ../nbs/05_cameras.ipynb #a3e85ef6
 def focal_from_fov(
@@ -115,19 +145,25 @@ def check_rigid(
     matrix,                  # 4 x 4 nested lists, array or tensor
     where,                   # the file it comes from
     field:str,               # its entry there
-    tolerance:float=1e-3,    # largest deviation of R^T R from the identity: files round
+    tolerance:float=1e-3,    # largest deviation of R^T R from the identity that is left as it is: files round
+    coarse:float=5e-3,       # largest one that is mended, with a warning: files that keep three digits
 )->Float[Tensor, "4 4"]:     # float32
-    "`matrix` as a tensor, when it is a rotation and a translation. Raises `InputError`."
-    try: m = np.asarray(matrix, dtype=np.float64)
+    "Read `matrix` as a tensor, when it is a rotation and a translation. Raises `InputError`."
+    try: m = np.array(matrix, dtype=np.float64)
     except (TypeError, ValueError): raise InputError(where, field, "a 4 x 4 matrix of numbers") from None
     require(m.shape == (4, 4), where, field, "a 4 x 4 camera-to-world matrix", f"shape {m.shape}")
     require(bool(np.isfinite(m).all()), where, field, "finite numbers", "NaN or infinity")
     require(bool(np.abs(m[3] - [0, 0, 0, 1]).max() <= tolerance), where, field, "a last row of 0 0 0 1", m[3].tolist())
     r = m[:3, :3]
     lengths = np.linalg.norm(r, axis=0)
-    require(bool(np.abs(r.T @ r - np.eye(3)).max() <= tolerance), where, field, "a rigid camera-to-world matrix (orthonormal axes, no scale)",
-            "axes of length " + ", ".join(f"{l:.4g}" for l in lengths) + ("" if np.abs(lengths - 1).max() > tolerance else " that are not at right angles"))
+    off = np.abs(r.T @ r - np.eye(3)).max()
+    require(bool(off <= coarse), where, field, "a rigid camera-to-world matrix (orthonormal axes, no scale)",
+            "axes of length " + ", ".join(f"{l:.4g}" for l in lengths) + ("" if np.abs(lengths - 1).max() > coarse/2 else " that are not at right angles"))
     require(bool(np.linalg.det(r) > 0), where, field, "a right-handed rotation", "a mirrored one (determinant -1)")
+    if off > tolerance:
+        u, _, v = np.linalg.svd(r)
+        m[:3, :3] = u @ v    # the nearest rotation
+        warn_input(where, re.sub(r"\[\d+\]", "[]", field), f"axes are orthonormal to three digits only; the nearest rotations are taken")
     return torch.tensor(m, dtype=torch.float32)
 
 # %% ../nbs/05_cameras.ipynb #277f5dcb
