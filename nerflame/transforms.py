@@ -7,7 +7,7 @@ __all__ = ['READ_TOP', 'READ_FRAME', 'HARMLESS', 'REFUSED', 'MOVING', 'read_json
            'split_frames', 'check_entries', 'number', 'Lens', 'stated_size', 'frame_intrinsics', 'named_path',
            'find_file', 'find_image', 'frame_names']
 
-# %% ../nbs/05c_transforms.ipynb #44403d47
+# %% ../nbs/05c_transforms.ipynb #7b03636b
 import json, math, os, re, reprlib, unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -16,7 +16,7 @@ from .core import InputError, read_text, require, warn_input
 from .cameras import COEFFICIENTS, LENSES, focal_from_fov
 from .pictures import SUFFIXES, LostFile
 
-# %% ../nbs/05c_transforms.ipynb #969e9488
+# %% ../nbs/05c_transforms.ipynb #258f7ea7
 _PLACE = "place in the file"   # of a frame, noted when it is read: splits hold some of the frames
 
 def read_json(
@@ -41,7 +41,7 @@ def entry(
     "Name the entry `key` of a frame as the file has it, for messages."
     return f"frames[{frames[i].get(_PLACE, i)}].{key}"
 
-# %% ../nbs/05c_transforms.ipynb #5802ed6c
+# %% ../nbs/05c_transforms.ipynb #694e63d2
 _COPIES = {"backup", "bak", "copy", "old", "orig", "original"}   # words in names of files that are kept, not read
 
 def _split_files(path):
@@ -82,7 +82,7 @@ def read_transforms(
     require(content["frames"], file, "frames", "a list of at least one frame", "an empty one")
     return file, content
 
-# %% ../nbs/05c_transforms.ipynb #1ddcc160
+# %% ../nbs/05c_transforms.ipynb #cd511839
 def _path(text):
     "A path of a scene file as it is compared: with the slashes of Windows turned, without a leading ./"
     return PurePosixPath(text.replace("\\", "/"))
@@ -110,7 +110,7 @@ def split_frames(
         chosen = dict(train=[frames[i] for i in sorted(train)], val=rest, test=rest)
     return {name: some for name, some in chosen.items() if some}
 
-# %% ../nbs/05c_transforms.ipynb #5a55df44
+# %% ../nbs/05c_transforms.ipynb #f7dba041
 _LENS = {"camera_model", "is_fisheye", "fl_x", "fl_y", "cx", "cy", "w", "h", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov", "intrinsics", "k1", "k2", "k3", "k4", "p1", "p2", "sx1", "sy1"}
 READ_TOP = _LENS | {"frames", "near", "far", "flame_to_scene", "train_filenames", "val_filenames", "test_filenames", "alignment"}
 READ_FRAME = _LENS | {_PLACE, "file_path", "transform_matrix", "timestep_index", "camera_index", "fg_mask_path", "mask_path", "flame_param_path"}
@@ -122,7 +122,7 @@ HARMLESS = {   # placement in other programs' boxes, depths, points, what frames
     "timestep_index_original", "timestep_id",  "camera_angle_z", "blur_score", "motion_blur", "exposure", "white_transparent", "black_transparent", "landmarks", "landmark_path", "param_path",
 }
 
-# %% ../nbs/05c_transforms.ipynb #172193ab
+# %% ../nbs/05c_transforms.ipynb #4677c438
 _UNDISTORT = "undistort the images first, for instance with colmap image_undistorter"
 REFUSED = {   # an entry that changes the pictures: what is expected instead. Values that say "no" pass
     **{f"ftheta_{p}{i}": f"a lens of COLMAP's models ({_UNDISTORT}); f-theta lenses are not read" for p in "pf" for i in range(6)},
@@ -132,7 +132,7 @@ REFUSED = {   # an entry that changes the pictures: what is expected instead. Va
     "b1": f"square pixels without skew ({_UNDISTORT})", "b2": f"square pixels without skew ({_UNDISTORT})", "skew": f"pixels without skew ({_UNDISTORT})", "is_hdr": "pictures of 8 or 16 bits, not HDR",
 }
 # what says how a face moves in words that we do not read
-MOVING = {"expression", "expressions", "exp_path", "exp", "expr", "pose", "flame_pose", "flame", "jaw_pose", "beta", "time"}
+MOVING = {"expression", "expressions", "exp_path", "exp", "expr", "pose", "flame_pose", "flame", "jaw_pose", "beta"}
 
 def _says_no(value):
     "Whether a value is none, false, zero, or a list of zeros."
@@ -152,11 +152,12 @@ def check_entries(
         other = next((i for i, f in enumerate(frames) if f.get(key) != frames[0].get(key)), None)
         require(other is None, where, entry(frames, other or 0, key), "the same in all frames, which show a face that keeps still; for a face that moves name moments by timestep_index and parameters of the head by flame_param_path",
                 f"{reprlib.repr(frames[other or 0].get(key))} after {reprlib.repr(frames[0].get(key))}")
-    known = HARMLESS | set(REFUSED) | MOVING
+    if not tracked and len({str(f.get("time")) for f in frames}) > 1: warn_input(where, "frames[].time", "frames of different times are read as those of a face that keeps still; if it moves, name moments by timestep_index")
+    known = HARMLESS | set(REFUSED) | MOVING | {"time"}
     unknown = [k for k in content if k not in READ_TOP | known] + [f"frames[].{k}" for k in dict.fromkeys(k for f in frames for k in f) if k not in READ_FRAME | known]
     if unknown: warn_input(where, "entries", f"nerflame does not read {', '.join(unknown[:8])}{' and more' if len(unknown) > 8 else ''}; if that changes what the pictures show, the face will be wrong")
 
-# %% ../nbs/05c_transforms.ipynb #f93b8a35
+# %% ../nbs/05c_transforms.ipynb #04ef1f4c
 def number(
     values:dict,         # an object of the file
     key:str,
@@ -191,7 +192,7 @@ def _with_intrinsics(values, width, height, where, field):
         require(stated is None or _agree(stated, value, 0.01), where, f"{field}{key}", f"what intrinsics says, {value:.6g}", stated)
     return {**values, **found}
 
-# %% ../nbs/05c_transforms.ipynb #b1cb604d
+# %% ../nbs/05c_transforms.ipynb #18b3a6a0
 def _axis_focal(values, axis, size, where, field):
     "The focal length along an axis that `values` state, pixels, and the entry that states it; None when there is none."
     length = number(values, f"fl_{axis}", where, field, 0)
@@ -212,11 +213,12 @@ def _focal(values, width, height, where, field):
     if x and y and "fl_y" != y[0]: require(_agree(x[1], y[1], 0.05), where, f"{field}{y[0]}", f"an angle that fits square pixels: {x[0]} gives {x[1]:.6g} pixels (other pixels are described by fl_x and fl_y)", f"{y[1]:.6g} pixels")
     return (x or y)[1], (y or x)[1]
 
-# %% ../nbs/05c_transforms.ipynb #b0c71327
+# %% ../nbs/05c_transforms.ipynb #f55df2b7
 def _lens_model(values, field, coefficients, where, bend_field):
     "Whether a lens is a fisheye, and its coefficients; each of two objects of the file with what messages put before its entries."
     model, fisheye = values.get("camera_model"), values.get("is_fisheye")
     require(fisheye in (None, True, False), where, f"{field}is_fisheye", "true or false", reprlib.repr(fisheye))
+    model = model.upper() if isinstance(model, str) else model
     require(model is None or model in LENSES, where, f"{field}camera_model", f"one of {', '.join(LENSES)} ({_UNDISTORT})", reprlib.repr(model))
     if model is None: model = "OPENCV_FISHEYE" if fisheye else None
     elif fisheye is not None: require(LENSES[model][0] == fisheye, where, f"{field}is_fisheye", f"what camera_model says, {model}", fisheye)
@@ -264,7 +266,7 @@ def frame_intrinsics(
     centre = tuple(number(values, key, where, name, default=size/2) for key, size in (("cx", width), ("cy", height)))
     return Lens(focal, centre, fisheye, tuple(coefficients))
 
-# %% ../nbs/05c_transforms.ipynb #e7437867
+# %% ../nbs/05c_transforms.ipynb #7ef101ce
 def _plain(name):
     "A name without what systems treat differently: case, and how accents are stored."
     return unicodedata.normalize("NFC", name).casefold()
@@ -299,7 +301,7 @@ def _alike(path, suffixes):
         found = nexts
     return sorted(p for p in found if p.is_file())
 
-# %% ../nbs/05c_transforms.ipynb #5770bccd
+# %% ../nbs/05c_transforms.ipynb #587120a0
 def find_file(
     folder,        # the scene's
     value,         # the path that the file names
@@ -328,7 +330,7 @@ def find_image(
     "Find the image of a frame. Raises `InputError`."
     return find_file(folder, value, where, field, root, SUFFIXES, "image")
 
-# %% ../nbs/05c_transforms.ipynb #a7be2dc2
+# %% ../nbs/05c_transforms.ipynb #747e20bf
 def frame_names(
     paths,     # image files of the frames
     where,     # the JSON file
