@@ -53,7 +53,7 @@ def expression_strength(
     "How far an expression of weight 1 moves the vertex that it moves most."
     return torch.as_tensor(head.arrays.exprdirs).norm(dim=1).amax(0).tolist()
 
-# %% ../nbs/20_preview.ipynb #706b70df
+# %% ../nbs/20_preview.ipynb #8589da07
 def _nearness(words, name):
     "How badly words fit a name, 0 for the name itself; None where they do not."
     lower, parts = name.lower(), re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)
@@ -326,7 +326,7 @@ class View(anywidget.AnyWidget):
     gesture = List(Number(), [0., 0., 0., 0.], 4, 4).tag(sync=True)   # its number; a drag to the right and down, in heights of the picture; the wheel, pixels
     answered = Number(0.).tag(sync=True)                         # the number of the last gesture that `picture` shows
 
-# %% ../nbs/20_preview.ipynb #77226b0e
+# %% ../nbs/20_preview.ipynb #047f57a1
 def file_link(
     path,            # of a picture that is there
     most:int=1 << 23,   # bytes beyond which the path alone is shown
@@ -390,7 +390,7 @@ class Preview(widgets.HBox):
         self.camera_sliders = {"azimuth": _slider("azimuth", -3.15, 3.15, step=0.001), "elevation": _slider("elevation", -1.2, 1.2, 0.1, 0.001), "distance": _slider("distance", 2.5, 8, 4., 0.001)}
         self.expression_sliders, self.identity_sliders = {}, {}
         self.add_parts()
-        super().__init__()
+        super().__init__(layout={"flex_flow": "row wrap"})   # in a narrow window sliders come below the picture
         self.connect(shown)
 
 # %% ../nbs/20_preview.ipynb #f822b23a
@@ -399,7 +399,7 @@ def add_parts(self:Preview):
     "All that is no slider."
     button = lambda text, icon, tip: widgets.Button(description=text, icon=icon, tooltip=tip, layout={"width": "9.5em"})
     missing, head = photographs_missing(self.run), self.model.head
-    self.status, self.search_status, self.identity_status, self.code = TextLine(2), TextLine(2), TextLine(2), widgets.Textarea(layout={"width": "98%", "height": "9em", "display": "none"})
+    self.status, self.search_status, self.identity_status, self.code = TextLine(2), TextLine(2), TextLine(2), widgets.Textarea(layout={"width": "98%", "height": "12em", "display": "none"})
     self.kind = widgets.ToggleButtons(options=["colour", "mesh", "depth"] + ([] if missing else ["error"]), style={"button_width": "5em"})
     small = lambda text: widgets.HTML(text and f'<div style="line-height: 1.3; max-width: {self.size}px"><small>{html.escape(text)}</small></div>')
     self.hint, self.missing = small("drag the picture to turn it, wheel: nearer, double click: front"), small(f"no error view: {missing}" if missing else "")
