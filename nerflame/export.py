@@ -308,7 +308,7 @@ _RIM = 0.16     # scene units, 2 cm: how far from the edge of what is left out a
 _MIXED = 0.032  # scene units, 4 mm: how far from there a colour is mixed with what is behind the head
 
 def nearest_skin(
-    colours:Float[Tensor, "n 3"],
+    colours:Float[Tensor, "n 3"],     # rgb
     heights:Float[Tensor, "n"],       # NaN where there is no skin
     positions:Float[Tensor, "n 3"],   # scene units
     rim:Float[Tensor, "r 3"],         # places at the edge of what is left out, scene units
@@ -342,7 +342,7 @@ def bake_texture(
     colours = nearest_skin(colours, heights, places, places[:0] if rim is None else rim)
     return spread_colours(colours, index, size), float(heights.isnan().float().mean())
 
-# %% ../nbs/19_export.ipynb #6233f5e7
+# %% ../nbs/19_export.ipynb #ad77d10b
 _PATCH = 4e-4   # square metres: smaller regions follow their neighbours
 
 def drop_patches(
@@ -362,7 +362,7 @@ def even_rim(
     verts:np.ndarray,    # (V, 3)
     faces:np.ndarray,    # (F, 3)
     gone:np.ndarray,     # (F,) bool, faces that are left out
-    rounds:int=6,
+    rounds:int=6,        # of smoothing
 )->np.ndarray:           # (V, 3), zero but on the rim
     "How vertices move so that the rim of what is left out becomes even; its ends stay."
     edges, index = mesh_edges(faces)
@@ -686,7 +686,7 @@ def save_glb(
     with new_files(path) as (temporary,): temporary.write_bytes(data)
     return Path(path)
 
-# %% ../nbs/19_export.ipynb #8e043d6b
+# %% ../nbs/19_export.ipynb #b9557b76
 def plain_stem(
     stem:str,   # of a file
 )->str:         # ASCII letters, digits, `.`, `-` and `_`; begins with a letter, a digit or `_`

@@ -18,7 +18,9 @@ from .core import atomic_path
 # %% ../nbs/01_plot.ipynb #56ad175a
 class Picture(Figure):
     "A figure that notebooks show when it is the value of a cell, and that is registered nowhere. Its texts are plain: dollar signs do not begin mathematics."
-    def draw(self, renderer):
+    def draw(self,
+        renderer,   # of matplotlib
+    ):
         numbers = {id(text) for axis in self.findobj(Axis) for text in axis.get_majorticklabels() + axis.get_minorticklabels() + [axis.get_offset_text()]}
         for text in self.findobj(Text): text.set_parse_math(id(text) in numbers)
         super().draw(renderer)

@@ -53,7 +53,7 @@ def expression_strength(
     "How far an expression of weight 1 moves the vertex that it moves most."
     return torch.as_tensor(head.arrays.exprdirs).norm(dim=1).amax(0).tolist()
 
-# %% ../nbs/20_preview.ipynb #8589da07
+# %% ../nbs/20_preview.ipynb #f62c834e
 def _nearness(words, name):
     "How badly words fit a name, 0 for the name itself; None where they do not."
     lower, parts = name.lower(), re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)
@@ -65,7 +65,7 @@ def _nearness(words, name):
 def best_matches(
     text:str,          # what was typed
     names,             # that there are
-    most:int=6,
+    most:int=6,        # names in the answer
 )->list[str]:          # the best first; none: nothing is like it
     "Names that a few words may mean."
     words = re.findall(r"[^\W_]+", text.lower())
@@ -326,7 +326,7 @@ class View(anywidget.AnyWidget):
     gesture = List(Number(), [0., 0., 0., 0.], 4, 4).tag(sync=True)   # its number; a drag to the right and down, in heights of the picture; the wheel, pixels
     answered = Number(0.).tag(sync=True)                         # the number of the last gesture that `picture` shows
 
-# %% ../nbs/20_preview.ipynb #047f57a1
+# %% ../nbs/20_preview.ipynb #c23da717
 def file_link(
     path,            # of a picture that is there
     most:int=1 << 23,   # bytes beyond which the path alone is shown
@@ -347,7 +347,7 @@ class TextLine(widgets.HTML):
         self.say("")
 
     def say(self,
-        text:str,
+        text:str,        # plain; it is escaped here
         link:str="",     # HTML from `file_link`, in front of it
     ):
         "Show this instead of what was there."
