@@ -44,8 +44,9 @@ CHILDREN = dict(mfrac=2, mroot=2, msup=2, msub=2, msubsup=3, munder=2, mover=2, 
 FUNCTIONS = re.compile(r"\\(arg|cosec|injlim|projlim)(?![A-Za-z])")
 
 def mathml(tex, display="inline"):
-    r"""A formula as MathML. latex2mathml puts the parts of an environment side by side where one element is due, as in \begin{pmatrix}..\end{pmatrix}^{-1}: a group around it makes them one. Raises ValueError with the formula."""
+    r"""A formula as MathML. latex2mathml puts the parts of an environment side by side where one element is due, as in \begin{pmatrix}..\end{pmatrix}^{-1}: a group around it makes them one. Browsers do not know the sizes of \Big: its brackets grow with what is between them. Raises ValueError with the formula."""
     text = re.sub(r"\\end\{(\w+\*?)\}", r"\\end{\1}}", re.sub(r"\\begin\{(\w+\*?)\}", r"{\\begin{\1}", FUNCTIONS.sub(r"\\operatorname{\1}", tex)))
+    text = re.sub(r"\\[bB]igg?r?\s*(\)|\]|\\\})", r"\\right\1", re.sub(r"\\[bB]igg?l?\s*(\(|\[|\\\{)", r"\\left\1", text))
     try: return convert(text, display=display)
     except Exception as e: raise ValueError(f"{tex}: latex2mathml: {type(e).__name__} {e}") from None
 
