@@ -812,7 +812,7 @@ def export_parser()->Parser:
     p.add_argument("--size", metavar="PX", type=whole(8), default=400, help="width and height of the pictures, pixels; default %(default)s")
     rare = p.add_argument_group("seldom needed")
     rare.add_argument("--uv", choices=("own", "new"), help="texture coordinates: the head's own, or new ones; left out: its own where it has some that fill two fifths of the texture, else new ones")
-    rare.add_argument("--dense-morphs", action="store_true", help="write every vertex of every morph target into the glb, for engines that do not read sparse accessors; a larger file with the same numbers")
+    rare.add_argument("--dense-morphs", action="store_true", help="write every vertex of every morph target into the glb, for engines that do not read sparse accessors; a larger file with the same numbers; left out: only the vertices that move, where that is smaller")
     rare.add_argument("--whole", action="store_true", help="keep the faces where the field has no skin, in the colour of the nearest skin: all vertices of the head model; left out: the mesh ends where the photographs were cut out")
     rare.add_argument("--device", **_DEVICE)
     return p
@@ -854,7 +854,7 @@ def avatar_line(
     "What is in the files, and what is not."
     error = 1000*posing_error(avatar, model)
     gone = f"left out: {avatar.left_out} faces, {avatar.left_share:.1%} of the head's surface, where the field has no skin, as below the edge of masks that end at the neck (--whole keeps them)\n" if avatar.left_out else ""
-    return (f"{gone}{len(avatar.verts)} vertices, {len(avatar.targets)} morph targets, 5 joints; {avatar.blank:.1%} of the texture shows places where the field has no skin\n"
+    return (f"{gone}{len(avatar.verts)} vertices, {len(avatar.targets)} morph targets, 5 joints; {avatar.blank:.1%} of the texture shows places where the field has no skin, in the colour of the nearest skin\n"
             f"not in glTF: pose correctives; without them a vertex is at most {error:.2f} mm from where the head model has it, when the jaw opens by 0.3 radians")
 
 def export_command(arguments=None)->int:
