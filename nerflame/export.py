@@ -304,6 +304,7 @@ def skin_colours(
         heights.append(height)
     return torch.cat(colours), torch.cat(heights)
 
+# %% ../nbs/19_export.ipynb #3bcbf9a6
 _RIM = 0.16     # scene units, 2 cm: how far from the edge of what is left out a place without skin belongs to it
 _MIXED = 0.032  # scene units, 4 mm: how far from there a colour is mixed with what is behind the head
 

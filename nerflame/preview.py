@@ -452,6 +452,7 @@ def add_identity(self:Preview,
     high = 3 if re.fullmatch(r"shape_\d+", name) else 1     # FLAME's components are in standard deviations
     self._add(name, -high, high, self.identity_sliders, self.identity_box, self.identity_search)
 
+# %% ../nbs/20_preview.ipynb #d9c13ca2
 @patch
 def find_expression(self:Preview,
     text:str,    # what was typed
