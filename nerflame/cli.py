@@ -804,7 +804,7 @@ def export_parser()->Parser:
                "nerflame_export runs/me --glb me.glb")
     p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
     p.add_argument("--glb", metavar="FILE.glb", help="glTF with texture, skeleton (root, neck, jaw, left_eye, right_eye) and the expressions as named morph targets, for Blender, three.js, game engines; left out: none")
-    p.add_argument("--obj", metavar="FILE.obj", help="mesh with texture, FILE.mtl and FILE.png beside it; left out: none")
+    p.add_argument("--obj", metavar="FILE.obj", help="mesh with texture, FILE.mtl and FILE.png beside it (without spaces and accents, which many readers do not take; numbered where they would replace another file); left out: none")
     p.add_argument("--ply", metavar="FILE.ply", help="mesh with a colour at each vertex; left out: none")
     p.add_argument("--frames", metavar="DIR", help="a turn around the captured state as PNG pictures without background, DIR/frame_0000.png, ...; left out: none")
     p.add_argument("--texture", metavar="PX", type=whole(16), default=1024, help="width and height of the texture, texels; default %(default)s")
@@ -812,6 +812,8 @@ def export_parser()->Parser:
     p.add_argument("--size", metavar="PX", type=whole(8), default=400, help="width and height of the pictures, pixels; default %(default)s")
     rare = p.add_argument_group("seldom needed")
     rare.add_argument("--uv", choices=("own", "new"), help="texture coordinates: the head's own, or new ones; left out: its own where it has some that fill two fifths of the texture, else new ones")
+    rare.add_argument("--dense-morphs", action="store_true", help="write every vertex of every morph target into the glb, for engines that do not read sparse accessors; a larger file with the same numbers; left out: only the vertices that move, where that is smaller")
+    rare.add_argument("--whole", action="store_true", help="keep the faces where the field has no skin, in the colour of the nearest skin: all vertices of the head model; left out: the mesh ends where the photographs were cut out")
     rare.add_argument("--device", **_DEVICE)
     return p
 
@@ -820,6 +822,7 @@ def check_export_options(
 ):
     "Raise `InputError` where there is nothing to write, or no place for it: before the work."
     require(any((options.glb, options.obj, options.ply, options.frames)), "arguments", "--glb, --obj, --ply, --frames", "at least one of them, such as --glb me.glb", "none")
+    require(options.glb or not options.dense_morphs, "arguments", "--dense-morphs", "--glb, whose morph targets it is about", "none")
     for path, suffix in ((options.glb, ".glb"), (options.obj, ".obj"), (options.ply, ".ply")):
         if path: check_place(path, suffix)
     if options.frames: check_place(Path(options.frames)/"frame_0000.png", ".png")
@@ -834,9 +837,9 @@ def export(
     with when_interrupted(lambda: ", ".join(["written: " + ", ".join(map(str, files))]*bool(files) + [f"the pictures done so far are in {options.frames}"]*bool(options.frames)) or "nothing was written"):
         if options.glb or options.obj or options.ply:
             require(model.config.mesh, options.run, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
-            avatar = make_avatar(model, options.texture, dict(own=True, new=False).get(options.uv), progress=True)
+            avatar = make_avatar(model, options.texture, dict(own=True, new=False).get(options.uv), progress=True, whole=options.whole)
             print(avatar_line(avatar, model))
-            if options.glb: files.append(save_glb(options.glb, avatar))
+            if options.glb: files.append(save_glb(options.glb, avatar, options.dense_morphs))
             if options.obj: files += save_textured_obj(options.obj, avatar)
             if options.ply: files.append(save_ply(options.ply, avatar))
         if options.frames:
@@ -850,7 +853,8 @@ def avatar_line(
 )->str:
     "What is in the files, and what is not."
     error = 1000*posing_error(avatar, model)
-    return (f"{len(avatar.verts)} vertices, {len(avatar.targets)} morph targets, 5 joints; {avatar.blank:.1%} of the texture shows places where the field has no skin\n"
+    gone = f"left out: {avatar.left_out} faces, {avatar.left_share:.1%} of the head's surface, where the field has no skin, as below the edge of masks that end at the neck (--whole keeps them)\n" if avatar.left_out else ""
+    return (f"{gone}{len(avatar.verts)} vertices, {len(avatar.targets)} morph targets, 5 joints; {avatar.blank:.1%} of the texture shows places where the field has no skin, in the colour of the nearest skin\n"
             f"not in glTF: pose correctives; without them a vertex is at most {error:.2f} mm from where the head model has it, when the jaw opens by 0.3 radians")
 
 def export_command(arguments=None)->int:
