@@ -83,7 +83,7 @@ class Take:
 
     def __len__(self): return len(self.times)
 
-# %% ../nbs/18_drive.ipynb #38a98ee9
+# %% ../nbs/18_drive.ipynb #c4a17ddf
 def name_and_side(
     name:str,   # of an expression, such as mouthSmileLeft or mouthSmile_L
 )->tuple[str, str]:
@@ -166,7 +166,7 @@ def _row(cells, header, at, line, path):
             if ARKIT_ANGLES[k] not in at: angles[k] = rest
     return weights + angles
 
-# %% ../nbs/18_drive.ipynb #05d8ab45
+# %% ../nbs/18_drive.ipynb #110bc7b9
 def spread_times(
     times:np.ndarray,                # (N,) seconds, not all the same, never back
     frames:np.ndarray|None=None,     # (N,) ascending numbers of the frames, if they are known
@@ -187,7 +187,7 @@ def spread_times(
     if count[0] < most and step[0] <= 1.5*usual: spread[:count[0]] = at[1] - usual/most*np.arange(count[0], 0, -1)
     return spread
 
-# %% ../nbs/18_drive.ipynb #64e72187
+# %% ../nbs/18_drive.ipynb #aa226259
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:([:;])(\d{1,3}(?:[.,]\d+)?)|([.,]\d+))?")
 
 def _timecode(text, path, where, frames=True):
@@ -217,7 +217,7 @@ def _frames(rows, at):
     numbers = np.array([_number(c[at["Frame"]]) if at["Frame"] < len(c) else math.nan for _, c in rows])
     return numbers if (np.isfinite(numbers) & (numbers == np.floor(numbers)) & (abs(numbers) < 1e12)).all() and (np.diff(numbers) > 0).all() else None
 
-# %% ../nbs/18_drive.ipynb #616aaf5e
+# %% ../nbs/18_drive.ipynb #b5aaacbe
 def _mend_times(times, rows, header, i, path):
     "Times that never go back. Raises `InputError` unless it is a few rows, by at most a second."
     back = np.maximum.accumulate(times) - times
@@ -341,8 +341,24 @@ class Motion:
     params: HeadParams    # N rows
     times: np.ndarray     # (N,) seconds since the first, ascending
 
+_TURNS, _LINES = ("global_orient", "neck_pose", "jaw_pose", "eye_pose"), ("betas", "expression", "transl", "scale")
+
+def _numbered_files(path):
+    "The files of a folder whose names are numbers behind the same letters: (number, file), ascending. Raises `InputError`."
+    files = [p for p in sorted(path.iterdir()) if p.suffix.lower() == ".npz" and p.is_file() and not p.name.startswith(".")]   # ._00000.npz is what macOS leaves on foreign disks
+    groups = {}
+    for p in files:
+        match = re.fullmatch(r"(\D*)(\d{1,15})", p.stem, re.ASCII)
+        if match: groups.setdefault(match[1].lower(), []).append((int(match[2]), p))
+    if not groups and (path/"flame_param").is_dir(): return _numbered_files(path/"flame_param")
+    require(groups, path, "--params", "a folder of head parameters, a file a frame, named by number: 00000.npz", f"{len(files)} other .npz files")
+    require("" in groups or len(groups) == 1, path, "--params", "files of one sequence, named by number: 00000.npz", "several: " + ", ".join(g[0][1].name for g in groups.values()))
+    found = sorted(groups.get("") or next(iter(groups.values())))
+    for (a, p), (b, q) in zip(found, found[1:]): require(a != b, path, q.name, "each number once", p.name)
+    return found
+
 def load_motion(
-    path,                # folder of NUMBER.npz, or one .npz with a row a frame
+    path,                # folder of NUMBER.npz, or one that holds it as flame_param, or one .npz with a row a frame
     head:Head,
     fps:float=25.,       # frames of the driver a second
 )->Motion:
@@ -350,14 +366,26 @@ def load_motion(
     path = Path(path)
     if not path.is_dir():
         params = head.load_params(path)
-        return Motion(params, np.arange(len(params))/fps)
-    files = sorted((int(p.stem), p) for p in path.glob("*.npz") if re.fullmatch(r"\d+", p.stem, re.ASCII))
-    require(files, path, "--params", "a folder of head parameters, a file a frame, named by number: 00000.npz", f"{len(list(path.glob('*.npz')))} other .npz files")
-    numbers = np.array([n for n,_ in files])
-    for (a, p), (b, q) in zip(files, files[1:]): require(a != b, path, q.name, "each number once", p.name)
-    rows = [head.load_params(p) for _,p in files]
-    for (_, p), r in zip(files, rows): require(len(r) == 1, p, "expr", "the parameters of a single frame", f"{len(r)} rows")
-    return Motion(cat_params(rows), (numbers - numbers[0])/fps)
+        return Motion(_check_turns(params, path), np.arange(len(params))/fps)
+    rows, lost = {}, []
+    for number, p in _numbered_files(path):
+        try: rows[number] = head.load_params(p)
+        except InputError as e:
+            if e.field != "content": raise
+            lost.append(e)
+            continue
+        require(len(rows[number]) == 1, p, "expr", "the parameters of a single frame", f"{len(rows[number])} rows")
+    if lost and not rows: raise lost[0]
+    if lost: warn_input(path, "--params", f"{len(lost)} of {len(rows) + len(lost)} files cannot be read, the movement goes on from the one before to the one after: {', '.join(Path(e.where).name for e in lost[:10])}{', ...'*(len(lost) > 10)}")
+    numbers, first = np.array(list(rows), dtype=float), next(iter(rows.values()))
+    return Motion(_check_turns(cat_params([r.replace(static_offset=first.static_offset) for r in rows.values()]), path), (numbers - numbers[0])/fps)
+
+def _check_turns(params, path):
+    "The same, with a warning for angles that must be degrees."
+    most = {k: float(getattr(params, k).reshape(-1, 3).norm(dim=1).max()) for k in _TURNS}
+    for k, v in most.items():
+        if v > 6.4: warn_input(path, k, f"a turn by {v:.3g} radians, more than a whole one; degrees?")
+    return params
 
 # %% ../nbs/18_drive.ipynb #cad4a071
 def drive_params(
@@ -386,28 +414,28 @@ def drive_take(
     return driven.replace(global_orient=placed.as_rotvec())
 
 # %% ../nbs/18_drive.ipynb #fbfd4783
-_TURNS, _LINES = ("global_orient", "neck_pose", "jaw_pose", "eye_pose"), ("betas", "expression", "transl", "scale")
-
 def film_times(
     seconds:float,   # length of the driver
     fps:float,       # pictures a second
 )->np.ndarray:
-    "When the pictures of a film are, seconds."
+    "When the pictures of a film are, seconds. Raises `InputError` for a film of more than a million pictures."
+    require(seconds*fps < 1e6, "film", "fps", "at most a million pictures", f"{seconds:g} s at {fps:g} a second")
     return np.arange(math.floor(seconds*fps + 1e-4) + 1)/fps
 
 def driver_rate(
     times:np.ndarray,   # of the driver, seconds
     most:float=30.,     # no more than this
 )->float:
-    "Pictures a second that show all moments of a driver; 25 for a single one."
-    return min(most, round(1/float(np.median(np.diff(times))), 2)) if len(times) > 1 else 25.
+    "Pictures a second that show all moments of a driver, at least one; 25 for a single moment."
+    return max(min(most, round(1/float(np.median(np.diff(times))), 2)), 1.) if len(times) > 1 else 25.
 
 def resample(
     motion:Motion,
     times:np.ndarray,      # (M,) seconds, within those of the motion
     smooth:float=0.,       # standard deviation of the filter, seconds; `times` are evenly spaced then
 )->HeadParams:             # M rows
-    "Head parameters at other times."
+    "Head parameters at other times. Raises `InputError` for a filter that is wider than the film."
+    require(0 <= smooth <= max(float(np.ptp(times)), 1.), "film", "smooth", f"seconds from 0 to {max(float(np.ptp(times)), 1.):g}, the length of the film", smooth)
     old, rows, last = motion.times, {k: v.numpy(force=True).astype(float) for k,v in motion.params.tensors().items()}, len(motion.times) - 1
     if last == 0: return cat_params([motion.params]*len(times))
     after = np.searchsorted(old, times, "right").clip(1, last)
@@ -432,10 +460,18 @@ def _key_frame(entry, i, path):
     def numbers(k, count):
         v = entry.get(k, _KEYS.get(k))
         v = list(v) if isinstance(v, (list, tuple)) else [v]
-        right = len(v) == count and all(isinstance(x, (int, float)) and not isinstance(x, bool) and math.isfinite(x) for x in v)
-        require(right, path, f"{where}.{k}", "a number" if count == 1 else "three numbers", repr(entry.get(k)))
+        right = len(v) == count and all(isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e6 for x in v)   # NaN is not less than anything
+        require(right, path, f"{where}.{k}", "a number below a million" if count == 1 else "three numbers", repr(entry.get(k))[:40])
         return [float(x) for x in v]
     return numbers("time", 1)[0], [x for k in _KEYS for x in numbers(k, 3 if k == "target" else 1)]
+
+def _check_view(values, path):
+    "Warn where no key frame shows the head, a ball of one scene unit around the origin, or shows it as a dot."
+    azimuth, elevation, radius, *target, fov = values.T
+    away = np.linalg.norm(np.stack(target, 1), axis=1) - 1 > radius*np.tan(np.minimum(fov, 3)/2)
+    if away.all(): warn_input(path, "target", "no key frame looks at the head, which is at the origin")
+    elif (radius < 1).all(): warn_input(path, "radius", f"at most {radius.max():g} scene units of 1/8 m: the camera is inside the head")
+    elif (radius*np.tan(fov/2) > 50).all(): warn_input(path, "radius", f"at least {radius.min():g} scene units of 1/8 m: the head is less than 2 % of the picture's width")
 
 def camera_path(
     path,                # .json
@@ -444,12 +480,16 @@ def camera_path(
 )->Cameras:              # N square ones
     "Cameras along a path of key frames. Raises `InputError`."
     require(Path(path).is_file(), path, "file", "a camera path, .json")
-    try: content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as e: raise InputError(path, "content", "readable JSON", e) from None
+    try: content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as e:   # numbers of thousands of digits are a ValueError, too
+        raise e if isinstance(e, InputError) else InputError(path, "content", "readable JSON", str(e)[:100]) from None
+    others = [k for k in content if k != "keyframes"] if isinstance(content, dict) else []
+    if others: warn_input(path, "top level", f"{len(others)} entr{'ies are' if len(others) > 1 else 'y is'} not read: {', '.join(others[:10])}")
     keys = content.get("keyframes") if isinstance(content, dict) else None
     require(isinstance(keys, list) and keys, path, "keyframes", "a list of at least one key frame", type(keys).__name__)
     at, values = zip(*(_key_frame(k, i, path) for i,k in enumerate(keys)))
     for i in range(1, len(at)): require(at[i] > at[i - 1], path, f"keyframes[{i}].time", f"later than {at[i - 1]:g}", at[i])
+    _check_view(np.array(values), path)
     inside = np.clip(times, at[0], at[-1])
     rows = PchipInterpolator(at, np.array(values))(inside) if len(at) > 1 else np.repeat(values, len(times), 0)
     try: each = [orbit_camera(a, e, float(r), tuple(map(float, target)), float(fov), width) for a,e,r,*target,fov in rows]
