@@ -8,9 +8,9 @@ __all__ = ['MODULE', 'STEPS', 'FlameHparams', 'FlameEntry', 'Hparams', 'publishe
            'import_checkpoint', 'published_states']
 
 # %% ../nbs/17_interop.ipynb #26d5ff0c
-import difflib, math, re
+import difflib, math, os, re
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -75,6 +75,14 @@ class Hparams:
     lrate_decay: int = 250             # steps in which it falls to a tenth, in thousands
     lindisp: bool = True               # depths even in 1/depth
     precrop_iters: int = 0             # steps that look at the middle half of the pictures only
+    # keys of the trainer's constructor that no published file has; another value is refused, as it would train differently
+    netdepth_fine: int | None = None   # layers of the fine network; by default those of the other one
+    netwidth_fine: int | None = None
+    i_embed: int = 0                   # positions with octaves
+    perturb: float = 1.0
+    raw_noise_std: float = 0.0
+    precrop_frac: float = 0.5
+    ft_path: str | None = None         # weights to begin with
     # without effect: these are never read in the published code
     epsilon: float = 0.016
     fake_epsilon: float = 0.04
@@ -91,6 +99,11 @@ class Hparams:
     no_reload: bool = False
     tensorboard_logging: bool = True
     input_dims_embed: int = 3
+    config_path: str | None = None
+    # without effect: what is rendered is said on the command line
+    render_test: bool = False
+    render_only: bool = False
+    render_factor: int = 0
 
 # %% ../nbs/17_interop.ipynb #0f48e2b0
 MODULE = "flame_nerf.trainer_frozen_mesh.FrozenFlameTrainer"   # the trainer that the published files name
@@ -112,10 +125,15 @@ def published_files()->list[Path]:
     "The six published configuration files, as the package holds them."
     return sorted((repository()/"nerflame"/"configs").glob("*.yaml"))
 
+def _slashes(text:str)->str:
+    "A path as this system has it, if it was written on Windows."
+    return text if os.path.exists(text) else text.replace("\\", "/")
+
 def _find_hparams(path)->Path:
     "`path`, or the packaged file of this name where there is none."
-    named = [p for p in published_files() if p.name == Path(path).name]
-    return named[0] if named and not Path(path).is_file() else Path(path)
+    path = Path(_slashes(str(path)))
+    named = [p for p in published_files() if p.name.lower() == path.name.lower()]
+    return named[0] if named and not path.is_file() else path
 
 def _entry(values, model, path)->dict:
     "The entry `model` of a file, checked as far as its own keys go."
@@ -124,24 +142,50 @@ def _entry(values, model, path)->dict:
     entry = values[model]
     require(entry["module"] == MODULE, path, f"{model}.module", MODULE, repr(entry["module"]))
     for key in entry: require(key in ("module", "kwargs"), path, f"{model}.{key}", "module and kwargs only", "an unknown key")
-    return entry.get("kwargs") or {}
+    kwargs = entry.get("kwargs") or {}
+    require(isinstance(kwargs, dict), path, f"{model}.kwargs", "a mapping of settings", type(kwargs).__name__)
+    return kwargs
 
 # %% ../nbs/17_interop.ipynb #390863e0
+_PATHS = ("datadir", "basedir", "expname"), ("flame_model_path", "static_landmark_embedding_path", "dynamic_landmark_embedding_path")
+_AS_PUBLISHED = ("i_embed", "perturb", "raw_noise_std", "precrop_frac")
+_QUOTES = "in double quotes a backslash is an escape; write paths with / or in single quotes"
+
+def _read_values(path)->dict:
+    "The content of a YAML file; an error about backslashes says what to write."
+    try: return read_yaml(path)
+    except InputError as e:
+        if "escape" not in str(e.got): raise
+        raise InputError(path, e.field, f"{e.expected}: {_QUOTES}", e.got) from None
+
+def _tidy(cls, values, paths, path, where)->dict:
+    "Entries with the paths of this system and with numbers that YAML took for texts. Raises `InputError` for unknown keys."
+    _known_keys(cls, values, path, where)
+    kinds, values = {f.name: f.type for f in fields(cls)}, dict(values)
+    for key, value in values.items():
+        if kinds[key] in (float, "float") and isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value): values[key] = float(value)
+        if key not in paths or not isinstance(value, str): continue
+        require(value.isprintable(), path, f"{where}.{key}", f"a path; {_QUOTES}", repr(value))
+        values[key] = _slashes(value)
+    return values
+
 def read_hparams(
     path,        # a file in the published format, or the name of a published one
     model:str,   # the entry of it
 )->Hparams:
     "The settings of a model. Keys that the file leaves out have their published values. Raises `InputError`."
     path = _find_hparams(path)
-    kwargs = _entry(read_yaml(path), model, path)
-    _known_keys(Hparams, kwargs, path, model)
-    flame = kwargs.get("flame_config", {})
+    kwargs = _tidy(Hparams, _entry(_read_values(path), model, path), _PATHS[0], path, model)
+    flame = kwargs.get("flame_config") or {}   # an entry without content
     _known_keys(FlameEntry, flame, path, f"{model}.flame_config")
-    _known_keys(FlameHparams, flame.get("kwargs", {}), path, f"{model}.flame_config.kwargs")
+    kwargs["flame_config"] = flame | dict(kwargs=_tidy(FlameHparams, flame.get("kwargs") or {}, _PATHS[1], path, f"{model}.flame_config.kwargs"))
     hparams = from_dict(Hparams, kwargs, path, f"{model}.")
     require(hparams.datadir != "", path, f"{model}.datadir", "the scene's folder", "nothing")
     require(hparams.dataset_type == "blender", path, f"{model}.dataset_type", "blender", hparams.dataset_type)
     require(hparams.flame_config.module == FlameEntry().module, path, f"{model}.flame_config.module", FlameEntry().module, hparams.flame_config.module)
+    for key in _AS_PUBLISHED: require(getattr(hparams, key) == getattr(Hparams, key), path, f"{model}.{key}", f"{getattr(Hparams, key)}, as the published files have it", getattr(hparams, key))
+    for key in ("netdepth", "netwidth"): require(getattr(hparams, f"{key}_fine") in (None, getattr(hparams, key)), path, f"{model}.{key}_fine", f"that of {key}, {getattr(hparams, key)}", getattr(hparams, f"{key}_fine"))
+    require(hparams.ft_path in (None, "", "None"), path, f"{model}.ft_path", "nothing: training begins anew; nerflame_import opens a checkpoint", hparams.ft_path)
     try: published_config(hparams)
     except InputError as e: raise InputError(path, f"{model}: {e.field}", e.expected, e.got) from None
     return replace(hparams, expname=hparams.expname or model)
@@ -194,7 +238,7 @@ class OriginalCheckpoint:
     network: NetworkConfig                   # the size of both networks
     coarse: dict                             # weights by the names of `FrequencyField`
     fine: dict | None                        # None: trained without importance samples
-    betas: Float[Tensor, "1 n_shape"]        # the published code has 100
+    betas: Float[Tensor, "1 n_shape"]        # the published code fits 100
     expression: Float[Tensor, "1 n_expr"]    # and 50
     global_orient: Float[Tensor, "1 3"]      # axis-angle, radians
     jaw_pose: Float[Tensor, "1 3"]
@@ -292,8 +336,11 @@ def read_checkpoint(
     coarse, size = _network(content, "network_fn_state_dict", path)
     fine = None if content.get("network_fine_state_dict") is None else _network(content, "network_fine_state_dict", path, size)[0]
     row = lambda key, width: _tensor(content, key, path, (1, width))
+    def components(key):   # 100 and 50 in the published code; whoever fitted more has more
+        require(key not in content or (isinstance(content[key], Tensor) and content[key].ndim == 2 and len(content[key]) == 1 and 0 < content[key].numel() <= 1000), path, key, "one row of components", tuple(getattr(content[key], "shape", ())) or type(content[key]).__name__)
+        return _tensor(content, key, path)
     pose = row("f_pose", 6)
-    return OriginalCheckpoint(str(path), int(step), size, coarse, fine, row("f_shape", 100), row("f_exp", 50), pose[:, :3].clone(), pose[:, 3:].clone(), row("f_neck_pose", 3),
+    return OriginalCheckpoint(str(path), int(step), size, coarse, fine, components("f_shape"), components("f_exp"), pose[:, :3].clone(), pose[:, 3:].clone(), row("f_neck_pose", 3),
                               row("f_trans", 3), float(_scalar(content, "epsilon", path)), float(_scalar(content, "trans_epsilon", path)))
 
 # %% ../nbs/17_interop.ipynb #edffd961
