@@ -10,6 +10,7 @@ __all__ = ['ARKIT_WEIGHTS', 'ARKIT_ANGLES', 'SAMPLE', 'DEFAULT_FPS', 'HEAD_JOINT
 
 # %% ../nbs/18_drive.ipynb #8bd22a43
 import csv, io, json, math, re
+from datetime import datetime
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, torch
@@ -83,7 +84,7 @@ class Take:
 
     def __len__(self): return len(self.times)
 
-# %% ../nbs/18_drive.ipynb #c4a17ddf
+# %% ../nbs/18_drive.ipynb #0e62cba8
 def name_and_side(
     name:str,   # of an expression, such as mouthSmileLeft or mouthSmile_L
 )->tuple[str, str]:
@@ -166,7 +167,7 @@ def _row(cells, header, at, line, path):
             if ARKIT_ANGLES[k] not in at: angles[k] = rest
     return weights + angles
 
-# %% ../nbs/18_drive.ipynb #110bc7b9
+# %% ../nbs/18_drive.ipynb #579af542
 def spread_times(
     times:np.ndarray,                # (N,) seconds, not all the same, never back
     frames:np.ndarray|None=None,     # (N,) ascending numbers of the frames, if they are known
@@ -187,7 +188,7 @@ def spread_times(
     if count[0] < most and step[0] <= 1.5*usual: spread[:count[0]] = at[1] - usual/most*np.arange(count[0], 0, -1)
     return spread
 
-# %% ../nbs/18_drive.ipynb #aa226259
+# %% ../nbs/18_drive.ipynb #e547fbfc
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:([:;])(\d{1,3}(?:[.,]\d+)?)|([.,]\d+))?")
 
 def _timecode(text, path, where, frames=True):
@@ -202,7 +203,10 @@ def _said_times(rows, header, i, path, rate):
     cells, lines = [c[i] if i < len(c) else "" for _, c in rows], [line for line, _ in rows]
     if not any(cells): return None
     where = [f"line {line}, column {header[i]}" for line in lines]
-    if ":" not in (cells[0] or next(c for c in cells if c)) and all(map(math.isfinite, map(_number, cells))): return np.array([float(c) for c in cells]), 0
+    if all(map(math.isfinite, map(_number, cells))): return np.array([float(c) for c in cells]), 0
+    if re.match(r"\d{4}-\d\d-\d\d[ T]", cells[0]):
+        try: return np.array([datetime.fromisoformat(c.replace("Z", "+00:00")).timestamp() for c in cells]), 1
+        except ValueError as e: raise InputError(path, f"column {header[i]}", "dates and times such as 2026-01-31 12:00:00.033", e) from None
     frames = cells[0].count(":") != 2
     codes, drop = zip(*(_timecode(c, path, w, frames) for c, w in zip(cells, where)))
     codes = np.array(codes)
@@ -217,7 +221,7 @@ def _frames(rows, at):
     numbers = np.array([_number(c[at["Frame"]]) if at["Frame"] < len(c) else math.nan for _, c in rows])
     return numbers if (np.isfinite(numbers) & (numbers == np.floor(numbers)) & (abs(numbers) < 1e12)).all() and (np.diff(numbers) > 0).all() else None
 
-# %% ../nbs/18_drive.ipynb #b5aaacbe
+# %% ../nbs/18_drive.ipynb #1acd115b
 def _mend_times(times, rows, header, i, path):
     "Times that never go back. Raises `InputError` unless it is a few rows, by at most a second."
     back = np.maximum.accumulate(times) - times
@@ -246,7 +250,10 @@ def _row_times(rows, header, at, path, rate, fps):
     "When each row was recorded, seconds (N,) that ascend, and frames a second."
     frames, why = _frames(rows, at), "no column says when a row was recorded"
     for i in [at[name] for name in ("Timecode", "Time") if name in at and not fps and len(rows) > 1]:
-        said = _said_times(rows, header, i, path, rate)
+        try: said = _said_times(rows, header, i, path, rate)
+        except InputError as e:
+            if i == at.get("Timecode"): raise
+            said, why = None, f"{e.field} is not understood ({e.got})"   # nobody promised that a column of this name says when
         if said is None: continue
         times, counted = said
         unit = 1. if counted else _unit(times, header[i], path)

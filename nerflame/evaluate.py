@@ -248,7 +248,7 @@ def contact_sheet(
     for k in range(n):
         y, x = (k//columns)*block + gap, label + (k % columns)*(w + edge)
         for j, t in enumerate(tiles): sheet[y + j*(h + edge):y + j*(h + edge) + h, x:x + w] = t[k]
-        if names is not None: ax.text(x + w/2, y - 4, names[k], ha="center", va="bottom", fontsize=7)
+        if names is not None: ax.text(x + w/2, y - 4, names[k], ha="center", va="bottom", fontsize=7, parse_math=False)   # dollars in a name are no mathematics
         if k % columns == 0:
             for j, text in enumerate(rows): ax.text(label - 5, y + j*(h + edge) + h/2, text, ha="right", va="center", fontsize=7)
     ax.imshow(sheet, interpolation="nearest")
