@@ -84,7 +84,7 @@ class Take:
 
     def __len__(self): return len(self.times)
 
-# %% ../nbs/18_drive.ipynb #0e62cba8
+# %% ../nbs/18_drive.ipynb #74184a16
 def name_and_side(
     name:str,   # of an expression, such as mouthSmileLeft or mouthSmile_L
 )->tuple[str, str]:
@@ -167,7 +167,7 @@ def _row(cells, header, at, line, path):
             if ARKIT_ANGLES[k] not in at: angles[k] = rest
     return weights + angles
 
-# %% ../nbs/18_drive.ipynb #579af542
+# %% ../nbs/18_drive.ipynb #58ad35d4
 def spread_times(
     times:np.ndarray,                # (N,) seconds, not all the same, never back
     frames:np.ndarray|None=None,     # (N,) ascending numbers of the frames, if they are known
@@ -188,7 +188,7 @@ def spread_times(
     if count[0] < most and step[0] <= 1.5*usual: spread[:count[0]] = at[1] - usual/most*np.arange(count[0], 0, -1)
     return spread
 
-# %% ../nbs/18_drive.ipynb #e547fbfc
+# %% ../nbs/18_drive.ipynb #a0e0fbea
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:([:;])(\d{1,3}(?:[.,]\d+)?)|([.,]\d+))?")
 
 def _timecode(text, path, where, frames=True):
@@ -221,7 +221,7 @@ def _frames(rows, at):
     numbers = np.array([_number(c[at["Frame"]]) if at["Frame"] < len(c) else math.nan for _, c in rows])
     return numbers if (np.isfinite(numbers) & (numbers == np.floor(numbers)) & (abs(numbers) < 1e12)).all() and (np.diff(numbers) > 0).all() else None
 
-# %% ../nbs/18_drive.ipynb #1acd115b
+# %% ../nbs/18_drive.ipynb #082284ee
 def _mend_times(times, rows, header, i, path):
     "Times that never go back. Raises `InputError` unless it is a few rows, by at most a second."
     back = np.maximum.accumulate(times) - times
@@ -248,7 +248,8 @@ def _unit(values, name, path):
 
 def _row_times(rows, header, at, path, rate, fps):
     "When each row was recorded, seconds (N,) that ascend, and frames a second."
-    frames, why = _frames(rows, at), "no column says when a row was recorded"
+    frames = _frames(rows, at)
+    why = "no column says when a row was recorded" if frames is None else f"the column {header[at['Frame']] or 'without a name'} counts frames"
     for i in [at[name] for name in ("Timecode", "Time") if name in at and not fps and len(rows) > 1]:
         try: said = _said_times(rows, header, i, path, rate)
         except InputError as e:
@@ -496,11 +497,11 @@ def camera_path(
     require(isinstance(keys, list) and keys, path, "keyframes", "a list of at least one key frame", type(keys).__name__)
     at, values = zip(*(_key_frame(k, i, path) for i,k in enumerate(keys)))
     for i in range(1, len(at)): require(at[i] > at[i - 1], path, f"keyframes[{i}].time", f"later than {at[i - 1]:g}", at[i])
-    _check_view(np.array(values), path)
     inside = np.clip(times, at[0], at[-1])
     rows = PchipInterpolator(at, np.array(values))(inside) if len(at) > 1 else np.repeat(values, len(times), 0)
     try: each = [orbit_camera(a, e, float(r), tuple(map(float, target)), float(fov), width) for a,e,r,*target,fov in rows]
     except InputError as e: raise InputError(path, e.field, e.expected, e.got) from None
+    _check_view(np.array(values), path)
     return replace(each[0], **{k: torch.cat([getattr(c, k) for c in each]) for k in ("c2w", "focal", "centre")})
 
 # %% ../nbs/18_drive.ipynb #cfd4fff2

@@ -70,7 +70,7 @@ def head_ssim(
     "SSIM of each picture on the head: its map, weighted by the mask. Raises `InputError` for pictures smaller than the window."
     return (ssim_map(images, targets)*masks).sum((1, 2))/masks.sum((1, 2))
 
-# %% ../nbs/13_metrics.ipynb #2894bca5
+# %% ../nbs/13_metrics.ipynb #0d35b810
 VGG_URL = "https://download.pytorch.org/models/vgg16-397923af.pth"   # the digits begin its SHA-256
 _VGG = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256), 17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
 _TAPS = (2, 7, 14, 21, 28)   # the convolutions, by torchvision's numbers, whose output is compared; a pooling follows each but the last
@@ -79,7 +79,7 @@ def vgg_cache()->Path:
     "The file in which torch.hub keeps the weights of VGG16. It need not exist."
     return Path(torch.hub.get_dir())/"checkpoints"/VGG_URL.rpartition("/")[2]
 
-# %% ../nbs/13_metrics.ipynb #7c083202
+# %% ../nbs/13_metrics.ipynb #437871d1
 def _read_weights(path)->dict:
     "The tensors of a file by torch.save or safetensors."
     require(os.path.isfile(path), path, "file", "the weights of VGG16, such as vgg16-397923af.pth", "no such file")
@@ -107,7 +107,7 @@ def read_vgg(
             weights[name] = v.float()
     return weights
 
-# %% ../nbs/13_metrics.ipynb #b7b5e53a
+# %% ../nbs/13_metrics.ipynb #0e3741e4
 def _read_heads()->list[Tensor]:
     "The weights of the five differences, from torchmetrics. Raises `InputError`."
     package = importlib.util.find_spec("torchmetrics")
@@ -144,7 +144,7 @@ class LpipsNetwork(nn.Module):
         parts = [F.conv2d((a - b).square(), getattr(self, f"head_{k}")).mean((1, 2, 3)) for k, (a, b) in enumerate(zip(self.features(images), self.features(targets)))]
         return torch.stack(parts).sum(0)
 
-# %% ../nbs/13_metrics.ipynb #1a734b5c
+# %% ../nbs/13_metrics.ipynb #280490df
 @contextlib.contextmanager
 def _patience(seconds):
     "Let no connection wait longer than `seconds`."
