@@ -246,6 +246,7 @@ def _unit(values, name, path):
     if said: warn_input(path, f"column {name}", f"steps of {step:g} are read as {said}")
     return unit
 
+# %% ../nbs/18_drive.ipynb #393a8fad
 def _row_times(rows, header, at, path, rate, fps):
     "When each row was recorded, seconds (N,) that ascend, and frames a second."
     frames = _frames(rows, at)
