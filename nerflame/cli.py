@@ -6,14 +6,14 @@
 __all__ = ['Parser', 'run_command', 'when_interrupted', 'counter', 'numbers', 'weights', 'positive', 'whole', 'put_aside',
            'way_on', 'check_run_folder', 'run_folder', 'align_parser', 'align', 'align_command', 'train_parser',
            'train_scene', 'say_trained', 'resume', 'chosen_settings', 'check_backend', 'train', 'published_folder',
-           'train_published_file', 'published_note', 'published_run', 'render_states', 'render_published_file',
-           'train_command', 'eval_parser', 'open_run', 'check_folder', 'captured_reference', 'load_split', 'own_params',
-           'train_moments', 'measure', 'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines',
-           'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render', 'render_command',
-           'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion', 'drive_cameras', 'drive',
-           'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line', 'export_command',
-           'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face', 'vertex_colour_scores', 'demo',
-           'demo_command']
+           'train_published_file', 'published_note', 'published_run', 'find_lpips', 'note_missing', 'render_states',
+           'render_published_file', 'train_command', 'eval_parser', 'open_run', 'check_folder', 'captured_reference',
+           'load_split', 'own_params', 'train_moments', 'measure', 'control_capture', 'measure_control', 'summary',
+           'split_lines', 'control_lines', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras',
+           'render', 'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options',
+           'driver_motion', 'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options',
+           'export', 'avatar_line', 'export_command', 'import_parser', 'import_run', 'import_command', 'demo_parser',
+           'film_face', 'vertex_colour_scores', 'demo', 'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
 import time
@@ -35,7 +35,7 @@ from .heads import Head, flame_file, load_head, load_saved_head
 from .cameras import Cameras, orbit_camera
 from .data import Scene, load_frame_params, load_scene, parse_background, read_transforms, scene_splits
 from .capture import CaptureConfig, Lighting, make_person, on_background, read_capture, vertex_colour_render, write_capture
-from .metrics import Lpips, head_psnr, psnr
+from .metrics import Lpips, VGG_URL, download_vgg, head_psnr, psnr
 from .model import NeRFlame
 from .sampling import RayConfig
 from .train import UNFINISHED, Clock, Run, RunConfig, TrainConfig, data_folder, fit, load_run, preset, read_unfinished, run_scene, save_run
@@ -381,6 +381,19 @@ def published_run(
     model = import_checkpoint(read_checkpoint(files[-1]), head, published_rays(hparams), freeze=hparams.enhanced_mode_freeze, backend=backend)
     return Run(folder, published_note(hparams, head, device), model, {})
 
+# %% ../nbs/21_cli.ipynb #bd449fbf
+def find_lpips(
+    weights=None,          # file with the weights of VGG16; None: what torch.hub keeps
+    download:bool=False,   # fetch them, where they are not there
+)->Lpips:
+    "LPIPS for a command. Raises `InputError`."
+    require(not (weights and download), "--lpips-weights", "LPIPS", "either --lpips-weights or --lpips-download", "both")
+    return Lpips(download_vgg() if download else weights)
+
+def note_missing(lpips:Lpips):
+    "Say once, after the work, why its tables have no LPIPS."
+    if lpips.reason: print(f"note: LPIPS is left out: {lpips.reason}; nerflame_eval fetches them with --lpips-download, or reads a copy of {VGG_URL} with --lpips-weights FILE", file=sys.stderr)
+
 # %% ../nbs/21_cli.ipynb #e10a6def
 def render_states(
     run:Run,
@@ -388,11 +401,12 @@ def render_states(
     out,             # folder; one folder a state is made in it
 )->dict:             # the metrics of the neutral state
     "What the published test writes: each state's pictures and mesh, and the metrics."
-    out, model, scene = Path(out), run.model, replace(scene, params=None)
+    out, model, scene, lpips = Path(out), run.model, replace(scene, params=None), find_lpips()
     for name, params in published_states(model.params).items():
-        if name == "neutral": report = evaluate(model, scene, out/name, Lpips())
+        if name == "neutral": report = evaluate(model, scene, out/name, lpips)
         else: save_frames(render_frames(model, scene.cameras, params, scene.background.tolist(), progress=True), scene.names, out/name)
         save_obj(out/name/"face.obj", Mesh(model.scene_verts(params)[0].cpu(), model.head.faces.cpu()))
+    note_missing(lpips)
     return report
 
 def render_published_file(
@@ -431,6 +445,8 @@ def eval_parser()->Parser:
     p.add_argument("--out", metavar="DIR", help="folder to write, with a folder for each split in it; left out: RUN")
     p.add_argument("--data", metavar="DIR", help="scene folder; left out: the one that the RUN was trained on")
     rare = p.add_argument_group("seldom needed")
+    rare.add_argument("--lpips-weights", "--lpips_weights", metavar="FILE", help="the weights of VGG16 for LPIPS, .pth or .safetensors, for machines without a network; left out: those that torch.hub keeps on this machine, without them no LPIPS")
+    rare.add_argument("--lpips-download", "--lpips_download", action="store_true", help="fetch the weights of VGG16 for LPIPS once, 553 MB; left out: nothing is fetched")
     rare.add_argument("--control", action="store_true", help="for a RUN of the built-in head's capture (as nerflame_demo makes it): also sweep jaw, neck, gaze and expressions, and compare the changes with those of the true person; takes some minutes; left out: no sweeps")
     rare.add_argument("--data_root", **_DATA_ROOT)
     rare.add_argument("--device", **_DEVICE)
@@ -559,10 +575,10 @@ def split_lines(
     report:dict,     # from `measure`
 )->list[str]:
     "What a split was found to be, and its scores; those of each part where it is mixed."
-    n, lpips = len(report["frames"]), report["lpips_unavailable"]
+    n = len(report["frames"])
     head = f"{split} ({', '.join([report['kind']]*('kind' in report) + [f'{n} frames'])})"
     parts = [f"  {kind} ({sum(f['seen'] == (kind == 'novel view') for f in report['frames'])} frames): {summary(scores)}" for kind, scores in report.get("parts", {}).items()]
-    return [f"{head}: {summary(report)}" + (f", LPIPS {lpips}" if lpips else ""), *parts]
+    return [f"{head}: {summary(report)}", *parts]
 
 def control_lines(
     report:dict,     # from `control_report`
@@ -583,9 +599,10 @@ def evaluate_run(
     splits = list(dict.fromkeys(options.split or [s for s in ("val", "test") if s in scene_splits(data)] or ["test"]))
     for split in splits: read_transforms(data, split)   # a wrong name is found before the work
     if options.control: control_capture(run, data)
-    lpips = Lpips()
+    lpips = find_lpips(options.lpips_weights, options.lpips_download)
     for old in (out/"evaluation.json", *(out/split/"metrics.json" for split in splits)): old.unlink(missing_ok=True)   # not to be taken for those of the new pictures
     reports = {split: measure(run, data, split, out/split, lpips) for split in splits}
+    note_missing(lpips)
     lines, whole = [line for split, r in reports.items() for line in split_lines(split, r)], {k: {m: v for m,v in r.items() if m != "frames"} for k,r in reports.items()}
     if options.control:
         control = measure_control(run, data, out/"control", sweeps)
@@ -705,13 +722,13 @@ def colour(text:str):
 # %% ../nbs/21_cli.ipynb #4afe6111
 def drive_parser()->Parser:
     "The options of `nerflame_drive`."
-    p = Parser("nerflame_drive", "Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit a face recording of the app Live Link Face. The identity of the RUN is kept. Ctrl-C ends the rendering; the film then shows what was done.",
+    p = Parser("nerflame_drive", "Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit a face recording of the app Live Link Face, or a table of MediaPipe's scores. The identity of the RUN is kept. Ctrl-C ends the rendering; the film then shows what was done.",
                "nerflame_drive runs/me --out film --arkit sample --orbit 0.3")
     p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
     p.add_argument("--out", metavar="DIR", required=True, help="folder to write: film.mp4, film.gif")
     driver = p.add_mutually_exclusive_group(required=True)
-    driver.add_argument("--arkit", metavar="FILE.csv|sample", help="face recording of Live Link Face, for heads whose expressions have the names of ARKit, such as the built-in one; sample: a small made-up one that comes along; left out: --params")
-    driver.add_argument("--params", metavar="FOLDER|FILE.npz", help="head parameters (keys of VHAP and GaussianAvatars): a folder of 00000.npz, 00001.npz, ..., or one file with a row a frame; left out: --arkit")
+    driver.add_argument("--arkit", metavar="FILE.csv|sample", help="face recording of Live Link Face, of MediaPipe, or of another program with ARKit's names in the header, for heads whose expressions have the names of ARKit, such as the built-in one; sample: a small made-up one that comes along; left out: --params")
+    driver.add_argument("--params", metavar="FOLDER|FILE.npz", help="head parameters (keys of VHAP and GaussianAvatars): a folder of 00000.npz, 00001.npz, ..., or a folder that holds it as flame_param, or one file with a row a frame; left out: --arkit")
     p.add_argument("--relative", action="store_true", help="add the driver's movement from its own neutral face to the captured state; left out: parameters count from the neutral face of the head model, and those of the RUN's own person are used as they are")
     p.add_argument("--neutral", metavar="FILE|first", help="the driver's neutral face, a file of one frame (.npz, with --arkit .csv), or its first frame; implies --relative; left out: first, with --relative")
     p.add_argument("--smooth", metavar="S", type=positive, help="calm the movement by a Gaussian of so many seconds, such as 0.05; left out: not at all")
@@ -728,7 +745,7 @@ def drive_parser()->Parser:
     rare.add_argument("--head", choices=tuple(HEAD_JOINTS), help="with --arkit, what turns with the recorded head: the neck joint, the root (the whole head), none; left out: neck")
     rare.add_argument("--flip_head", metavar="yaw,pitch,roll", type=axes, help="with --arkit, angles of the head to turn over, for a phone that lay on its side and for files by other programs; left out: none")
     rare.add_argument("--timecode_fps", metavar="N", type=whole(1), help="with --arkit, frames that the timecodes count a second; left out: what their frame numbers show")
-    rare.add_argument("--source_fps", metavar="N", type=positive, help="with --params, frames of the driver a second; left out: 25")
+    rare.add_argument("--source_fps", metavar="N", type=positive, help="frames of the driver a second; left out: 25 with --params; with --arkit, what the times in its rows say, and 30 where they say nothing")
     rare.add_argument("--device", **_DEVICE)
     return p
 
@@ -738,8 +755,8 @@ def check_drive_options(
 ):
     "Raise `InputError` for options that do not go together."
     check_folder(options.out)
-    other = ("source_fps",) if options.arkit else ("head", "flip_head", "timecode_fps")
-    for name in other: require(getattr(options, name) is None, f"--{name}", "driver", "--params beside it" if options.arkit else "--arkit beside it", "--arkit" if options.arkit else "--params")
+    for name in () if options.arkit else ("head", "flip_head", "timecode_fps"): require(getattr(options, name) is None, f"--{name}", "driver", "--arkit beside it", "--params")
+    require(not (options.timecode_fps and options.source_fps), "--source_fps", "driver", "either --source_fps or --timecode_fps", "both")
     require(not (options.camera_path and (options.camera or options.orbit)), "--camera_path", "cameras", "either --camera_path, or --camera and --orbit", "both")
     drive_cameras(options, film_times(0., 1.))   # a mistake shows before the work
 
@@ -750,8 +767,8 @@ def driver_motion(
     "What the driver does, on the trained face. Raises `InputError`."
     relative, first = options.relative or options.neutral is not None, options.neutral in (None, "first")
     if options.arkit:
-        take = read_live_link(options.arkit, options.timecode_fps, options.flip_head or ())
-        neutral = (take if first else read_live_link(options.neutral, None, options.flip_head or ())) if relative else None
+        take = read_live_link(options.arkit, options.timecode_fps, options.flip_head or (), options.source_fps)
+        neutral = (take if first else read_live_link(options.neutral, None, options.flip_head or (), options.source_fps)) if relative else None
         params, lost = drive_take(model, take, neutral, options.head or "neck"), unused_weights(model.head, take)
         if take.unseen: print(f"note: {options.arkit}: no face was seen in {take.unseen} frames; the movement goes on from the one before to the one after", file=sys.stderr)
         if lost: print(f"note: the head {model.head.name!r} has no expressions for these weights: {', '.join(f'{k} (up to {v:.2f})' for k,v in lost.items())}", file=sys.stderr)
