@@ -66,7 +66,7 @@ def upward(
     require(known, "cameras", "transform_matrix", "cameras that see the head from several sides", f"{len(cameras)} that look the same way")
     return (up*torch.sign(up @ cameras.c2w[:, :3, 1].double().mean(0))).to(cameras.c2w)
 
-# %% ../nbs/14e_align.ipynb #ce7d198d
+# %% ../nbs/14e_align.ipynb #ed848d67
 def _level_axes(x, y):
     "The axis of each camera that is level, x or y, for the direction for which as many cameras as possible are level with one and along the other."
     some = torch.linspace(0, len(x) - 1, min(len(x), 16)).round().long()

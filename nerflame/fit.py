@@ -71,7 +71,7 @@ def head_vertices(
     chin = verts[carried, 1].min() if bool(carried.any()) else verts[:, 1].min()
     return verts[:, 1] > chin - below_chin
 
-# %% ../nbs/14_fit.ipynb #7358abe0
+# %% ../nbs/14_fit.ipynb #2385c705
 _DOWN = ((0., 1.), (-1., 0.), (0., -1.), (1., 0.))   # right and down in the picture, where up is up, right, down and left in it
 
 def downward(
@@ -368,7 +368,7 @@ def outline_iou(
         both, either = both + int((hit & inside & counts).sum()), either + int(((hit | inside) & counts).sum())
     return both/max(either, 1)
 
-# %% ../nbs/14_fit.ipynb #69fa4405
+# %% ../nbs/14_fit.ipynb #a291660b
 def inverted_masks(
     scene:Scene,   # with masks
 )->list[int]:
@@ -411,7 +411,7 @@ def find_head(
         if best.iou >= enough: break
     return best
 
-# %% ../nbs/14_fit.ipynb #781e29ca
+# %% ../nbs/14_fit.ipynb #8dff8079
 @torch.no_grad()
 def frames_with_head(
     scene:Scene,
@@ -447,17 +447,19 @@ def require_seen(
     frames,              # the pictures of each moment
     least:float=0.1,     # share of the pictures that must show the head
 ):
-    "Warn of pictures that do not show the head. Raises `InputError` when nearly none does."
+    "Warn of pictures that do not show the head. Raises `InputError` when nearly none does, or when few do and nearly all would after one of the usual mistakes was mended."
     verts, frames = [transform_points(scene.flame_to_scene, head(params[m]))[0] for m in range(min(len(params), len(frames)))], frames[:len(params)]
     names = [scene.names[i] for group in frames for i in group]
     count = lambda cameras, near, far: frames_with_head(scene, cameras, verts, frames, near, far)
     seen = count(scene.cameras, scene.near, scene.far)
     n, missing = len(names), [name for name, there in zip(names, seen) if not there]
     if not missing: return
-    if sum(seen) < max(least*n, 1):
-        better = {text: sum(count(*how)) for text, how in likely_mistakes(scene).items()}
-        hint = [f"{text} (then {k} would)" for text, k in better.items() if k >= max(0.5*n, 1) and k > sum(seen)] or ["is the scale right, and the head where flame_to_scene and the parameters say? nerflame_align moves a reconstruction to the head"]
-        raise InputError(scene.source, "transform_matrix", "cameras that see the head", f"{'none' if not any(seen) else f'only {sum(seen)}'} of {n} that see{'s' if not any(seen) else ''} it between near {scene.near:.3g} and far {scene.far:.3g}. Likely: {'; or '.join(hint)}")
+    better = {text: sum(count(*how)) for text, how in likely_mistakes(scene).items()} if len(missing) > n/2 else {}
+    hints = [text for text, k in better.items() if k >= max(0.9*n, 1)]
+    if sum(seen) < max(least*n, 1) or hints:
+        few = "none" if not any(seen) else f"only {sum(seen)}"
+        likely = "; or ".join(f"{text} (then {better[text]} would)" for text in hints) or "another scale of the scene, or another place of the head (flame_to_scene, parameters); nerflame_align moves a reconstruction to the head"
+        raise InputError(scene.source, "transform_matrix", "cameras that see the head", f"a head that {few} of {n} cameras {'see' if any(seen) else 'sees'} between near {scene.near:.3g} and far {scene.far:.3g}. Likely: {likely}")
     warn_input(scene.source, "transform_matrix", f"{len(missing)} of {n} pictures do not show the head between near {scene.near:.3g} and far {scene.far:.3g}: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
 
 # %% ../nbs/14_fit.ipynb #b44f54b7

@@ -104,12 +104,21 @@ def sample_pictures(
     return upper + (lower - upper)*fy, torch.stack([(b - a)*(1 - fy) + (d - c)*fy, lower - upper], -1)
 
 # %% ../nbs/14c_track.ipynb #0863751f
+def _project_bent(cameras, points):
+    "The projection of one point for each camera through any lens, and its derivatives, by backpropagation."
+    with torch.enable_grad():
+        at = points.detach().requires_grad_()
+        xy = project(cameras, at[:, None])[0][:, 0]
+        by = [torch.autograd.grad(xy[:, i].sum(), at, retain_graph=i == 0)[0] for i in range(2)]   # each row depends on its own point only
+    return xy.detach(), torch.stack(by, 1)
+
 def project_each(
     cameras:Cameras,
     view:Int[Tensor, "o"],        # the camera of each point
     points:Float[Tensor, "o 3"],  # scene frame, in front of the camera
 )->tuple[Float[Tensor, "o 2"], Float[Tensor, "o 2 3"]]:
     "Positions in the pictures, pixels, and their derivatives by the points."
+    if cameras.distortion is not None: return _project_bent(cameras[view], points)
     rotation = cameras.c2w[view, :3, :3]
     right, up, back = ((points - cameras.c2w[view, :3, 3])[:, None] @ rotation)[:, 0].unbind(1)
     zero, focal, xy = torch.zeros_like(right), cameras.focal[view], torch.stack([-right/back, up/back], 1)
@@ -306,7 +315,7 @@ def match_frames(
         found[i] = several[0]
     return found
 
-# %% ../nbs/14c_track.ipynb #733340ac
+# %% ../nbs/14c_track.ipynb #87bdaad0
 def _landmark_entries(path)->dict:
     "The arrays of a landmark file by name. Raises `InputError`."
     path = Path(path)
