@@ -184,12 +184,13 @@ def run_folder(
 # %% ../nbs/21_cli.ipynb #b063a4b8
 def align_parser()->Parser:
     "The options of `nerflame_align`."
-    p = Parser("nerflame_align", "Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train: find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks, from cameras that were held level and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to DATA/before_alignment.",
+    p = Parser("nerflame_align", "Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train: find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks (an alpha channel, or files that mask_path or fg_mask_path name in each frame), from cameras that were held level, or upright like a telephone, and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to DATA/before_alignment.",
                "nerflame_align data/me --front IMG_0007")
     p.add_argument("data", metavar="DATA", help="scene folder with transforms.json, or transforms_train.json and its siblings")
     p.add_argument("--front", metavar="NAME", help="the picture that shows the face from the front, without its suffix, where cameras stand all around; left out: the side where most cameras are")
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model to find; left out: flame when FLAME/model has one, else anny, the open built-in head")
     rare = p.add_argument_group("seldom needed")
+    rare.add_argument("--least", metavar="IOU", type=positive, default=0.85, help="overlap of head and masks (intersection over union) below which nothing is written; default %(default)s")
     rare.add_argument("--resolution", metavar="PX", type=whole(8), default=200, help="width to which masks are reduced, pixels; default %(default)s")
     rare.add_argument("--seed", metavar="S", type=whole(0), default=0, help="of all random numbers; default %(default)s")
     return p
@@ -205,10 +206,12 @@ def align(
         require("alignment" not in top, file, "alignment", f"a scene that is not aligned yet; train on this one, or put the files of {data/'before_alignment'} back to align anew", "an aligned one")
         move_content(top, torch.eye(4), file)
     generator = torch.Generator().manual_seed(options.seed)
-    found = align_scene(data, load_head(options.head), options.front, options.resolution, config, generator, counter("outlines"))
+    found = align_scene(data, load_head(options.head), options.front, options.resolution, config, generator, counter("outlines"), options.least)
     scale = float(torch.linalg.det(found.similarity[:3, :3].double())**(1/3))
-    return [f"{data}: cameras moved, a unit of the reconstruction is {scale:.4g} units of 1/8 m; the head covers the masks to {found.iou:.2f} (intersection over union)",
-            f"written: {', '.join(f.name for f in sorted(data.glob('transforms*.json')))}; the old ones are in {data/'before_alignment'}", f"next: nerflame_train {data} --out runs/{data.resolve().name} --minutes 10"]
+    rolled = [f"{found.rolled} pictures do not stand upright as they are stored: their cameras are rolled, which rays do not mind; the head is upright in the scene"] if found.rolled else []
+    onward = f"next: nerflame_train {data} --out runs/{data.resolve().name} --minutes 10" if found.iou >= 0.85 else f"the overlap is low: before you train, look at the masks and at the front (--front); to align anew, put the files of {data/'before_alignment'} back"
+    return [f"{data}: cameras moved, a unit of the reconstruction is {scale:.4g} units of 1/8 m; the head covers the masks to {found.iou:.2f} (intersection over union)", *rolled,
+            f"written: {', '.join(f.name for f in sorted(data.glob('transforms*.json')))}; the old ones are in {data/'before_alignment'}", onward]
 
 def align_command(arguments=None)->int:
     "`nerflame_align`."
