@@ -22,6 +22,6 @@ setup(
     package_data={cfg["lib_path"]: ["configs/*.yaml", "samples/*.csv"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require={extra: cfg[extra + "_requirements"].split() for extra in ("dev", "pytorch3d", "bench", "browser")},
+    extras_require={extra: cfg[extra + "_requirements"].split() for extra in ("dev", "photos", "lpips", "pytorch3d", "bench", "browser")},
     entry_points={"console_scripts": [line.strip() for line in cfg["console_scripts"].splitlines() if line.strip()]},
 )

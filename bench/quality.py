@@ -63,7 +63,7 @@ def _measure(name, runs, split, note, stem, budget=None, psnr=(None, None), memo
     "Rows of finished trainings; `budget` is what they were asked to take, seconds; `mark` goes into the name of the picture."
     if " " in split:   # scores of each, memory once
         parts = [_measure(name, runs, part, note, stem, budget, psnr, memory, f"_{part}") for part in split.split()]
-        return [r for part in parts for r in part[:2]] + parts[0][2:]
+        return [r for part in parts for r in part[:3]] + parts[0][3:]
     reports = [_evaluate(folder, split) for folder, _, _ in runs]
     picture, frames, took = RESULTS/f"{stem}_{name.replace(' ', '_')}{mark}.png", [f["psnr"] for f in reports[0]["frames"]], [load_run(folder).metrics["seconds"] for folder, _, _ in runs]
     draw(runs[0][0], split, picture)
@@ -73,7 +73,14 @@ def _measure(name, runs, split, note, stem, budget=None, psnr=(None, None), memo
     asked = "" if budget is None else f" of {budget:.0f} s" + (": TOO LONG, so no target counts; a run does a least number of steps, and this machine was slow or busy" if late else "")
     return [row("quality", f"{name}: PSNR on {split}", [r["psnr"] for r in reports], "dB", reach=psnr[0], aim=psnr[1], note=f"{note}; trained for {max(took):.0f} s{asked}; single frames {min(frames):.1f} to {max(frames):.1f} dB; {picture.name}"),
             row("quality", f"{name}: PSNR on the head, {split}", [r["psnr_head"] for r in reports], "dB", note="the same frames, mean over the pixels of the head"),
+            _lpips_row(name, split, reports),
             row("quality", f"{name}: memory of training", [peak/1e9 for _, peak, _ in runs], "GB", reach=memory[0], aim=memory[1], note="peak resident memory of nerflame_train")]
+
+def _lpips_row(name, split, reports):
+    "LPIPS of a split; a row that says why where the weights of VGG16 are not on this machine."
+    title, found = f"{name}: LPIPS on the head, {split}", [r["lpips_head"] for r in reports]
+    if None in found: return Row("quality", title, unit="", note=reports[0]["lpips_unavailable"] or "no mask shows a head")
+    return row("quality", title, found, "", note=f"the same frames, everything else in the colour of the background; of the whole pictures {sum(r['lpips'] for r in reports)/len(reports):.4f}; lower is better")
 
 def _evaluate(folder, split)->dict:
     "What `nerflame_eval` writes."

@@ -785,8 +785,8 @@ def trace_picture(
     camera:Cameras,               # one
     samples:int,                  # per side of a pixel
 )->Float[Tensor, "h w 4"]:
-    "One antialiased RGBA picture. Raises `InputError` for a lens with distortion."
-    require(camera.distortion is None, "trace_picture", "camera", "a pinhole camera", "a lens with distortion")
+    "One antialiased RGBA picture. Raises `InputError` for a fisheye lens, or one with distortion."
+    require(camera.distortion is None and camera.fisheye is None, "trace_picture", "camera", "a pinhole camera", "a fisheye lens, or one with distortion")
     w, h, pose, focal, centre = camera.width, camera.height, camera.c2w[0], camera.focal[0], camera.centre[0]
     local = (verts - pose[:3, 3]) @ pose[:3, :3]
     at = local[:, :2]/local[:, 2:]*focal*focal.new_tensor([-1, 1]) + centre

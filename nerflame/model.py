@@ -191,7 +191,6 @@ def _posed_verts(self:NeRFlame, params):
     require(bool(torch.isfinite(verts).all()), "pose", "params", "parameters that give finite vertices", "NaN or infinity")
     return verts
 
-
 # %% ../nbs/12_model.ipynb #37f2e40e
 @patch
 def pose(self:NeRFlame,

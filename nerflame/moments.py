@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 import torch
 from fastcore.basics import patch
-from .core import require
+from .core import InputError, require
 from .flame import HeadParams
 from .cameras import Rays
 from .data import Scene
@@ -86,13 +86,20 @@ class MomentPool:
     ):
         for i in coming: require(type(i) is int and 0 <= i < len(moments), scene.source, "moments", f"rows from 0 to {len(moments) - 1}", i)
         self.model, self.scene, self.moments, self.renew, self.generator = model, scene, moments, renew, generator
-        self.ready, self._coming, self.batches = deque(), list(coming), batches
+        self.ready, self._coming, self.batches, self._unseen = deque(), list(coming), batches, {}
         for _ in range(min(size, len(moments))): self.ready.append(self._next())
 
     def _next(self):
-        "The next moment in random order, posed."
-        if not self._coming: self._coming = torch.randperm(len(self.moments), generator=self.generator, device=self.scene.device).tolist()
-        return self._pose(self._coming.pop())
+        "The next moment in random order that its pictures show, posed. Raises `InputError` when there is none."
+        while True:
+            if not self._coming: self._coming = torch.randperm(len(self.moments), generator=self.generator, device=self.scene.device).tolist()
+            i = self._coming.pop()
+            if i in self._unseen: continue
+            try: return self._pose(i)
+            except InputError as e:
+                if e.field != "transform_matrix": raise
+                self._unseen[i] = e   # the head is outside all of its pictures
+                if len(self._unseen) == len(self.moments): raise
 
     def _pose(self, i):
         posed = self.model.pose_whole(self.moments.params[i])

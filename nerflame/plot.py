@@ -9,13 +9,22 @@ __all__ = ['Picture', 'new_figure', 'save_figure', 'show_images', 'error_map', '
 # %% ../nbs/01_plot.ipynb #8d857f35
 import io
 import numpy as np, torch
+from matplotlib.axis import Axis
 from matplotlib.colors import LightSource
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from .core import atomic_path
 
 # %% ../nbs/01_plot.ipynb #56ad175a
 class Picture(Figure):
-    "A figure that notebooks show when it is the value of a cell, and that is registered nowhere."
+    "A figure that notebooks show when it is the value of a cell, and that is registered nowhere. Its texts are plain: dollar signs do not begin mathematics."
+    def draw(self,
+        renderer,   # of matplotlib
+    ):
+        numbers = {id(text) for axis in self.findobj(Axis) for text in axis.get_majorticklabels() + axis.get_minorticklabels() + [axis.get_offset_text()]}
+        for text in self.findobj(Text): text.set_parse_math(id(text) in numbers)
+        super().draw(renderer)
+
     def _repr_png_(self):
         with io.BytesIO() as buffer:
             self.savefig(buffer, format="png", dpi=self.dpi, bbox_inches="tight", pad_inches=0.05)

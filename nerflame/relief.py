@@ -6,7 +6,7 @@
 __all__ = ['ReliefConfig', 'relief_equations', 'smooth_heights', 'rest_normals', 'picture_relief', 'with_offset']
 
 # %% ../nbs/14d_relief.ipynb #685bd645
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import numpy as np, torch
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array, diags_array
@@ -49,7 +49,7 @@ def relief_equations(
         if progress: progress(m + 1, len(tracker.moments))
         if tracker.distance is None: continue
         cameras, maps = scene.cameras[frames], tracker.distance[frames]
-        pulls = find_pulls(verts[rim], normals[rim], tracker.rim_used, cameras, maps, tracker.floor[frames], [tracker.outlines[i] for i in frames], OutlineConfig())
+        pulls = find_pulls(verts[rim], normals[rim], tracker.rim_used, cameras, maps, tracker.floor[frames], [tracker.outlines[i] for i in frames], tracker.outline)
         asked, c = rim[pulls.vertices], tracker.config
         wishes = outline_wishes(verts[asked], pulls, cameras, maps, c.pixels*scene.cameras.width/200)
         _ask(curvature, slope, asked, normals, wishes, c.outline*(200/scene.cameras.width)**2)
@@ -97,13 +97,15 @@ def picture_relief(
     config:ReliefConfig|None=None,
     generator:torch.Generator|None=None,  # draws vertices for outlines
     progress=None,                        # called with (moments done, moments)
+    track:TrackConfig|None=None,          # what colours and outlines count; it always looks at all vertices. None: `TrackConfig()`
+    outline:OutlineConfig|None=None,      # how outlines are looked at; None: `OutlineConfig()`
 )->Float[Tensor, "v 3"]:                  # metres, head frame
     "What pictures say about the shape of a person beyond the mesh, as a static offset to be added to the one that there is."
     config = config or ReliefConfig()
     some = even_frames(moments, config.moments)
     frames = [i for m in some for i in moments.frames[m]]
     scene = scene[sorted(frames)]
-    tracker = Tracker(scene, head, moments.params[some], TrackConfig(vertices=len(head.flame.v_template)), None, generator)
+    tracker = Tracker(scene, head, moments.params[some], replace(track or TrackConfig(), vertices=len(head.flame.v_template)), None, generator, outline)
     curvature, slope = relief_equations(tracker, blur_pictures(scene, 0.), progress)
     asked = curvature > 0
     if not asked.any(): return torch.zeros_like(head.flame.v_template)

@@ -526,19 +526,40 @@ def _pixels(middle:float, half:float, n:int):
     return wp.vec2i(int(wp.ceil(wp.clamp(middle - half - 0.51, 0.0, last + 1.0))), int(wp.floor(wp.clamp(middle + half - 0.49, -1.0, last))))
 
 @wp.func
-def _through_lens(u:float, v:float, a:float, b:float, lens:wp.vec4):
-    "The middle and the half sizes of a rectangle that holds what a lens makes of the rectangle u +- a, v +- b: its linear part there, and a bound for the rest of its Taylor series."
-    k1, k2, p1, p2 = lens[0], lens[1], lens[2], lens[3]
+def _through_lens(u:float, v:float, a:float, b:float, lens:wp.array2d(dtype=float), c:int):
+    "The middle and the half sizes of a rectangle that holds what lens c makes of the rectangle u +- a, v +- b: its linear part there, and a bound for the rest of its Taylor series."
+    k1, k2, p1, p2, k3, k4, sx, sy = lens[c, 0], lens[c, 1], lens[c, 2], lens[c, 3], lens[c, 4], lens[c, 5], lens[c, 6], lens[c, 7]
     s, h2 = u*u + v*v, a*a + b*b
     r = wp.sqrt(s) + wp.sqrt(h2)
-    factor, more = 1.0 + k1*s + k2*s*s, 2.0*k1 + 4.0*k2*s
-    xx, xy, yy = factor + more*u*u + 2.0*p1*v + 6.0*p2*u, more*u*v + 2.0*p1*u + 2.0*p2*v, factor + more*v*v + 6.0*p1*v + 2.0*p2*u
-    rest = h2*(3.0*r*(wp.abs(k1) + 2.0*wp.abs(k2)*r*r) + 4.0*wp.abs(k2)*r*r*r + 3.0*wp.sqrt(p1*p1 + p2*p2))
-    return wp.vec4(u*factor + 2.0*p1*u*v + p2*(s + 2.0*u*u), v*factor + p1*(s + 2.0*v*v) + 2.0*p2*u*v, wp.abs(xx)*a + wp.abs(xy)*b + rest, wp.abs(xy)*a + wp.abs(yy)*b + rest)
+    rr = r*r
+    factor, more = 1.0 + k1*s + k2*s*s + (k3 + k4*s)*s*s*s, 2.0*k1 + 4.0*k2*s + (6.0*k3 + 8.0*k4*s)*s*s
+    across = more*u*v + 2.0*p1*u + 2.0*p2*v
+    xx, xy = wp.abs(factor + more*u*u + 2.0*p1*v + 6.0*p2*u + 2.0*sx*u), wp.abs(across + 2.0*sx*v)
+    yx, yy = wp.abs(across + 2.0*sy*u), wp.abs(factor + more*v*v + 6.0*p1*v + 2.0*p2*u + 2.0*sy*v)
+    first, second = wp.abs(k1) + 2.0*wp.abs(k2)*rr + (3.0*wp.abs(k3) + 4.0*wp.abs(k4)*rr)*rr*rr, 4.0*wp.abs(k2) + (12.0*wp.abs(k3) + 24.0*wp.abs(k4)*rr)*rr   # bounds of the factor's derivative by s, and of twice the second
+    rest = h2*(3.0*r*first + second*rr*r + 3.0*wp.sqrt(p1*p1 + p2*p2) + wp.sqrt(sx*sx + sy*sy))
+    return wp.vec4(u*factor + 2.0*p1*u*v + p2*(s + 2.0*u*u) + sx*s, v*factor + p1*(s + 2.0*v*v) + 2.0*p2*u*v + sy*s, xx*a + xy*b + rest, yx*a + yy*b + rest)
 
+@wp.func
+def _in_angles(right:float, down:float, ahead:float, radius:float):
+    "The middle and the half size of a square that holds a ball in the picture of a fisheye lens without distortion; a size below zero where it may be anywhere."
+    across = wp.sqrt(right*right + down*down)
+    distance = wp.sqrt(across*across + ahead*ahead)
+    middle, size = wp.vec2(0.0, 0.0), float(-1.0)
+    if distance > 1.01*radius:
+        theta, cap = wp.atan2(across, ahead), wp.asin(radius/distance)
+        end = theta + cap
+        if end < 3.0:   # not near what is straight behind
+            size = cap*1.001*end/wp.sin(end)   # a step on the sphere becomes longer by this factor at the most
+            scale = 1.0/distance   # close to the axis an angle is its sine
+            if across > 1e-4*distance: scale = theta/across
+            middle = wp.vec2(right*scale, down*scale)
+    return wp.vec4(middle[0], middle[1], size, size)
+
+# %% ../nbs/08_sampling.ipynb #9e74b49d
 @wp.kernel(enable_backward=False)
 def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:float, c2w:wp.array3d(dtype=float), focal:wp.array2d(dtype=float), centre:wp.array2d(dtype=float),
-    bent:bool, lens:wp.array(dtype=wp.vec4), limit:wp.array(dtype=float), width:int, first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
+    bent:bool, lens:wp.array2d(dtype=float), limit:wp.array(dtype=float), fisheye:wp.array(dtype=wp.int32), width:int, first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
     # the blocks are dealt to `parts` items for each camera: one on a CPU, where threads must not write to the same place
     i = start + wp.tid()
     c = i/parts
@@ -549,17 +570,17 @@ def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:fl
         o = middles[k] - eye
         depth = wp.dot(o, ahead)
         rows, columns = wp.vec2i(0, first.shape[1] - 1), wp.vec2i(0, width - 1)   # what surrounds the camera may be anywhere
-        if depth > reach*1.01:
+        at = wp.vec4(0.0, 0.0, -1.0, -1.0)   # a size below zero: not known
+        if fisheye[c] != 0: at = _in_angles(wp.dot(o, right), wp.dot(o, down), depth, 1.7321*half)
+        elif depth > reach*1.01:
             u, v = wp.dot(o, right)/depth, wp.dot(o, down)/depth
-            a, b = half*_manhattan(right - u*ahead)/(depth - reach), half*_manhattan(down - v*ahead)/(depth - reach)
-            at, known = wp.vec4(u, v, a, b), bool(True)
-            if bent:
-                at = _through_lens(u, v, a, b, lens[c])
-                known = wp.sqrt(u*u + v*v) + wp.sqrt(a*a + b*b) < limit[c]   # else the formula of the lens does not hold, and it may be anywhere as well
-            if known:
-                columns = _pixels(at[0]*focal[c, 0] + centre[c, 0], focal[c, 0]*at[2], width)
-                rows = _pixels(at[1]*focal[c, 1] + centre[c, 1], focal[c, 1]*at[3], first.shape[1])
-        if depth > -reach*1.01 and columns[0] <= columns[1]:
+            at = wp.vec4(u, v, half*_manhattan(right - u*ahead)/(depth - reach), half*_manhattan(down - v*ahead)/(depth - reach))
+        # where the formula of the lens does not hold, it may be anywhere as well
+        if at[2] >= 0.0 and (not bent or wp.sqrt(at[0]*at[0] + at[1]*at[1]) + wp.sqrt(at[2]*at[2] + at[3]*at[3]) < limit[c]):
+            if bent: at = _through_lens(at[0], at[1], at[2], at[3], lens, c)
+            columns = _pixels(at[0]*focal[c, 0] + centre[c, 0], focal[c, 0]*at[2], width)
+            rows = _pixels(at[1]*focal[c, 1] + centre[c, 1], focal[c, 1]*at[3], first.shape[1])
+        if (fisheye[c] != 0 or depth > -reach*1.01) and columns[0] <= columns[1]:
             for r in range(rows[0], rows[1] + 1):
                 if columns[0] < first[c, r]: wp.atomic_min(first, c, r, columns[0])
                 if columns[1] > last[c, r]: wp.atomic_max(last, c, r, columns[1])
@@ -569,12 +590,13 @@ def row_spans(
     cameras:Cameras,    # N of them
     shell:VoxelShell,
 )->Int[Tensor, "2 n h"]:    # int32: the first and the last column; the last lies before the first where there is none
-    "For each row of each picture, between which pixels all rays lie that meet the shell; with distortion in the lens a few more."
+    "For each row of each picture, between which pixels all rays lie that meet the shell; through a lens with distortion, or a fisheye, a few more."
     n, device, middles = len(cameras), cameras.c2w.device, open_blocks(shell)
     spans = torch.tensor([cameras.width, -1], dtype=torch.int32, device=device)[:, None, None].repeat(1, n, cameras.height)
     parts = 1 if device.type == "cpu" else 1024
-    bent, lens = cameras.distortion is not None, cameras.c2w.new_zeros(n, 4) if cameras.distortion is None else cameras.distortion
-    views, lens = (warp_arrays(*(v.contiguous() for v in group)) for group in ((cameras.c2w, cameras.focal, cameras.centre), (lens, distortion_limit(lens).sqrt())))
+    bent, lens = cameras.distortion is not None, cameras.c2w.new_zeros(n, 8) if cameras.distortion is None else cameras.distortion
+    fisheye = torch.zeros(n, dtype=torch.int32, device=device) if cameras.fisheye is None else cameras.fisheye.int()
+    views, lens = (warp_arrays(*(v.contiguous() for v in group)) for group in ((cameras.c2w, cameras.focal, cameras.centre), (lens, distortion_limit(lens).sqrt(), fisheye)))
     launch(_spans_kernel, n*parts, [parts, *warp_arrays(middles.contiguous()), shell.voxel, *views, bent, *lens, cameras.width, *warp_arrays(*spans)], device)
     return spans
 

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['columns_of', 'Motion', 'blur_pictures', 'sample_pictures', 'project_each', 'Sight', 'find_sight', 'Wishes',
            'add_wishes', 'normal_equations', 'Readings', 'read_pictures', 'outlier_weight', 'agreed_colours',
-           'harmonics', 'fit_light', 'photo_weights', 'outline_wishes', 'load_landmarks_2d', 'LandmarkCorners',
-           'landmark_corners', 'landmark_wishes', 'expression_bounds', 'bounded_step', 'TrackConfig',
+           'harmonics', 'fit_light', 'photo_weights', 'outline_wishes', 'match_frames', 'load_landmarks_2d',
+           'LandmarkCorners', 'landmark_corners', 'landmark_wishes', 'expression_bounds', 'bounded_step', 'TrackConfig',
            'check_track_config', 'Tracker', 'PhotoWishes', 'track']
 
 # %% ../nbs/14c_track.ipynb #5306e4ad
-import json, math
+import json, math, unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
@@ -18,14 +18,14 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 from torch import Tensor
-from .core import InputError, require
+from .core import InputError, read_text, require, warn_input
 from .mesh import MeshBVH, vertex_normals
 from .flame import HeadParams, contour_row, head_yaw, joint_transforms, read_npz, rodrigues
 from .heads import Head, transform_points
 from .cameras import Cameras, project
 from .data import Scene, as_floats
 from .moments import group_moments
-from .fit import OutlineConfig, Pulls, find_pulls, head_vertices, mask_floor, outline_distance, outline_points
+from .fit import OutlineConfig, Pulls, downward, find_pulls, head_vertices, mask_floor, outline_distance, outlines_above, scene_up
 
 # %% ../nbs/14c_track.ipynb #524851f4
 _TURNS = dict(global_orient=3, neck_pose=3, jaw_pose=3, eye_pose=6)
@@ -104,12 +104,21 @@ def sample_pictures(
     return upper + (lower - upper)*fy, torch.stack([(b - a)*(1 - fy) + (d - c)*fy, lower - upper], -1)
 
 # %% ../nbs/14c_track.ipynb #0863751f
+def _project_bent(cameras, points):
+    "The projection of one point for each camera through any lens, and its derivatives, by backpropagation."
+    with torch.enable_grad():
+        at = points.detach().requires_grad_()
+        xy = project(cameras, at[:, None])[0][:, 0]
+        by = [torch.autograd.grad(xy[:, i].sum(), at, retain_graph=i == 0)[0] for i in range(2)]   # each row depends on its own point only
+    return xy.detach(), torch.stack(by, 1)
+
 def project_each(
     cameras:Cameras,
     view:Int[Tensor, "o"],        # the camera of each point
     points:Float[Tensor, "o 3"],  # scene frame, in front of the camera
 )->tuple[Float[Tensor, "o 2"], Float[Tensor, "o 2 3"]]:
     "Positions in the pictures, pixels, and their derivatives by the points."
+    if cameras.distortion is not None: return _project_bent(cameras[view], points)
     rotation = cameras.c2w[view, :3, :3]
     right, up, back = ((points - cameras.c2w[view, :3, 3])[:, None] @ rotation)[:, 0].unbind(1)
     zero, focal, xy = torch.zeros_like(right), cameras.focal[view], torch.stack([-right/back, up/back], 1)
@@ -277,13 +286,44 @@ def outline_wishes(
                       torch.cat([wide, pulls.weights/(1 + gap.norm(dim=1)/knee)]))
 
 # %% ../nbs/14c_track.ipynb #06df0d69
+_PICTURES = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif", "heic", "heif", "bmp", "exr")   # endings that are no part of a frame's name
+
+def _name_forms(name:str)->list:
+    "List what a frame may be called: the path of its picture without ending, and with ever fewer of the folders, in one case and Unicode form."
+    fold = lambda text: unicodedata.normalize("NFC", text)
+    parts = [part for part in fold(fold(name).casefold()).replace("\\", "/").split("/") if part not in ("", ".")] or [""]
+    stem, _, ending = parts[-1].rpartition(".")
+    if stem and ending in _PICTURES: parts[-1] = stem
+    return ["_".join(parts[i:]) for i in range(len(parts))]
+
+def match_frames(
+    names,      # of the frames
+    keys,       # what another file calls them
+    where,      # that file
+)->dict:        # number of a frame: its key
+    "Find which entry of a file belongs to which frame: the same name first, then the same path but for folders, ending, case and Unicode form. Raises `InputError` for an entry or a frame that may be several."
+    found = {i: name for i, name in enumerate(names) if name in keys}
+    exact, frames, open_keys = set(found.values()), {}, {}
+    for i, name in enumerate(names):
+        if i not in found: frames.setdefault(_name_forms(name)[0], []).append(i)
+    for key in (k for k in keys if k not in exact):
+        match = next((frames[form] for form in _name_forms(key) if form in frames), [])
+        require(len(match) < 2, where, key, "an entry that belongs to one frame", f"one that could be {', '.join(names[i] for i in match[:3])}")
+        for i in match: open_keys.setdefault(i, []).append(key)
+    for i, several in open_keys.items():
+        require(len(several) == 1, where, names[i], "one entry for this frame; name it as the frame is named", ", ".join(sorted(several)[:3]))
+        found[i] = several[0]
+    return found
+
+# %% ../nbs/14c_track.ipynb #87bdaad0
 def _landmark_entries(path)->dict:
     "The arrays of a landmark file by name. Raises `InputError`."
     path = Path(path)
     require(path.is_file(), path, "file", "2-D landmarks as .npz or .json", "no such file")
-    require(path.suffix in (".npz", ".json"), path, "file", "2-D landmarks as .npz or .json", path.suffix or "a name without ending")
-    if path.suffix == ".npz": return read_npz(path)
-    try: content = json.loads(path.read_text(encoding="utf-8"))
+    require(path.suffix.lower() in (".npz", ".json"), path, "file", "2-D landmarks as .npz or .json", path.suffix or "a name without ending")
+    if path.suffix.lower() == ".npz": return read_npz(path)
+    try: content = json.loads(read_text(path))
+    except InputError: raise
     except (ValueError, RecursionError) as e: raise InputError(path, "content", "readable JSON", e) from None
     require(isinstance(content, dict), path, "top level", "an object: frame name to 68 points", type(content).__name__)
     return content
@@ -291,31 +331,37 @@ def _landmark_entries(path)->dict:
 def _table(value, shapes, path, field):
     "An entry as floats of one of the shapes; null is NaN."
     try: a = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError): a = None
+    except (TypeError, ValueError, OverflowError): a = None
     require(a is not None and a.shape in shapes, path, field, f"numbers of shape {' or '.join(map(str, shapes))}", "something else" if a is None else f"shape {a.shape}")
     return a
+
+def _landmark_rows(entry, path, name, width, height, size):
+    "The (68, 3) of one frame, from pictures of another size perhaps."
+    a = _table(entry, [(68, 2), (68, 3)], path, name)
+    seen = np.isfinite(a).all(1)
+    confidence = a[:, 2] if a.shape[1] == 3 else np.ones(68)
+    require(bool(((confidence >= 0) & (confidence <= 1))[seen].all()), path, name, "confidences between 0 and 1", "others")
+    xy = a[:, :2]*[width, height]/size
+    seen &= confidence > 0
+    require(bool((np.abs(xy[seen]/[width, height] - 0.5) < 1).all()), path, name, f"pixels of a picture of {width} x {height} (for another size add the entry 'size': width, height)", "points far outside")
+    return np.where(seen[:, None], np.column_stack([xy, confidence]), 0.)
 
 def load_landmarks_2d(
     path,          # .npz or .json
     scene:Scene,
 )->Float[Tensor, "n 68 3"]:   # x, y in pixels of the scene as it is now; confidence in 0..1, 0 for points or frames that are not there
-    "Landmarks of the frames of a scene; the file may hold others as well. Raises `InputError`."
+    "Landmarks of the frames of a scene; the file may hold others as well, and warns of frames that it does not hold. Raises `InputError`."
     entries, (w, h) = _landmark_entries(path), (scene.cameras.width, scene.cameras.height)
-    size = _table(entries.get("size", (w, h)), [(2,)], path, "size")
+    size = _table(entries.pop("size", (w, h)), [(2,)], path, "size")
     require(bool((size > 0).all()) and abs(size[0]*h/(size[1]*w) - 1) < 0.02, path, "size", f"the width and height of pictures with the aspect of {w} x {h}", size.tolist())
-    known = [i for i, name in enumerate(scene.names) if name in entries]
-    require(known, path, "frame names", f"some of the frames of {scene.source}: {', '.join(scene.names[:3])}, ...", ", ".join([k for k in entries if k != "size"][:3]) or "none")
-    out = np.zeros((len(scene), 68, 3))
-    for i in known:
-        name = scene.names[i]
-        a = _table(entries[name], [(68, 2), (68, 3)], path, name)
-        seen = np.isfinite(a).all(1)
-        confidence = a[:, 2] if a.shape[1] == 3 else np.ones(68)
-        require(bool(((confidence >= 0) & (confidence <= 1))[seen].all()), path, name, "confidences between 0 and 1", "others")
-        xy = a[:, :2]*[w, h]/size
-        seen &= confidence > 0
-        require(bool((np.abs(xy[seen]/[w, h] - 0.5) < 1).all()), path, name, f"pixels of a picture of {w} x {h} (for another size add the entry 'size': width, height)", "points far outside")
-        out[i, seen] = np.column_stack([xy, confidence])[seen]
+    found = match_frames(scene.names, entries, path)
+    require(found, path, "frame names", f"some of the frames of {scene.source}: {', '.join(scene.names[:3])}, ...", ", ".join(list(entries)[:3]) or "none")
+    out, missing = np.zeros((len(scene), 68, 3)), []
+    for i, name in enumerate(scene.names):
+        entry = entries[found[i]] if i in found else None
+        if entry is None or np.size(entry) == 0: missing.append(name)   # a detector that finds no face says so
+        else: out[i] = _landmark_rows(entry, path, found[i], w, h, size)
+    if missing: warn_input(path, "frame names", f"no landmarks for {len(missing)} of {len(scene)} frames: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
     return torch.from_numpy(out).float().to(scene.device)
 
 # %% ../nbs/14c_track.ipynb #dd613539
@@ -425,8 +471,10 @@ class Tracker:
         config:TrackConfig,
         landmarks:Tensor|None=None,             # (N, 68, 3) from `load_landmarks_2d`
         generator:torch.Generator|None=None,    # draws vertices
+        outline:OutlineConfig|None=None,        # which vertices are on the rim, and how many are looked at; None: `OutlineConfig()`
     ):
         check_track_config(config)
+        self.outline = outline or OutlineConfig()
         self.scene, self.head, self.config, self.landmarks, self.moments = scene, head, config, landmarks, [list(frames) for frames in group_moments(scene).frames]
         n = len(self.moments)
         require(len(start) in (1, n), scene.source, "start", f"one row of parameters, or one for each of the {n} moments", len(start))
@@ -438,12 +486,12 @@ class Tracker:
         self.motion, self.columns, self.bounds, used = Motion(head), columns_of(head), expression_bounds(head), head_vertices(head)
         draw = lambda: torch.randperm(len(used), generator=generator, device=scene.device)
         order = draw()
-        self.chosen, self.rim = order[used[order]][:config.vertices].sort().values, draw()[:OutlineConfig().vertices].sort().values
+        self.chosen, self.rim = order[used[order]][:config.vertices].sort().values, draw()[:self.outline.vertices].sort().values
         self.rim_used, self.light = used[self.rim], torch.zeros(n, 9, 3, device=scene.device)
         if scene.coverage is not None and config.outline > 0:
             masks = scene.mask
-            self.distance, self.floor = outline_distance(masks), mask_floor(masks)
-            self.outlines = [points[points[:, 1] < row] for points, row in zip(map(outline_points, masks), self.floor)]
+            self.distance, self.floor = outline_distance(masks), mask_floor(masks, downward(scene.cameras, scene_up(scene)))
+            self.outlines = outlines_above(masks, self.floor)
         else: self.distance = None
 
     def verts(self, m:int)->Float[Tensor, "v 3"]:
@@ -513,7 +561,7 @@ def other_equations(self:Tracker, m:int)->list:
     cameras, knee = self.scene.cameras[frames], self.config.pixels*self.scene.cameras.width/200
     if self.distance is not None:
         maps = self.distance[frames]
-        pulls = find_pulls(self.verts(m)[self.rim], self.sights[m].normals[self.rim], self.rim_used, cameras, maps, self.floor[frames], [self.outlines[i] for i in frames], OutlineConfig())
+        pulls = find_pulls(self.verts(m)[self.rim], self.sights[m].normals[self.rim], self.rim_used, cameras, maps, self.floor[frames], [self.outlines[i] for i in frames], self.outline)
         points, by = self.points(m, self.rim[pulls.vertices])
         out.append((outline_wishes(points, pulls, cameras, maps, knee), by, c.outline))
     if self.landmarks is not None and c.landmark > 0:
@@ -592,10 +640,11 @@ def track(
     landmarks:Tensor|None=None,             # (N, 68, 3) from `load_landmarks_2d`
     generator:torch.Generator|None=None,    # draws the vertices that are looked at
     progress=None,                          # called with (step, steps, mean price of a moment)
+    outline:OutlineConfig|None=None,        # how outlines are looked at; None: `OutlineConfig()`
 )->HeadParams:                              # one row a moment; identity and scale the same in all
     "Parameters of every moment. Raises `InputError`."
     config = config or TrackConfig()
-    tracker, done = Tracker(scene, head, start, config, landmarks, generator), 0
+    tracker, done = Tracker(scene, head, start, config, landmarks, generator, outline), 0
     for stage, (steps, blur) in enumerate(zip(config.steps, config.blur)):
         if not steps: continue
         pictures = blur_pictures(scene, blur*scene.cameras.width/200)

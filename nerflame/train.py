@@ -41,7 +41,7 @@ from .sampling import RayConfig
 from .field import NetworkConfig
 from .metrics import psnr, mse_to_psnr
 from .model import ModelConfig, NeRFlame, PosedHead, expression_state, load_model
-from .fit import OutlineConfig, PixelBank, PixelBatch, even_frames, find_head, leaves_of, pixels_in_shell, take_pixels, with_leaves
+from .fit import OutlineConfig, PixelBank, PixelBatch, even_frames, find_head, leaves_of, pixels_in_shell, require_seen, take_pixels, with_leaves
 from .track import TrackConfig, track
 from .relief import ReliefConfig, picture_relief, with_offset
 from .moments import MomentPool, Moments, group_moments
@@ -1211,6 +1211,7 @@ def start_moments(
     "The moments of the scene with the parameters that training starts from, the scene's own, or what its pictures say; notes stages. Raises `InputError`."
     if config.parameters == "neutral":
         keeper.stages.setdefault("outlines", {"neutral": True})
+        require_seen(scene, head, head.neutral().to(scene.device), [range(len(scene))])
         return Moments((0,), (tuple(range(len(scene))),), head.neutral().to(scene.device))
     moments, landmarks = group_moments(scene), keeper.lasting.get("landmarks", {}).get("points")
     require(config.preset == "fast" or len(moments) == 1, scene.source, "timestep_index", f"one state of the face in all training frames, as preset {config.preset} knows no other", f"{len(moments)} moments")
@@ -1220,6 +1221,7 @@ def start_moments(
     else:
         require(moments.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {config.parameters} needs them; or use --parameters fit", "none")
         keeper.stages["outlines"] = {"given": True}
+    require_seen(scene, head, moments.params, moments.frames)
     if config.parameters == "given" or "moments" in keeper.stages:
         require(len(moments.params) == len(moments), keeper.file, "moments", f"parameters of {len(moments)} moments", len(moments.params))
         return moments
@@ -1252,7 +1254,7 @@ def track_moments(scene, head, moments, config, keeper, callbacks, landmarks):
     settings = track_settings(config, len(moments))
     call(callbacks, "begin", "moments", sum(settings.steps))
     pace = told_pace(keeper.clock, callbacks, "moments", sum(settings.steps))
-    params = track(scene, head, moments.params, settings, landmarks, keeper.generator, lambda step, steps, price: (call(callbacks, "step", "moments", step, float(price), None), pace(step)))
+    params = track(scene, head, moments.params, settings, landmarks, keeper.generator, lambda step, steps, price: (call(callbacks, "step", "moments", step, float(price), None), pace(step)), config.outline)
     call(callbacks, "end", "moments", None)
     return keep_moments(keeper, "moments", moments, params, dict(steps=sum(settings.steps), landmarks=landmarks is not None))
 
@@ -1275,7 +1277,7 @@ def with_residual(
 def take_relief(scene, head, moments, config, keeper, callbacks):
     "The moments of a person with relief; notes it."
     call(callbacks, "begin", "relief", min(config.relief.moments, len(moments)))
-    offset = picture_relief(scene, head, moments, config.relief, keeper.generator, lambda done, n: call(callbacks, "step", "relief", done, None, None))
+    offset = picture_relief(scene, head, moments, config.relief, keeper.generator, lambda done, n: call(callbacks, "step", "relief", done, None, None), config.track, config.outline)
     call(callbacks, "end", "relief", None)
     size = {k: round(1000*float(v), 2) for k, v in dict(mean=offset.norm(dim=1).mean(), largest=offset.norm(dim=1).max()).items()}
     call(callbacks, "note", f"relief: {size['mean']} mm on average, at most {size['largest']} mm, after {keeper.clock.spent:.0f} s")

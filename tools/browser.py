@@ -143,6 +143,27 @@ def check_toy(neutral, slid, turned):
     assert change(turned, row(0.2, 0.8)) > 0.04, "the picture did not turn"
 
 
+def check_side(page, front_end, out):
+    "A saved picture can be downloaded, copied code shows a picture, a word finds an expression, and nothing moves sideways meanwhile."
+    rail = lambda: page.query_selector(".widget-hslider:has-text('jaw opens')").bounding_box()["x"]
+    before = rail()
+    page.click("button:has-text('save PNG')")
+    link = page.wait_for_selector("a[download^=preview_]", timeout=20_000)
+    with page.expect_download() as waiting: link.click()
+    waiting.value.save_as(out/f"{front_end}_download.png")
+    assert Image.open(out/f"{front_end}_download.png").format == "PNG" and waiting.value.suggested_filename.startswith("preview_")
+    assert rail() == before, "a path in the status line moved the sliders"
+    page.click("button:has-text('copy code')")
+    assert comes(page, lambda: page.eval_on_selector_all("textarea", "all => all.some(t => t.value.trim().endsWith('Image.fromarray(to_bytes(pixels.rgb))'))")), "copied code does not end in its picture"
+    box = page.query_selector("input[placeholder^='type to find an expression']")
+    for word, told in (("zebra", "no expression is like"), ("brow inn", "browInnerUp has a slider")):
+        box.fill(word)
+        box.press("Enter")
+        assert comes(page, lambda: page.query_selector(f".widget-html:has-text('{told}')")), f"nothing was said about {word!r}"
+    assert page.query_selector(".widget-hslider:has-text('browInnerUp')") and rail() == before
+    print(f"{front_end}: download, code and search work; the sliders stay at {before:.0f} px")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="runs/browser", help="folder of the screenshots")
@@ -165,7 +186,7 @@ def visit(front_end, chromium, out, options):
         url, token = stack.enter_context(jupyter(folder, front_end))
         browser = stack.enter_context(sync_playwright()).chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         stack.callback(browser.close)
-        page = browser.new_page(viewport=dict(width=1100, height=900))
+        page = browser.new_page(viewport=dict(width=1300, height=900))
         try: walk(page, f"{url}/{FRONT_ENDS[front_end]}token={token}", out, front_end, options)
         except Exception:
             page.screenshot(path=out/f"{front_end}_failed.png")
@@ -196,6 +217,8 @@ def walk(page, address, out, front_end, options):
     measured(page, f"{front_end}: orbit", options.size, lambda: drag(page, middle(picture), [(-70*np.sin(p), 25*np.sin(2*p)) for p in phase], 4))
     turned = pixels(picture)
     panel.screenshot(path=out/f"{front_end}_orbit.png")
+    check_side(page, front_end, out)
+    panel.screenshot(path=out/f"{front_end}_side.png")
     assert not errors, errors
     if not options.avatar: check_toy(neutral, slid, turned)
 

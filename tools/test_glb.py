@@ -1,6 +1,7 @@
 """Ask others about the glTF files of nerflame: Khronos' validator, and three.js in a headless browser, which loads, poses and draws them.
 Writes pictures side by side: photograph (of a RUN that nerflame_demo wrote), field, our drawing of the mesh, three.js.
-Needs Node with npm, a registry or a filled cache for it, and Chromium or Chrome; says so and does nothing where one is missing. Works in build/glb."""
+Both ways to write morph targets are tried: sparse accessors, and all rows.
+Needs Node with npm, a registry or a filled cache for it, and Chromium or Chrome; says so where one is missing and does what goes without it. Works in build/glb."""
 import argparse, base64, http.server, json, os, shutil, signal, subprocess, sys, tempfile, threading
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -40,7 +41,7 @@ import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
 const send = x => fetch("/result", {method: "POST", body: JSON.stringify(x)});
 try {
   const task = await (await fetch("/task.json")).json(), out = [];
-  const gltf = await new GLTFLoader().loadAsync("/avatar.glb");
+  const gltf = await new GLTFLoader().loadAsync("/" + task.file);
   const mesh = gltf.scene.getObjectByName("face");
   const renderer = new THREE.WebGLRenderer({antialias: true, preserveDrawingBuffer: true});
   renderer.setPixelRatio(1); renderer.setSize(task.size, task.size); renderer.setClearColor(0xffffff); renderer.toneMapping = THREE.NoToneMapping;
@@ -65,11 +66,11 @@ try {
 </script>"""
 
 def tools():
-    "Paths of node, npm and a browser; None with a message where one is missing."
+    "Paths of node, npm and a browser, None for the browser where there is none; None for all where node or npm is missing. With a message."
     found = [shutil.which("node"), shutil.which("npm"), next((p for b in BROWSERS if (p := shutil.which(b))), None)]
     missing = [n for n,p in zip(("node", "npm", "chromium or chrome"), found) if not p]
     if missing: print(f"skipped: {', '.join(missing)} not found")
-    return None if missing else found
+    return found if all(found[:2]) else None
 
 def install(npm):
     "Put the packages into build/glb; False with a message where that does not work."
@@ -95,8 +96,9 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.send_response(204); self.end_headers()
         self.server.done.set()
 
-def in_browser(browser):
-    "What three.js makes of build/glb/avatar.glb and task.json. Raises RuntimeError."
+def in_browser(browser, task):
+    "What three.js makes of a file in build/glb and of the poses in a task. Raises RuntimeError."
+    (WORK/"task.json").write_text(json.dumps(task)); (WORK/"page.html").write_text(PAGE)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(WORK)))
     server.done, server.result = threading.Event(), None
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -180,16 +182,19 @@ def main():
     run = load_run(options.run) if options.run else None
     model = run.model if run else toy_model()
     avatar = make_avatar(model, options.texture, progress=True)
-    glb = save_glb(WORK/"avatar.glb", avatar)
-    print(f"{glb.relative_to(ROOT)}: {glb.stat().st_size/1e6:.2f} MB")
-    errors = validate(found[0], glb)
+    files = [save_glb(WORK/name, avatar, dense) for name, dense in (("avatar.glb", False), ("avatar_dense.glb", True))]
+    errors = 0
+    for glb in files:
+        print(f"{glb.relative_to(ROOT)}: {glb.stat().st_size/1e6:.2f} MB")
+        errors += validate(found[0], glb)
+    if not found[2]: sys.exit("test_glb: failed" if errors else None)
     states = states_of(avatar)
     cameras = [orbit_camera(s.azimuth, 0.05, width=options.size) for s in states]
     fov = float(np.degrees(2*np.arctan(options.size/2/float(cameras[0].focal[0, 1]))))
     poses = [dict(weights=s.weights, turns={k: quaternion(t) for k,t in s.turns.items()}, camera=scene_camera(c, standing(model, avatar)).T.ravel().tolist()) for s,c in zip([held(model, s) for s in states], cameras)]
-    (WORK/"task.json").write_text(json.dumps(dict(size=options.size, fov=fov, poses=poses))); (WORK/"page.html").write_text(PAGE)
-    seen = in_browser(found[2])
-    agree = same_parts(avatar, seen)
+    seen = [in_browser(found[2], dict(file=glb.name, size=options.size, fov=fov, poses=poses)) for glb in files]
+    agree = all([same_parts(avatar, s) for s in seen]) and seen[0]["targets"] == seen[1]["targets"]
+    seen = seen[0]
     photograph = photographer(run)
     rows = [look(avatar, model, state, camera, answer, photograph) for state, camera, answer in zip(states, cameras, seen["poses"])]
     agree &= all(r["agree"] for r in rows)
