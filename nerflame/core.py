@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['InputError', 'require', 'InputWarning', 'warn_input', 'from_dict', 'decode_text', 'read_text', 'read_yaml',
-           'load_config', 'atomic_path', 'write_text', 'save_config', 'read_tensors', 'HeldInterrupt', 'chunked',
-           'pick_device', 'cpu_threads', 'repository', 'shared']
+           'load_config', 'atomic_path', 'write_text', 'save_config', 'read_tensors', 'can_write', 'cache_folder',
+           'Outlet', 'outlets', 'HeldInterrupt', 'chunked', 'pick_device', 'cpu_threads', 'repository', 'shared']
 
 # %% ../nbs/00_core.ipynb #ff02b640
-import codecs, contextlib, dataclasses, os, signal, tempfile, threading, warnings
+import codecs, contextlib, dataclasses, errno, functools, os, re, secrets, signal, stat, sys, tempfile, threading, warnings
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints, Literal
@@ -132,18 +132,24 @@ def _plain(value):
 def atomic_path(
     path,  # the file that is to be written; its folder is made if missing
 ):
-    "A temporary path in the folder of `path`, renamed to it when the block succeeds and removed when it fails."
+    "A temporary path in the folder of `path`, renamed to it when the block succeeds and removed when it fails. Raises `OSError` with the name of the file."
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # the suffix is kept: writers such as imageio choose the format by it
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{path.suffix}")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    mode = stat.S_IMODE(temporary.stat().st_mode)   # as the user's umask has it
     try:
-        yield Path(name)
-        umask = os.umask(0); os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)   # mkstemp makes files that only their owner can read
-        os.replace(name, path)
-    finally: Path(name).unlink(missing_ok=True)
+        yield temporary
+        os.chmod(temporary, mode)   # some writers make a file of their own, which nobody else can read
+        os.replace(temporary, path)
+    except SafetensorError as e:
+        number = re.search(r"os error (\d+)", str(e))
+        raise OSError(int(number[1]) if number else errno.EIO, os.strerror(int(number[1])) if number else str(e), str(path)) from None
+    except OSError as e:
+        if e.filename is None and e.errno is not None: raise OSError(e.errno, e.strerror, str(path)) from None
+        raise
+    finally: temporary.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #123e90d0
 def write_text(path, text:str):
@@ -167,6 +173,69 @@ def read_tensors(
     except (SafetensorError, OSError) as e: raise InputError(path, "content", "a readable safetensors file" + (f"; {remedy}" if remedy else ""), str(e)) from None
     require(metadata.get("format") == format, path, "format", f"{format}, as this version of nerflame writes it", metadata.get("format", "none"))
     return metadata, tensors
+
+# %% ../nbs/00_core.ipynb #47ca84df
+def can_write(
+    folder,   # that exists
+)->bool:
+    "Whether files can be made in a folder: it is tried, as permissions do not tell everything."
+    try:
+        with tempfile.TemporaryFile(dir=folder): return True
+    except OSError: return False
+
+def cache_folder()->Path:
+    "Where built files and compiled kernels are kept: `NERFLAME_CACHE`, else `nerflame` in `XDG_CACHE_HOME`, else in `~/.cache`; where that cannot be written, a temporary folder. Raises `InputError` where there is none."
+    own, xdg = os.environ.get("NERFLAME_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    try: wanted = Path(own).expanduser() if own else Path(xdg or Path.home()/".cache")/"nerflame"
+    except RuntimeError: wanted = None   # a user without a home
+    return _usable(wanted and wanted.absolute())
+
+@functools.cache
+def _usable(wanted):
+    "The folder, made if missing, or a substitute; a note says which."
+    try:
+        if wanted is not None: wanted.mkdir(parents=True, exist_ok=True)
+        if wanted is not None and can_write(wanted): return wanted
+    except OSError: pass
+    try: substitute = _own_temporary()
+    except OSError as e: raise InputError("NERFLAME_CACHE", "cache", "the name of a folder that can be written", f"none, and no temporary folder: {e}") from None
+    warn_input("NERFLAME_CACHE", "cache", f"{wanted or 'a home folder'} cannot be written; {substitute} is used, which may be lost; set NERFLAME_CACHE to a folder that can be written")
+    return substitute
+
+def _own_temporary():
+    "A temporary folder of this user that the next process finds again. It holds code that is run, so it must be nobody else's."
+    folder = Path(tempfile.gettempdir())/f"nerflame-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    ours = stat.S_ISDIR(found.st_mode) and (not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)) and can_write(folder)
+    return folder if ours else Path(tempfile.mkdtemp(prefix="nerflame-"))
+
+# %% ../nbs/00_core.ipynb #7a8ea5d5
+class Outlet:
+    "A text stream that does not fail: what it cannot show is written as escapes (`\\u5b50`), and once nobody reads it or its disk is full, text is dropped."
+    def __init__(self, stream): self._stream = stream
+    def __getattr__(self, name): return getattr(self._stream, name)
+
+    def write(self, text):
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._try(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
+        return len(text)
+
+    def flush(self): self._try(self._stream.flush)
+
+    def _try(self, act, *values):
+        try: act(*values)
+        except (OSError, ValueError):
+            # Python itself flushes the stream at its end
+            with contextlib.suppress(OSError, ValueError, AttributeError): os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+@contextlib.contextmanager
+def outlets():
+    "Inside this block standard output and standard error are `Outlet`s."
+    with contextlib.ExitStack() as stack:
+        for stream, redirect in ((sys.stdout, contextlib.redirect_stdout), (sys.stderr, contextlib.redirect_stderr)):
+            if stream is not None: stack.callback(stack.enter_context(redirect(Outlet(stream))).flush)
+        yield
 
 # %% ../nbs/00_core.ipynb #03597a91
 class HeldInterrupt:

@@ -10,7 +10,7 @@ __all__ = ['SCORES', 'PaintedField', 'toy_model', 'same_params', 'render_each', 
            'turntable_cameras', 'turntable', 'yawn_params', 'yawn', 'write_video']
 
 # %% ../nbs/16_evaluate.ipynb #9b263692
-import json, math, re
+import errno, json, math, re
 from dataclasses import dataclass
 from pathlib import Path
 import imageio_ffmpeg, numpy as np, torch
@@ -495,10 +495,15 @@ def _write_mp4(frames, path, fps, quality):
     try: writer = imageio_ffmpeg.write_frames(str(path), (w + w % 2, h + h % 2), fps=fps, quality=None, codec="libx264", pix_fmt_out="yuv420p", macro_block_size=1,
                                               output_params=["-crf", str(quality), "-movflags", "+faststart"], ffmpeg_log_level="error")
     except RuntimeError as e: raise InputError(path, "video", "a working ffmpeg (it comes with imageio-ffmpeg)", e) from None
-    writer.send(None)
     try:
-        for frame in frames: writer.send(np.pad(frame, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge"))   # one at a time: films may be larger than memory
-    finally: writer.close()
+        writer.send(None)
+        try:
+            for frame in frames: writer.send(np.pad(frame, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge"))   # one at a time: films may be larger than memory
+        finally: writer.close()
+        # the writer does not look at ffmpeg's exit code: a film that was cut short by a full disk shows when it is read
+        whole = imageio_ffmpeg.count_frames_and_secs(str(path))[0] >= len(frames)
+    except (OSError, RuntimeError): whole = False
+    if not whole: raise OSError(errno.EIO, "ffmpeg could not write the whole film (is the disk full?)")
 
 def _write_gif(frames, path, fps):
     "One palette for all frames; the colour of the upper left corner, usually the background, is kept exactly."
@@ -524,7 +529,7 @@ def write_video(
     fps:float=24.,                     # frames per second; gif rounds to hundredths of a second a frame
     quality:int=18,                    # of mp4, x264's constant rate factor: lower is better, 18 looks like the frames
 )->Path:                               # the file
-    "Write a film, in one step. Raises `InputError`."
+    "Write a film, in one step: an earlier one is replaced by one that can be read to its end. Raises `InputError`, and `OSError` where the film cannot be written."
     path, frames = Path(path), to_bytes(frames)
     require(path.suffix in (".mp4", ".gif"), path, "video", "a name that ends in .mp4 or .gif")
     require(len(frames) > 0, path, "frames", "at least one picture", 0)

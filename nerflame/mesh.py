@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
-from .core import InputError, cpu_threads, require, write_text
+from .core import InputError, cache_folder, cpu_threads, require, write_text
 
 # %% ../nbs/02_mesh.ipynb #824fa601
 @dataclass
@@ -352,6 +352,7 @@ def _quiet():
 @functools.cache
 def _start_warp():
     "Initialise Warp, once."
+    if wp.config.kernel_cache_dir is None and "WARP_CACHE_PATH" not in os.environ: wp.config.kernel_cache_dir = str(cache_folder()/"warp")
     with _quiet(), contextlib.ExitStack() as stack:
         if not torch.cuda.is_available():
             # Warp's library writes a line about the missing driver straight to the process's standard error

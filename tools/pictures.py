@@ -16,7 +16,7 @@ from nerflame.flame import cat_params
 from nerflame.heads import load_head
 from nerflame.mesh import MeshBVH
 from nerflame.preview import mesh_layer, mesh_picture
-from nerflame.train import load_run
+from nerflame.train import data_folder, load_run
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT/"nbs"/"images"
@@ -57,9 +57,9 @@ def titled(panels, titles, height=22):
     return sheet
 
 
-def hero(run, folder, pictures=40, size=184):
+def hero(run, pictures=40, size=184):
     "The mesh that drives, the face that is driven, and photographs of the same moments that training never saw, as a GIF."
-    capture, head = read_capture(folder/"capture"), load_head("anny")
+    capture, head = read_capture(data_folder(run)), load_head("anny")
     person, model = make_person(head, capture.seed, capture.texture_height), run.model
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
     states, azimuths = film_states(person, pictures)
@@ -109,7 +109,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=("hero", "preview", "site"), default=("hero", "preview", "site"))
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())
-    if "hero" in options.only: hero(load_run(options.run), options.run)
+    if "hero" in options.only: hero(load_run(options.run))
     if "preview" in options.only: preview(options.run)
     if "site" in options.only: site()
 

