@@ -1254,7 +1254,8 @@ def track_moments(scene, head, moments, config, keeper, callbacks, landmarks):
     settings = track_settings(config, len(moments))
     call(callbacks, "begin", "moments", sum(settings.steps))
     pace = told_pace(keeper.clock, callbacks, "moments", sum(settings.steps))
-    params = track(scene, head, moments.params, settings, landmarks, keeper.generator, lambda step, steps, price: (call(callbacks, "step", "moments", step, float(price), None), pace(step)), config.outline)
+    told = lambda step, steps, price: (call(callbacks, "step", "moments", step, float(price), None), pace(step))
+    params = track(scene, head, moments.params, settings, landmarks, keeper.generator, told, config.outline)
     call(callbacks, "end", "moments", None)
     return keep_moments(keeper, "moments", moments, params, dict(steps=sum(settings.steps), landmarks=landmarks is not None))
 
