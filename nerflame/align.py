@@ -260,8 +260,7 @@ def rewrite_scene(
     similarity:Float[Tensor, "4 4"],    # from its frame to the scene frame
 )->list[Path]:                          # the files
     "Move all cameras of a scene on disk; what was there goes to `before_alignment`. Raises `InputError`."
-    for split in scene_splits(path): read_transforms(path, split)   # says what is wrong with a file
-    files = sorted(Path(path).glob("transforms_*.json")) or [Path(path)/"transforms.json"]
+    files = sorted({read_transforms(path, split)[0] for split in scene_splits(path)})   # not backups, which others keep beside them
     contents = [json.loads(read_text(f)) for f in files]
     moved = [move_content(c, similarity, f) for c, f in zip(contents, files)]   # all of them, before one is written
     with HeldInterrupt():   # all of them, or none
@@ -279,13 +278,14 @@ def align_scene(
     generator:torch.Generator|None=None,
     progress=None,                      # called with (step, steps, loss)
     least:float=0.85,                   # intersection over union of head and masks below which nothing is written
+    mask_labels=(),                     # which labels of masks that are label maps are the head
 )->Alignment:
     "Make a reconstruction of any place, direction and scale a scene: its JSON files are written anew, with what was there in `before_alignment`. Raises `InputError` for a folder without a scene or masks, for a frame that is not there, and when the head covers the masks too little; then nothing is written."
     require(scene_splits(path), path, "folder", "a scene folder with transforms.json or transforms_train.json", "none in it")
-    try: scene = load_scene(path, resolution=resolution)
+    try: scene = load_scene(path, resolution=resolution, mask_labels=mask_labels)
     except InputError as e:
         if e.field != "resolution": raise
-        scene = load_scene(path)   # smaller pictures stay as they are
+        scene = load_scene(path, mask_labels=mask_labels)   # smaller pictures stay as they are
     found = find_alignment(scene, head, front, config, generator, progress, least)
     rewrite_scene(path, found.similarity)
     return found

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['Stopped', 'failure', 'Parser', 'run_command', 'input_notes', 'when_interrupted', 'counter', 'numbers', 'weights',
-           'positive', 'whole', 'put_aside', 'way_on', 'check_run_folder', 'finish_run', 'give_back', 'run_folder',
-           'align_parser', 'align', 'align_command', 'train_parser', 'train_scene', 'say_trained', 'resume',
-           'chosen_settings', 'check_backend', 'train', 'published_folder', 'train_published_file', 'published_note',
-           'published_run', 'find_lpips', 'note_missing', 'render_states', 'render_published_file', 'train_command',
-           'eval_parser', 'open_run', 'check_folder', 'captured_reference', 'load_split', 'own_params', 'train_moments',
-           'measure', 'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines',
+           'positive', 'mask_labels', 'whole', 'put_aside', 'way_on', 'check_run_folder', 'finish_run', 'give_back',
+           'run_folder', 'align_parser', 'align', 'align_command', 'train_parser', 'train_scene', 'say_trained',
+           'resume', 'chosen_settings', 'check_backend', 'train', 'published_folder', 'train_published_file',
+           'published_note', 'published_run', 'find_lpips', 'note_missing', 'render_states', 'render_published_file',
+           'train_command', 'eval_parser', 'open_run', 'check_folder', 'captured_reference', 'load_split', 'own_params',
+           'train_moments', 'measure', 'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines',
            'distinct_splits', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render',
            'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion',
            'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line',
@@ -34,6 +34,7 @@ from .mesh import Mesh, pytorch3d_missing, save_obj
 from .flame import HeadParams, cat_params
 from .heads import Head, flame_file, load_head, load_saved_head
 from .cameras import Cameras, orbit_camera
+from .pictures import parse_labels
 from .data import Scene, load_frame_params, load_scene, parse_background, read_transforms, scene_splits
 from .capture import CaptureConfig, Lighting, make_person, on_background, read_capture, vertex_colour_render, write_capture
 from .metrics import Lpips, VGG_URL, download_vgg, head_psnr, psnr
@@ -43,7 +44,7 @@ from .train import MARK, UNFINISHED, Clock, Run, RunConfig, TrainConfig, data_fo
 from .track import load_landmarks_2d
 from .align import align_scene, move_content
 from .fit import OutlineConfig
-from .evaluate import SeenStates, evaluate, frame_params, render_each, render_frames, same_params, save_frames, seen_moments, to_bytes, transfer_motion, turntable, turntable_cameras, write_json, write_video, yawn
+from .evaluate import SeenStates, evaluate, frame_params, render_each, same_params, save_frames, seen_moments, to_bytes, transfer_motion, turntable, turntable_cameras, write_json, write_video, yawn
 from .drive import HEAD_JOINTS, Motion, camera_path, drive_params, drive_take, driver_rate, film_times, load_motion, read_live_link, render_film, resample, swing_cameras, unused_weights
 from .control import SWEEPS, control_cameras, control_report, person_truth
 from .export import Avatar, check_place, cutouts, make_avatar, posing_error, save_glb, save_ply, save_textured_obj
@@ -162,6 +163,12 @@ def positive(text:str)->float:
     if not 0 < value < float("inf"): raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
     return value
 
+def mask_labels(text:str)->tuple:
+    "Labels of a label map, for argparse."
+    try: parse_labels(text)
+    except InputError as e: raise argparse.ArgumentTypeError(f"expected {e.expected}, got {text!r}") from None
+    return tuple(part.strip() for part in text.split(","))
+
 def whole(least:int):
     "A parser of whole numbers from `least`, for argparse."
     def parse(text:str)->int:
@@ -262,6 +269,8 @@ def run_folder(
         raise
 
 # %% ../nbs/21_cli.ipynb #b063a4b8
+_MASK_LABELS = dict(metavar="1,2,..|#RRGGBB,..", type=mask_labels, help="for masks that are label maps, as face parsing gives them: the numbers (or palette entries) or colours of all that is the person; left out: masks are white where the person is")
+
 def align_parser()->Parser:
     "The options of `nerflame_align`."
     p = Parser("nerflame_align", "Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train: find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks (an alpha channel, or files that mask_path or fg_mask_path name in each frame), from cameras that were held level, or upright like a telephone, and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to DATA/before_alignment.",
@@ -273,6 +282,7 @@ def align_parser()->Parser:
     rare.add_argument("--least", metavar="IOU", type=positive, default=0.85, help="overlap of head and masks (intersection over union) below which nothing is written; default %(default)s")
     rare.add_argument("--resolution", metavar="PX", type=whole(8), default=200, help="width to which masks are reduced, pixels; default %(default)s")
     rare.add_argument("--seed", metavar="S", type=whole(0), default=0, help="of all random numbers; default %(default)s")
+    rare.add_argument("--mask-labels", "--mask_labels", **_MASK_LABELS)
     return p
 
 def align(
@@ -287,12 +297,12 @@ def align(
         require("alignment" not in top, file, "alignment", f"a scene that is not aligned yet; train on this one, or put the files of {data/'before_alignment'} back to align anew", "an aligned one")
         move_content(top, torch.eye(4), file)
     generator = torch.Generator().manual_seed(options.seed)
-    found = align_scene(data, load_head(options.head), options.front, options.resolution, config, generator, counter("outlines"), options.least)
+    found = align_scene(data, load_head(options.head), options.front, options.resolution, config, generator, counter("outlines"), options.least, options.mask_labels or ())
     scale = float(torch.linalg.det(found.similarity[:3, :3].double())**(1/3))
     rolled = [f"{found.rolled} pictures do not stand upright as they are stored: their cameras are rolled, which rays do not mind; the head is upright in the scene"] if found.rolled else []
     onward = f"next: nerflame_train {data} --out runs/{data.resolve().name} --minutes 10" if found.iou >= 0.85 else f"the overlap is low: before you train, look at the masks and at the front (--front); to align anew, put the files of {data/'before_alignment'} back"
     return [f"{data}: cameras moved, a unit of the reconstruction is {scale:.4g} units of 1/8 m; the head covers the masks to {found.iou:.2f} (intersection over union)", *rolled,
-            f"written: {', '.join(f.name for f in sorted(data.glob('transforms*.json')))}; the old ones are in {data/'before_alignment'}", onward]
+            f"written: {', '.join(sorted({read_transforms(data, split)[0].name for split in splits}))}; the old ones are in {data/'before_alignment'}", onward]
 
 def align_command(arguments=None)->int:
     "`nerflame_align`."
@@ -323,6 +333,8 @@ def train_parser()->Parser:
     rare.add_argument("--preset", choices=("fast", "paper", "nerf"), help="the method: ours, the published one, or NeRF without a head; left out: fast")
     rare.add_argument("--landmarks", metavar="FILE", help="68 points of the face in the training pictures, which help to find the head and what it does: .npz or .json, by the names of the frames, in pixels of the pictures; left out: the pictures alone")
     rare.add_argument("--data_root", **_DATA_ROOT)
+    rare.add_argument("--mask-labels", "--mask_labels", **_MASK_LABELS)
+    rare.add_argument("--strict", action="store_true", help="refuse a scene with a frame whose picture or mask is lost; left out: such frames are left out, and a note says so")
     rare.add_argument("--rays", metavar="N", type=whole(1), help="rays a step; left out: the preset's")
     rare.add_argument("--seed", metavar="S", type=whole(0), default=0, help="of all random numbers; default %(default)s")
     rare.add_argument("--device", **_DEVICE)
@@ -419,8 +431,8 @@ def train(
     require(not (options.model or options.render_only), "arguments", "--model, --render_only", "--hparams_path beside them", "none")
     config, device = chosen_settings(options, config or preset(options.preset or "fast")), pick_device(options.device)
     head = load_head(options.head).to(device) if config.model.mesh else None
-    def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root, progress=counter(f"photographs, {name}")).to(device)
-    note = RunConfig(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type)
+    def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root, mask_labels=options.mask_labels or (), strict=options.strict, progress=counter(f"photographs, {name}")).to(device)
+    note = RunConfig(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type, mask_labels=options.mask_labels or (), strict=options.strict)
     require(not options.landmarks or config.parameters in ("fit", "refine"), "--landmarks", "landmarks", "--parameters fit or refine, which look for the head", config.parameters)
     return train_scene(config, load, head, options.data, options.out, clock or Clock(None), note, options.landmarks, options.head)
 
@@ -491,7 +503,7 @@ def render_states(
     out, model, scene, lpips = Path(out), run.model, replace(scene, params=None), find_lpips()
     for name, params in published_states(model.params).items():
         if name == "neutral": report = evaluate(model, scene, out/name, lpips)
-        else: save_frames(render_frames(model, scene.cameras, params, scene.background.tolist(), progress=True), scene.names, out/name)
+        else: save_frames((p.rgb for p in tqdm(render_each(model, scene.cameras, params, scene.background.tolist()), "render", len(scene), dynamic_ncols=True)), scene.names, out/name)
         save_obj(out/name/"face.obj", Mesh(model.scene_verts(params)[0].cpu(), model.head.faces.cpu()))
     note_missing(lpips)
     return report
@@ -512,12 +524,12 @@ def train_command(arguments=None)->int:
     def work(options):
         clock = Clock(None, _STARTED) if arguments is None else None
         if options.resume:
-            decided = [name for name in ("out", "minutes", "steps", "resolution", "head", "parameters", "preset", "landmarks", "data_root", "rays", "seed", "device", "backend", "hparams_path", "model", "render_only") if getattr(options, name)]
+            decided = [name for name in ("out", "minutes", "steps", "resolution", "head", "parameters", "preset", "landmarks", "data_root", "rays", "seed", "device", "backend", "mask_labels", "strict", "hparams_path", "model", "render_only") if getattr(options, name)]
             require(not decided, options.resume, "--resume", "none but DATA beside it, as the RUN has its settings", ", ".join(f"--{name}" for name in decided))
             return resume(options, clock)
         if not options.hparams_path: return train(options, clock)
         require(options.model, options.hparams_path, "--model", "the name of an entry of this file", "none")
-        decided = [name for name in ("data", "head", "resolution", "preset", "parameters") + ("minutes", "steps", "rays")*options.render_only if getattr(options, name)]
+        decided = [name for name in ("data", "head", "resolution", "preset", "parameters", "mask_labels", "strict") + ("minutes", "steps", "rays")*options.render_only if getattr(options, name)]
         require(not decided, options.hparams_path, "options", "none that the file (or --render_only) decides", ", ".join(decided))
         return render_published_file(options) if options.render_only else train_published_file(options, clock)
     return run_command(train_parser(), work, arguments)

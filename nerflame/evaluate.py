@@ -98,7 +98,8 @@ def render_frames(
     background=(1., 1., 1.),       # rgb
     progress:bool=False,           # show a bar
 )->Float[Tensor, "n h w 3"]:       # on the CPU
-    "Pictures from a list of cameras."
+    "Render pictures of one size from a list of cameras. Raises `InputError` for several sizes."
+    require(cameras.sizes is None, "render_frames", "cameras", "pictures of one size; `render_each` gives one after the other", "several sizes")
     frames = render_each(model, cameras, params, background)
     return torch.stack([p.rgb.cpu() for p in tqdm(frames, "render", len(cameras), disable=not progress)])
 
@@ -238,7 +239,7 @@ def contact_sheet(
 )->Picture:
     "Pictures in rows, with labels."
     tiles = [[_tile(image, size, top) for image in images] for images in rows.values()]
-    n, (h, w) = len(tiles[0]), tiles[0][0].shape[:2]
+    n, (h, w) = len(tiles[0]), np.max([t.shape[:2] for row in tiles for t in row], 0)     # pictures may have several sizes
     require(all(len(t) == n for t in tiles), "contact_sheet", "rows", f"{n} pictures in each row", [len(t) for t in tiles])
     columns, edge, label, gap = min(columns, n), 4, 90, 30      # pixels; `gap` holds the names
     blocks, block = -(-n//columns), gap + len(tiles)*(h + edge)
@@ -247,7 +248,7 @@ def contact_sheet(
     ax = figure.add_axes((0, 0, 1, 1)); ax.set_axis_off()
     for k in range(n):
         y, x = (k//columns)*block + gap, label + (k % columns)*(w + edge)
-        for j, t in enumerate(tiles): sheet[y + j*(h + edge):y + j*(h + edge) + h, x:x + w] = t[k]
+        for j, t in enumerate(tiles): sheet[y + j*(h + edge):y + j*(h + edge) + len(t[k]), x:x + t[k].shape[1]] = t[k]
         if names is not None: ax.text(x + w/2, y - 4, names[k], ha="center", va="bottom", fontsize=7, parse_math=False)   # dollars in a name are no mathematics
         if k % columns == 0:
             for j, text in enumerate(rows): ax.text(label - 5, y + j*(h + edge) + h/2, text, ha="right", va="center", fontsize=7)

@@ -6,9 +6,8 @@
 __all__ = ['outline_distance', 'outline_points', 'read_map', 'head_vertices', 'downward', 'scene_up', 'MaskFloor', 'mask_floor',
            'outlines_above', 'OutlineConfig', 'even_frames', 'silhouettes', 'leaves_of', 'with_leaves', 'Pulls',
            'find_pulls', 'outline_loss', 'SomeVertices', 'nearest_point', 'crown_rays', 'crown_point', 'first_guess',
-           'OutlineFit', 'search_outlines', 'outline_iou', 'inverted_masks', 'require_outlines', 'find_head',
-           'frames_with_head', 'likely_mistakes', 'require_seen', 'PixelBatch', 'take_pixels', 'PixelBank',
-           'pixels_in_shell']
+           'OutlineFit', 'search_outlines', 'outline_iou', 'require_outlines', 'find_head', 'frames_with_head',
+           'likely_mistakes', 'require_seen', 'PixelBatch', 'take_pixels', 'PixelBank', 'pixels_in_shell']
 
 # %% ../nbs/14_fit.ipynb #bb597150
 import math
@@ -24,7 +23,7 @@ from .mesh import MeshBVH, vertex_normals
 from .flame import HeadParams, joint_transforms, pose_correctives, rodrigues, shaped_vertices, skin
 from .heads import Head, transform_points
 from .cameras import Cameras, Rays, image_rays, pixel_centres, pixel_rays, project
-from .data import Scene, area_resize, as_bytes, as_floats, require_mask
+from .data import Scene, area_resize, as_bytes, as_floats, check_masks, require_mask
 from .sampling import VoxelShell, row_spans
 
 # %% ../nbs/14_fit.ipynb #19460b48
@@ -156,11 +155,11 @@ def silhouettes(
     config:OutlineConfig,
 )->Scene:
     "Some frames as white figures on black, reduced, without parameters."
-    frames, cameras = even_frames(scene, config.frames), scene.cameras
-    if cameras.width > config.width: cameras = cameras.resized(config.width)
+    scene = scene[even_frames(scene, config.frames)]
+    cameras = scene.cameras.resized(config.width) if scene.cameras.width > config.width else scene.cameras
     small = lambda mask: torch.from_numpy(area_resize(as_floats(mask)[..., None].cpu().numpy(), cameras.width, cameras.height)[..., 0])
-    coverage = as_bytes(torch.stack([small(scene.coverage[i]) for i in frames])).to(scene.device)
-    return replace(scene, images=coverage[..., None].expand(-1, -1, -1, 3), coverage=coverage, cameras=cameras[frames], names=tuple(scene.names[i] for i in frames), params=None, timestep=None, camera_index=None)
+    coverage = as_bytes(torch.stack([small(mask) for mask in scene.coverage])).to(scene.device)
+    return replace(scene, images=coverage[..., None].expand(-1, -1, -1, 3), coverage=coverage, cameras=cameras, params=None, timestep=None, camera_index=None)
 
 # %% ../nbs/14_fit.ipynb #324c28c6
 _POSE, _SHAPE = ("global_orient", "transl", "log_scale"), ("betas", "neck_pose")
@@ -276,7 +275,7 @@ def crown_rays(
     for i, inside in enumerate(scene.coverage > 127):
         xy = inside.nonzero().flip(1) + 0.5
         height = -(xy @ down[i])
-        upper = max(0., -float(down[i, 0])*c.width) + max(0., -float(down[i, 1])*c.height)   # the height of the upper border
+        upper = max(0., -float(down[i, 0])*c[i].width) + max(0., -float(down[i, 1])*c[i].height)   # the height of the upper border
         if len(xy) and upper - height.max() > 1:
             cameras.append(i)
             pixels.append((xy[height == height.max()].mean(0) - 0.5*down[i]).tolist())
@@ -358,29 +357,18 @@ def outline_iou(
     "Intersection over union of the mesh's silhouette and the masks, above the floor and without shoulders."
     verts, used = transform_points(scene.flame_to_scene, head(params))[0], head_vertices(head)
     bvh, both, either = MeshBVH(verts, head.faces), 0, 0
-    pixels, down = pixel_centres(scene.cameras.width, scene.cameras.height, verts), downward(scene.cameras, scene_up(scene))
+    down = downward(scene.cameras, scene_up(scene))
     for i in even_frames(scene, views):
-        floor, rays = mask_floor(scene[i].mask, down[[i]]), image_rays(scene.cameras[i])
+        view = scene[i]
+        floor, rays = mask_floor(view.mask, down[[i]]), image_rays(view.cameras)
         face = bvh.raycast(rays.origins, rays.directions).face_idx
-        hit, inside = face >= 0, scene.coverage[i].flatten() > 127
+        hit, inside = face >= 0, view.coverage.flatten() > 127
         shoulder = hit & ~used[head.faces[face.clamp(min=0)]].all(1)
-        counts = ~shoulder & floor.above(pixels[None])[0]
+        counts = ~shoulder & floor.above(pixel_centres(view.cameras.width, view.cameras.height, verts)[None])[0]
         both, either = both + int((hit & inside & counts).sum()), either + int(((hit | inside) & counts).sum())
     return both/max(either, 1)
 
 # %% ../nbs/14_fit.ipynb #a291660b
-def inverted_masks(
-    scene:Scene,   # with masks
-)->list[int]:
-    "Find the frames whose mask covers the borders of the picture and leaves out its middle."
-    found, (h, w) = [], scene.coverage.shape[1:]
-    for i, mask in enumerate(scene.coverage):
-        sides = sorted(float(as_floats(side).mean()) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
-        middle = as_floats(mask[h//8:h - h//8, w//8:w - w//8]).mean()
-        # one border may be crossed by the neck; a strip along it that is left out shortens its neighbours
-        if sides[1] > 0.9 and middle < 0.95: found.append(i)
-    return found
-
 def require_outlines(
     scene:Scene,
 ):
@@ -388,8 +376,7 @@ def require_outlines(
     try: require_mask(scene)
     except InputError as e:
         raise InputError(e.where, "masks", "a mask for each picture, white where the head is, as the head is found by its outline: an alpha channel (RGBA PNG), or a file that mask_path (nerfstudio) or fg_mask_path (VHAP) names in each frame; rembg makes such files (notebook Your photographs, section Masks)", e.got) from None
-    wrong = inverted_masks(scene)
-    require(2*len(wrong) <= len(scene), scene.source, "masks", "masks that are white where the head is; invert them", f"masks that are white around it in {len(wrong)} of {len(scene)} pictures, such as {', '.join(scene.names[i] for i in wrong[:3])}")
+    check_masks(scene)
 
 # %% ../nbs/14_fit.ipynb #f3729125
 def find_head(
@@ -424,8 +411,9 @@ def frames_with_head(
     "Find the pictures that show a vertex of the head between near and far."
     seen = []
     for points, group in zip(verts, frames):
-        xy, depth = project(cameras[list(group)], points)
-        inside = (depth > max(near, 0.)) & (depth < far) & (xy >= 0).all(-1) & (xy <= xy.new_tensor([cameras.width, cameras.height])).all(-1)
+        views = cameras[list(group)]
+        xy, depth = project(views, points)
+        inside = (depth > max(near, 0.)) & (depth < far) & views.inside(xy)
         seen += inside.any(1).tolist()
     return seen
 
@@ -515,8 +503,10 @@ def pixels_in_shell(
 )->PixelBank:
     "The pixels that `row_spans` finds. Raises `InputError` when there are none."
     c, frames = scene.cameras, torch.as_tensor(range(len(scene)) if frames is None else frames, device=scene.device)
-    first, last = row_spans(c[frames], shell).long().flatten(1)
-    rows = (frames[:, None]*c.height + torch.arange(c.height, device=scene.device)).flatten()
+    views = c[frames]
+    (first, last), row = row_spans(views, shell).long(), torch.arange(views.height, device=scene.device)
+    if views.sizes is not None: last = torch.where(row < views.sizes[:, 1:], last.minimum(views.sizes[:, :1] - 1), -1)    # what lies beside a smaller picture is not known
+    first, last, rows = first.flatten(), last.flatten(), (frames[:, None]*c.height + row).flatten()
     count = (last - first + 1).clamp(min=0)
     ends, n = count.cumsum(0), int(count.sum())
     require(n > 0, scene.source, "transform_matrix", "cameras that see the head", "a head outside all pictures: wrong pose, or wrong scale of the scene")

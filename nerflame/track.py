@@ -83,6 +83,9 @@ def blur_pictures(
     out = torch.empty(scene.images.shape, device=scene.device)
     for i in range(len(scene)):
         inside = torch.ones(out.shape[1:3], device=scene.device) if scene.coverage is None else (scene.coverage[i] > 229).float()
+        if scene.cameras.sizes is not None:    # beside a smaller picture there is nothing
+            width, height = scene.cameras.sizes[i].tolist()
+            inside[height:], inside[:, width:] = 0., 0.
         planes = torch.cat([as_floats(scene.images[i])*inside[..., None], inside[..., None]], -1).permute(2, 0, 1)[:, None]
         planes = F.conv2d(F.conv2d(planes, kernel.view(1, 1, 1, -1), padding=(0, reach)), kernel.view(1, 1, -1, 1), padding=(reach, 0))
         out[i] = (planes[:3, 0]/planes[3, 0].clamp(min=1e-3)).permute(1, 2, 0)
@@ -118,7 +121,7 @@ def project_each(
     points:Float[Tensor, "o 3"],  # scene frame, in front of the camera
 )->tuple[Float[Tensor, "o 2"], Float[Tensor, "o 2 3"]]:
     "Positions in the pictures, pixels, and their derivatives by the points."
-    if cameras.distortion is not None: return _project_bent(cameras[view], points)
+    if cameras.distortion is not None or cameras.fisheye is not None: return _project_bent(cameras[view], points)
     rotation = cameras.c2w[view, :3, :3]
     right, up, back = ((points - cameras.c2w[view, :3, 3])[:, None] @ rotation)[:, 0].unbind(1)
     zero, focal, xy = torch.zeros_like(right), cameras.focal[view], torch.stack([-right/back, up/back], 1)
@@ -150,7 +153,7 @@ def find_sight(
     distance = away.norm(dim=-1)
     cosine = (away*normals[chosen]).sum(-1)/distance
     xy, depth = project(views, here)
-    seen = (cosine > facing) & (depth > 0) & ((xy > 0.5) & (xy < xy.new_tensor([cameras.width, cameras.height]) - 0.5)).all(-1)
+    seen = (cosine > facing) & (depth > 0) & views.inside(xy, 0.5)
     view, place = seen.nonzero(as_tuple=True)
     start = here[place] + lift*distance[view, place, None]*normals[chosen[place]]
     hidden = MeshBVH(verts, faces).occluded(start, views.positions[view] - start, 1.)
@@ -203,7 +206,7 @@ def read_pictures(
     "Read every sight in its picture."
     xy, by_point = project_each(scene.cameras, sight.view, points[sight.place])
     value, by_pixel = sample_pictures(pictures, sight.view, xy)
-    size = xy.new_tensor([scene.cameras.width, scene.cameras.height])
+    size = xy.new_tensor([scene.cameras.width, scene.cameras.height]) if scene.cameras.sizes is None else scene.cameras.sizes[sight.view].to(xy)
     usable = ((xy > 0) & (xy < size)).all(1)
     if scene.coverage is not None:
         column, row = torch.minimum(xy.clamp(min=0), size - 1).long().unbind(1)
@@ -338,6 +341,8 @@ def _table(value, shapes, path, field):
 def _landmark_rows(entry, path, name, width, height, size):
     "The (68, 3) of one frame, from pictures of another size perhaps."
     a = _table(entry, [(68, 2), (68, 3)], path, name)
+    size = (width, height) if size is None else _table(size, [(2,)], path, "size")
+    require(min(size) > 0 and abs(size[0]*height/(size[1]*width) - 1) < 0.02, path, "size", f"the width and height of pictures with the aspect of {width} x {height}", list(map(float, size)))
     seen = np.isfinite(a).all(1)
     confidence = a[:, 2] if a.shape[1] == 3 else np.ones(68)
     require(bool(((confidence >= 0) & (confidence <= 1))[seen].all()), path, name, "confidences between 0 and 1", "others")
@@ -351,16 +356,15 @@ def load_landmarks_2d(
     scene:Scene,
 )->Float[Tensor, "n 68 3"]:   # x, y in pixels of the scene as it is now; confidence in 0..1, 0 for points or frames that are not there
     "Landmarks of the frames of a scene; the file may hold others as well, and warns of frames that it does not hold. Raises `InputError`."
-    entries, (w, h) = _landmark_entries(path), (scene.cameras.width, scene.cameras.height)
-    size = _table(entries.pop("size", (w, h)), [(2,)], path, "size")
-    require(bool((size > 0).all()) and abs(size[0]*h/(size[1]*w) - 1) < 0.02, path, "size", f"the width and height of pictures with the aspect of {w} x {h}", size.tolist())
+    entries = _landmark_entries(path)
+    stated = entries.pop("size", None)
     found = match_frames(scene.names, entries, path)
     require(found, path, "frame names", f"some of the frames of {scene.source}: {', '.join(scene.names[:3])}, ...", ", ".join(list(entries)[:3]) or "none")
     out, missing = np.zeros((len(scene), 68, 3)), []
     for i, name in enumerate(scene.names):
         entry = entries[found[i]] if i in found else None
         if entry is None or np.size(entry) == 0: missing.append(name)   # a detector that finds no face says so
-        else: out[i] = _landmark_rows(entry, path, found[i], w, h, size)
+        else: out[i] = _landmark_rows(entry, path, found[i], scene.cameras[i].width, scene.cameras[i].height, stated)
     if missing: warn_input(path, "frame names", f"no landmarks for {len(missing)} of {len(scene)} frames: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
     return torch.from_numpy(out).float().to(scene.device)
 

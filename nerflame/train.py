@@ -788,6 +788,7 @@ def published_batch(
     edge = 4 if position < stage.crop else 0
     along = lambda size: draw(size//edge if edge else 0, size - size//edge if edge else size, n)
     x, y = along(c.width), along(c.height)
+    if c.sizes is not None: x, y = x*c.sizes[frame, 0]//c.width, y*c.sizes[frame, 1]//c.height    # as far across each picture
     return take_pixels(scene, (frame*c.height + y)*c.width + x)
 
 # %% ../nbs/15_train.ipynb #46c09621
@@ -930,6 +931,8 @@ class RunConfig:
     half_res: bool = False            # half the width and height instead of a resolution
     background: str = "white"         # behind the head
     testskip: int = 1                 # of val and test only every n-th frame is looked at
+    mask_labels: tuple[str, ...] = () # of masks that are label maps, which labels are the head
+    strict: bool = False              # a frame whose picture or mask is lost is refused instead of left out
     format: str = RUN_FORMAT          # of the folder; `load_run` refuses another
     train: TrainConfig = field(default_factory=TrainConfig)  # the settings, with the steps that were done
 
@@ -1058,7 +1061,7 @@ def run_scene(
 )->Scene:
     "The pictures of a split at the size that a RUN works with. Raises `InputError`."
     c = run.config
-    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, progress=progress)
+    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, c.mask_labels, c.strict, progress=progress)
 
 # %% ../nbs/15_train.ipynb #9c8c2bc0
 @torch.no_grad()
@@ -1070,7 +1073,7 @@ def scene_psnr(
     pixels:int=512,       # that are looked at in a frame with samples on whole rays: a whole picture would take minutes
 )->float:
     "Mean PSNR over frames, whole image (with samples on whole rays: estimated from random pixels), data range 1. NaN when no frame shows a known moment."
-    area, c = scene.cameras.width*scene.cameras.height, model.config.rays
+    c = model.config.rays
     if c: scene = replace(scene, near=c.near, far=c.far)
     rows, states = ([0]*len(scene), model.params) if c or moments is None else (moments.rows_of(scene), moments.params)
     known = [i for i,row in enumerate(rows) if row is not None]
@@ -1078,8 +1081,8 @@ def scene_psnr(
     def error(i):
         posed = pose(rows[i])
         if not c: return psnr(model.render(scene.cameras[i], posed, scene.background).rgb.clamp(0, 1)[None], scene[i].rgb)[0]
-        chosen = torch.randint(area, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.device)
-        batch = take_pixels(scene, i*area + chosen)
+        view = scene[i]
+        batch = take_pixels(view, torch.randint(view.cameras.width*view.cameras.height, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.device))
         return mse_to_psnr(((model(batch.rays, posed, scene.background.expand(pixels, 3)).rgb.clamp(0, 1) - batch.rgb)**2).mean())
     return float(torch.stack([error(known[k]) for k in even_frames(known, most)]).mean()) if known else math.nan
 
