@@ -91,8 +91,10 @@ def decode_text(
     content:bytes,   # of a file
     where,           # that file, for messages
 )->str:
-    "Decode text by its byte order mark; text without one is UTF-8. Raises `InputError` for other encodings."
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    "Decode text by its byte order mark; text without one is UTF-8 or looks like UTF-16. Raises `InputError` for other encodings."
+    low, high = content[:64:2], content[1:64:2]
+    unmarked = "utf-8" if not high else "utf-16-le" if all(low) and not any(high) else "utf-16-be" if all(high) and not any(low) else "utf-8"
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), unmarked)
     try: return content.decode(encoding)
     except UnicodeDecodeError as e: raise InputError(where, "encoding", "text in UTF-8, or in UTF-16 with a byte order mark; save it as UTF-8", e) from None
 

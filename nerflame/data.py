@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['BACKGROUNDS', 'Scene', 'as_bytes', 'as_floats', 'composite', 'area_weights', 'area_resize', 'parse_background',
-           'check_similarity', 'depth_bounds', 'load_frame_params', 'in_scene_frame', 'head_depths', 'working_sizes',
-           'byte_store', 'check_centres', 'check_brightness', 'inverted_masks', 'check_masks', 'load_scene',
-           'require_mask', 'save_scene']
+           'check_similarity', 'depth_bounds', 'load_frame_params', 'find_params', 'usable_frames', 'in_scene_frame',
+           'head_depths', 'working_sizes', 'byte_store', 'check_lenses', 'check_brightness', 'inverted_masks',
+           'check_masks', 'load_scene', 'require_mask', 'save_scene']
 
 # %% ../nbs/06_data.ipynb #33adf731
-import json, math, os, shutil, tempfile
+import json, math, os, shutil, tempfile, zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from torch import Tensor
 from .core import InputError, atomic_path, cpu_threads, require, warn_input, write_text
 from .cameras import COEFFICIENTS, Cameras, check_rigid, project
 from .pictures import DARK, LostFile, parse_labels, peak_brightness, picture_size, read_image, read_mask, with_coverage
-from .transforms import check_entries, entry, find_file, find_image, frame_intrinsics, frame_names, number, read_transforms, scene_splits, stated_size
+from .transforms import check_entries, entry, find_file, find_image, frame_intrinsics, frame_names, number, read_transforms, scene_splits, stated_pair
 from .builtin import cache_folder
 from .flame import HeadParams, cat_params, load_params, save_params
 from .heads import flame_to_scene, transform_points
@@ -179,17 +179,33 @@ def load_frame_params(
     where,         # the JSON file
     root,          # the folder that files must be in
 )->HeadParams|None:    # one row a frame; None when no frame names parameters
-    "The parameters named by the frames. Raises `InputError`."
+    "The parameters named by the frames. Raises `InputError`, `LostFile` for a file that is missing or damaged."
     named = [f.get("flame_param_path") for f in frames]
     if not any(named): return None
-    paths = []
-    for i, value in enumerate(named):
-        field = entry(frames, i, "flame_param_path")
-        require(value is not None, where, field, "a parameter file for every frame, or for none", "nothing")
-        paths.append(find_file(folder, value, where, field, root, (".npz",), "parameter file"))
+    paths = [find_params(frames, i, folder, where, root) for i in range(len(frames))]
     loaded = {p: load_params(p, getattr(head, "arrays", head)) for p in dict.fromkeys(paths)}
     for p, params in loaded.items(): require(len(params) == 1, p, "expr", "the parameters of a single frame", f"{len(params)} rows")
     return cat_params([loaded[p] for p in paths])
+
+def find_params(frames:list, i:int, folder, where, root)->Path:
+    "The parameter file of frame i. Raises `InputError`, `LostFile` where it is missing or no archive."
+    field = entry(frames, i, "flame_param_path")
+    if not frames[i].get("flame_param_path"): raise LostFile(where, field, "a parameter file for every frame, or for none", "nothing")
+    path = find_file(folder, frames[i]["flame_param_path"], where, field, root, (".npz",), "parameter file")
+    if not zipfile.is_zipfile(path): raise LostFile(path, "content", "a readable .npz archive", "a file that is none")
+    return path
+
+def usable_frames(
+    content:dict,  # of a scene file
+    folder,        # the scene's
+    where,         # that file
+    root=None,     # the folder that files must be in; None: the scene's
+)->list:
+    "List the frames whose parameter files are there; all of them where no frame names one. Raises `InputError` when too many are lost."
+    frames = content["frames"]
+    if not any(f.get("flame_param_path") for f in frames): return frames
+    found = [_attempt(lambda i: find_params(frames, i, folder, where, root or folder), i) for i in range(len(frames))]
+    return [frames[i] for i in _without_lost(found, where, False)]
 
 # %% ../nbs/06_data.ipynb #b790d854
 def in_scene_frame(
@@ -261,8 +277,8 @@ class _Source:
     turn: bool           # as EXIF says
     note: str            # what is to be said about EXIF
 
-def _orient(image, mask, stated, where, field):
-    "The size of a picture as it is to be read, whether EXIF turns it, and what is to be said about that."
+def _orient(image, mask, stated, centre, where, field):
+    "The size of a picture as it is to be read, whether EXIF turns it, and what is to be said about that; by its stated size, the size of its mask, else by its principal point."
     found = picture_size(image)
     stored, upright, tag = found.stored, found.upright, found.orientation
     if tag == 1: return stored, True, ""
@@ -270,25 +286,33 @@ def _orient(image, mask, stated, where, field):
     fits = lambda size: all(s in (None, n) for s, n in zip(stated, size)) and masked in (None, size)
     require(fits(upright) or fits(stored), where, field, f"w, h and a mask for the picture as EXIF says that it is shown (Orientation {tag}: {upright[0]} x {upright[1]}), or for the picture as it is stored ({stored[0]} x {stored[1]})",
             f"w, h {' x '.join(map(str, stated))}" + (f", mask {masked[0]} x {masked[1]}" if masked else ""))
-    if stored == upright: return upright, True, "turned as their EXIF Orientation says; if the cameras were found in the stored pixels (COLMAP passes over the tag), remove the tag"
-    return (upright, True, "") if fits(upright) else (stored, False, "read as they are stored, because w, h and masks are those of the stored pixels; their EXIF Orientation says that they lie on their side")
+    middle = lambda size: all(c is not None and abs(c - n/2) < 0.02*n for c, n in zip(centre, size))
+    told = stated != (None, None) or masked or middle(upright) != middle(stored)
+    if not fits(upright) or (fits(stored) and middle(stored) and not middle(upright)):
+        return stored, False, "read as they are stored, because w, h, cx, cy and masks are those of the stored pixels; their EXIF Orientation says that they lie on their side"
+    return upright, True, "" if told and stored != upright else "turned as their EXIF Orientation says; if the cameras were found in the stored pixels (COLMAP passes over the tag), remove the tag"
 
 def _mask_key(frames):
     "Which entry names the masks: VHAP's and GaussianAvatars', else nerfstudio's; None when no frame has one."
     return next((key for key in ("fg_mask_path", "mask_path") if any(f.get(key) for f in frames)), None)
 
-def _find_source(frames, i, top, folder, where, root):
-    "The files of frame i. Raises `InputError`."
+def _find_source(frames, i, top, folder, where, root, params):
+    "The files of frame i; `params`: among them the parameters of the head. Raises `InputError`."
+    if params: find_params(frames, i, folder, where, root)
     image, key = find_image(folder, frames[i]["file_path"], where, entry(frames, i, "file_path"), root), _mask_key(frames)
-    if key and frames[i].get(key) is None: raise LostFile(where, entry(frames, i, key), "a mask for every frame, or for none", "nothing")
+    if key and not frames[i].get(key): raise LostFile(where, entry(frames, i, key), "a mask for every frame, or for none", "nothing")
     mask = find_image(folder, frames[i][key], where, entry(frames, i, key), root) if key else None
-    size, turn, note = _orient(image, mask, stated_size(frames[i], top, where, entry(frames, i, "")), image, "EXIF Orientation")
+    size, centre = (stated_pair(keys, frames[i], top, where, entry(frames, i, "")) for keys in (("w", "h"), ("cx", "cy")))
+    size, turn, note = _orient(image, mask, size, centre, image, "EXIF Orientation")
     return _Source(image, mask, size, turn, note)
 
 def _without_lost(found, where, strict):
     "Places of the frames that are there; `found` has an error in place of each other one. Raises `InputError` when too many are lost."
     lost = [e for e in found if isinstance(e, LostFile)]
-    if lost and (strict or len(lost) > max(len(found)//10, 1) or len(lost) == len(found)): raise lost[0]
+    if lost and (strict or len(lost) > max(len(found)//10, 1) or len(lost) == len(found)):
+        first = lost[0]
+        if len(lost) == 1: raise first
+        raise LostFile(first.where, first.field, first.expected, f"{first.got or 'none'}, and {len(lost)} of {len(found)} frames are lost like that")
     if lost: warn_input(where, "frames", f"{len(lost)} of {len(found)} are left out (--strict refuses them instead): {'; '.join(map(str, lost[:3]))}{'; ...' if len(lost) > 3 else ''}")
     return [i for i, e in enumerate(found) if not isinstance(e, LostFile)]
 
@@ -328,19 +352,25 @@ def _load_images(sources, sizes, field, labels, background, memory, progress=Non
     return images, coverage, found
 
 # %% ../nbs/06_data.ipynb #969b5d94
-def check_centres(
+def check_lenses(
     cameras:Cameras,   # for the pictures as they are in their files
     where,             # the JSON file
 ):
-    "Refuse principal points that belong to pictures of another size, warn of those far from the middle. Raises `InputError`."
-    sizes = cameras.focal.new_tensor([cameras.width, cameras.height]) if cameras.sizes is None else cameras.sizes
-    at = cameras.centre/sizes
-    told = lambda i: f"({cameras.centre[i, 0]:.5g}, {cameras.centre[i, 1]:.5g}) in a picture of {' x '.join(f'{s:g}' for s in sizes.expand_as(at)[i].tolist())}"
-    beyond, odd = (at > 0.95).all(1), (at < 0.15).any(1) | (at > 0.85).any(1) | ((at - 0.25).abs() < 0.02).all(1)
-    if beyond.any():
-        i = int(beyond.nonzero()[0, 0])
-        raise InputError(where, "cx, cy", "a principal point inside the picture; for pictures of half the size halve fl_x, fl_y, cx, cy, too, and state w and h", told(i))
-    if odd.any(): warn_input(where, "cx, cy", f"{int(odd.sum())} of {len(odd)} principal points are far from the middle, such as {told(int(odd.nonzero()[0, 0]))}; cameras and pictures of different sizes look like that")
+    "Refuse principal points and focal lengths that belong to pictures of another size or unit, warn of unlikely ones. Raises `InputError`."
+    sizes = (cameras.focal.new_tensor([cameras.width, cameras.height]) if cameras.sizes is None else cameras.sizes.to(cameras.focal)).expand_as(cameras.centre)
+    at, wide = cameras.centre/sizes, cameras.focal/sizes.amax(1, keepdim=True)
+    bent = torch.zeros(len(at), dtype=torch.bool) if cameras.fisheye is None else cameras.fisheye
+    first = lambda wrong: int(wrong.nonzero()[0, 0])
+    def told(values, i): return f"({values[i, 0]:.5g}, {values[i, 1]:.5g}) in a picture of {sizes[i, 0]:g} x {sizes[i, 1]:g}"
+    def refuse(wrong, field, expected, values): require(not wrong.any(), where, field, expected, told(values, first(wrong)) if wrong.any() else None)
+    def doubt(odd, field, text, values):
+        if odd.any(): warn_input(where, field, f"{text}: {told(values, first(odd))}")
+    refuse((at < 0.05).all(1), "cx, cy", "a principal point in pixels; shares of the picture are to be multiplied by its width and height", cameras.centre)
+    refuse((at > 0.95).all(1), "cx, cy", "a principal point inside the picture; for pictures of half the size halve fl_x, fl_y, cx, cy, too, and state w and h", cameras.centre)
+    refuse((wide < torch.where(bent, 0.1, 0.2)[:, None]).any(1), "fl_x, fl_y", "focal lengths in pixels, at least a fifth of the picture's size; shares of the width are to be multiplied by it", cameras.focal)
+    doubt((at < 0.15).any(1) | (at > 0.85).any(1) | ((at - 0.25).abs() < 0.02).all(1), "cx, cy", "a principal point far from the middle, as of cameras for pictures of another size", cameras.centre)
+    doubt((wide > 8).any(1), "fl_x, fl_y", "a focal length of more than eight widths, as of cameras for larger pictures", cameras.focal)
+    doubt((cameras.focal[:, 0]/cameras.focal[:, 1] - 1).abs() > 0.05, "fl_x, fl_y", "pixels that are no squares", cameras.focal)
 
 def check_brightness(
     peaks,   # of each picture, from `peak_brightness`
@@ -371,9 +401,12 @@ def check_masks(
 ):
     "Refuse masks of which most are inverted, or that show nobody. Raises `InputError`."
     if scene.coverage is None: return
-    wrong = inverted_masks(scene)
-    require(2*len(wrong) <= len(scene), scene.source, "masks", "masks that are white where the head is; invert them", f"masks that are white around it in {len(wrong)} of {len(scene)} pictures, such as {', '.join(scene.names[i] for i in wrong[:3])}")
-    require(bool(scene.coverage.any()), scene.source, "masks", "a head in the masks", "black ones only")
+    wrong, empty = inverted_masks(scene), [i for i in range(len(scene)) if not scene.coverage[i].any()]
+    named = lambda i: f"{len(i)} of {len(scene)} pictures, such as {', '.join(scene.names[j] for j in i[:3])}"
+    require(2*len(wrong) < max(len(scene), 1) or not wrong, scene.source, "masks", "masks that are white where the head is; invert them", f"masks that are white around it in {named(wrong)}")
+    require(len(empty) < len(scene), scene.source, "masks", "a head in the masks", "black ones only")
+    if wrong: warn_input(scene.source, "masks", f"they look inverted in {named(wrong)}")
+    if empty: warn_input(scene.source, "masks", f"they show nobody in {named(empty)}")
 
 # %% ../nbs/06_data.ipynb #c37a4ca3
 def _indices(frames, key, where):
@@ -390,7 +423,7 @@ def _load_cameras(frames, top, sizes, file):
     focal, centre, bends, fisheye = (torch.tensor([getattr(l, k) for l in lenses]) for k in ("focal", "centre", "coefficients", "fisheye"))
     width, height = (max(s[k] for s in sizes) for k in (0, 1))
     cameras = Cameras(c2w, focal, centre, width, height, bends if bends.any() else None, fisheye if fisheye.any() else None, torch.tensor(sizes) if len(set(sizes)) > 1 else None)
-    check_centres(cameras, file)
+    check_lenses(cameras, file)
     return cameras
 
 # %% ../nbs/06_data.ipynb #a6c97857
@@ -416,7 +449,8 @@ def load_scene(
         for key in ("file_path", "transform_matrix"): require(key in f, file, entry(frames, i, key), "an entry of every frame", "nothing")
     check_entries({**top, "frames": frames}, file)
     root = path if root is None else root
-    found = [_attempt(lambda i: _find_source(frames, i, top, path, file, root), i) for i in range(len(frames))]
+    named = head is not None and any(f.get("flame_param_path") for f in frames)
+    found = [_attempt(lambda i: _find_source(frames, i, top, path, file, root, named), i) for i in range(len(frames))]
     there = _without_lost(found, file, strict)
     frames, sources = [frames[i] for i in there], [found[i] for i in there]
     for note in dict.fromkeys(s.note for s in sources if s.note): warn_input(file, "images", f"{sum(s.note == note for s in sources)} are {note}")

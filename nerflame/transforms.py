@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['READ_TOP', 'READ_FRAME', 'HARMLESS', 'REFUSED', 'MOVING', 'read_json', 'entry', 'scene_splits', 'read_transforms',
-           'split_frames', 'check_entries', 'number', 'Lens', 'stated_size', 'frame_intrinsics', 'named_path',
+           'split_frames', 'check_entries', 'number', 'Lens', 'stated_pair', 'frame_intrinsics', 'named_path',
            'find_file', 'find_image', 'frame_names']
 
 # %% ../nbs/05c_transforms.ipynb #7b03636b
-import json, math, os, re, reprlib, unicodedata
+import contextlib, json, math, os, re, reprlib, unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
@@ -44,11 +44,20 @@ def entry(
 # %% ../nbs/05c_transforms.ipynb #694e63d2
 _COPIES = {"backup", "bak", "copy", "old", "orig", "original"}   # words in names of files that are kept, not read
 
-def _split_files(path):
-    "The files `transforms_<split>.json` of a folder by split, without copies."
-    files = {p.stem[len("transforms_"):]: p for p in sorted(Path(path).glob("transforms_*.json"))}
-    return {name: p for name, p in files.items() if not _COPIES & set(re.split(r"[\W_]+", name.lower()))}
+def _scene_files(path):
+    "The files `transforms_<split>.json` of a folder by split, without copies, and `transforms.json` or None."
+    splits, single = {}, None
+    for p in sorted(Path(path).iterdir()) if Path(path).is_dir() else ():
+        found = re.fullmatch(r"transforms(?:_(.+))?\.json", p.name, re.IGNORECASE)
+        if not found or not p.is_file(): continue
+        name = found[1]
+        if name is None: single = p
+        elif not _COPIES & set(re.split(r"[\W_]+", name.lower())): splits[name.lower() if name.lower() in ("train", "val", "test") else name] = p
+    return splits, single
 
+def _is_single(splits, single): return single is not None and "train" not in splits
+
+# %% ../nbs/05c_transforms.ipynb #26794e27
 def _has_frames(file):
     "Whether a scene file has frames. One that cannot be read counts as a split: whoever reads it says what is wrong."
     try: return len(read_json(file)["frames"]) > 0
@@ -58,9 +67,9 @@ def scene_splits(
     path,          # scene folder
 )->list[str]:
     "List the splits of a scene that have frames. Raises `InputError` for a `transforms.json` that cannot be read."
-    files, single = _split_files(path), Path(path)/"transforms.json"
-    if files: return [name for name, file in files.items() if _has_frames(file)]
-    return sorted(split_frames(read_json(single), single)) if single.is_file() else []
+    files, single = _scene_files(path)
+    if _is_single(files, single): return sorted(split_frames(read_json(single), single))
+    return sorted(name for name, file in files.items() if _has_frames(file))
 
 def read_transforms(
     path,          # scene folder
@@ -70,15 +79,19 @@ def read_transforms(
     path = Path(path)
     require(path.is_dir(), path, "folder", "an existing scene folder (with transforms_train.json, or transforms.json, and images)")
     require(re.fullmatch(r"[\w-]+", split) is not None, path, "split", "a name such as train, val or test", repr(split))
-    file, single = path/f"transforms_{split}.json", path/"transforms.json"
-    if file.is_file() or _split_files(path) or not single.is_file():
-        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(scene_splits(path)) or 'there is none; the notebook Your photographs shows how nerfstudio makes a transforms.json'}", split)
-        content, frames = read_json(file), None
-    else:
+    files, single = _scene_files(path)
+    if _is_single(files, single):
         file, content = single, read_json(single)
         frames = split_frames(content, single)
         require(split in frames or not frames, single, "split", f"one of the splits of this scene: {', '.join(sorted(frames))}", split)
-    content = {**content, "frames": content["frames"] if frames is None else frames.get(split, [])}
+        if files: warn_input(path, "scene file", f"{single.name} is read, not {', '.join(f.name for f in files.values())}; splits have files of their own where there is a transforms_train.json")
+        frames = frames.get(split, [])
+    else:
+        file = files.get(split, path/f"transforms_{split}.json")
+        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(scene_splits(path)) or 'there is none; the notebook Your photographs shows how nerfstudio makes a transforms.json'}", split)
+        content = read_json(file)
+        frames = content["frames"]
+    content = {**content, "frames": frames}
     require(content["frames"], file, "frames", "a list of at least one frame", "an empty one")
     return file, content
 
@@ -228,6 +241,7 @@ def _lens_model(values, field, coefficients, where, bend_field):
     for key, value in zip(COEFFICIENTS, found): require(value == 0 or key in allowed, where, f"{bend_field}{key}", f"0 for a lens of the model {model}, which has {', '.join(allowed) or 'no coefficients'}", value)
     return bent, found
 
+# %% ../nbs/05c_transforms.ipynb #c4094567
 @dataclass(frozen=True)
 class Lens:
     "The lens of a frame, for its image as it is in the file."
@@ -236,14 +250,19 @@ class Lens:
     fisheye: bool
     coefficients: tuple              # of the distortion, as `COEFFICIENTS` names them
 
-def stated_size(
+def _stating(keys, frame, top, field):
+    "The object of the file that says something about a part of the lens, the frame before the top, and what messages put before its entries."
+    return (frame, field) if any(frame.get(k) is not None for k in keys) else (top, "")
+
+def stated_pair(
+    keys,                  # ("w", "h"), or ("cx", "cy")
     frame:dict, top:dict,  # one entry of `frames`, and the file's content
     where,                 # the JSON file
     field:str,             # "frames[3]."
-):                         # (width or None, height or None)
-    "Read the size of a frame's picture, if the file states it. Raises `InputError`."
-    values = frame if frame.get("w") is not None or frame.get("h") is not None else top
-    return tuple(number(values, key, where, field if values is frame else "", 0, integer=True) for key in ("w", "h"))
+):                         # two numbers, None where there is none
+    "Read the size of a frame's picture or its principal point, if the file states it. Raises `InputError`."
+    values, name = _stating(keys, frame, top, field)
+    return tuple(number(values, key, where, name, 0, integer=keys == ("w", "h")) for key in keys)
 
 def frame_intrinsics(
     frame:dict,      # one entry of `frames`
@@ -254,10 +273,10 @@ def frame_intrinsics(
     field:str,       # "frames[3]."
 )->Lens:
     "Read the lens of a frame. Raises `InputError`."
-    for size, key, stated in zip((width, height), "wh", stated_size(frame, top, where, field)):
-        require(stated in (None, size), where, f"{field}{key}", f"the size of the image, {width} x {height}", stated)
-    parts = [(_with_intrinsics(values, width, height, where, name), name) for values, name in ((frame, field), (top, ""))]
-    def part(keys): return next(((values, name) for values, name in parts if any(values.get(k) is not None for k in keys)), parts[1])
+    for size, key, stated in zip((width, height), "wh", stated_pair(("w", "h"), frame, top, where, field)):
+        require(stated in (None, size), where, f"{_stating(('w', 'h'), frame, top, field)[1]}{key}", f"the size of the image, {width} x {height} (for pictures of another size scale w, h, fl_x, fl_y, cx and cy)", stated)
+    frame, top = _with_intrinsics(frame, width, height, where, field), _with_intrinsics(top, width, height, where, "")
+    def part(keys): return _stating(keys, frame, top, field)
     (values, name), (model, model_name), (bend, bend_name) = part(_FOCAL), part(_MODEL), part(COEFFICIENTS)
     focal = _focal(values, width, height, where, name)
     fisheye, coefficients = _lens_model(model, model_name, bend, where, bend_name)
@@ -327,8 +346,13 @@ def find_image(
     field:str,    # its entry there
     root,         # the folder that files must be in
 )->Path:
-    "Find the image of a frame. Raises `InputError`."
-    return find_file(folder, value, where, field, root, SUFFIXES, "image")
+    "Find the image of a frame; one of another format than the name says is taken where there is no other. Raises `InputError`."
+    try: return find_file(folder, value, where, field, root, SUFFIXES, "image")
+    except LostFile:
+        stem, suffix = os.path.splitext(value)
+        if suffix.lower() not in SUFFIXES: raise
+        with contextlib.suppress(InputError): return find_file(folder, stem, where, field, root, SUFFIXES, "image")
+        raise
 
 # %% ../nbs/05c_transforms.ipynb #747e20bf
 def frame_names(
@@ -338,7 +362,7 @@ def frame_names(
 )->tuple[str, ...]:
     "Give each frame a short unique name. Raises `InputError` for two frames with one image."
     first = {}
-    for i, p in enumerate(map(str, paths)):
+    for i, p in enumerate(map(os.path.normpath, paths)):
         require(p not in first, where, f"frames[{i if places is None else places[i]}].file_path", "an image of its own for each frame", Path(p).name)
         first[p] = i
     unique = lambda names: len({_plain(n) for n in names}) == len(names)
