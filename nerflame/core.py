@@ -215,15 +215,22 @@ def _own_temporary():
 # %% ../nbs/00_core.ipynb #7a8ea5d5
 class Outlet:
     "A text stream that does not fail: what it cannot show is written as escapes (`\\u5b50`), and once nobody reads it or its disk is full, text is dropped."
-    def __init__(self, stream): self._stream = stream
+    def __init__(self,
+        stream,   # standard output or standard error
+    ): self._stream = stream
     def __getattr__(self, name): return getattr(self._stream, name)
 
-    def write(self, text):
+    def write(self,
+        text:str,   # to show
+    )->int:         # how many letters that are
+        "Write what can be shown."
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._try(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
-    def flush(self): self._try(self._stream.flush)
+    def flush(self):
+        "Write what waits, if somebody reads it."
+        self._try(self._stream.flush)
 
     def _try(self, act, *values):
         try: act(*values)

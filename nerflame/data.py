@@ -187,8 +187,14 @@ def load_frame_params(
     for p, params in loaded.items(): require(len(params) == 1, p, "expr", "the parameters of a single frame", f"{len(params)} rows")
     return cat_params([loaded[p] for p in paths])
 
-def find_params(frames:list, i:int, folder, where, root)->Path:
-    "The parameter file of frame i. Raises `InputError`, `LostFile` where it is missing or no archive."
+def find_params(
+    frames:list,   # entries of the JSON file
+    i:int,         # one of them
+    folder,        # the scene's
+    where,         # the JSON file
+    root,          # the folder that files must be in
+)->Path:
+    "Find the parameter file of a frame. Raises `InputError`, `LostFile` where it is missing or no archive."
     field = entry(frames, i, "flame_param_path")
     if not frames[i].get("flame_param_path"): raise LostFile(where, field, "a parameter file for every frame, or for none", "nothing")
     path = find_file(folder, frames[i]["flame_param_path"], where, field, root, (".npz",), "parameter file")

@@ -47,17 +47,17 @@ class TrainerKeys:
     "What the constructor of the published trainer takes and no published file says."
     # another value would train differently and is refused
     netdepth_fine: int | None = None   # layers of the fine network; by default those of the other one
-    netwidth_fine: int | None = None
+    netwidth_fine: int | None = None   # their width
     i_embed: int = 0                   # positions with octaves
-    perturb: float = 1.0
-    raw_noise_std: float = 0.0
-    precrop_frac: float = 0.5
+    perturb: float = 1.0               # depths are jittered
+    raw_noise_std: float = 0.0         # noise on the density
+    precrop_frac: float = 0.5          # part of the picture that the first steps look at
     ft_path: str | None = None         # weights to begin with
     # without effect: what is rendered is said on the command line
-    render_test: bool = False
-    render_only: bool = False
-    render_factor: int = 0
-    config_path: str | None = None
+    render_test: bool = False          # the test views instead of a path
+    render_only: bool = False          # train nothing
+    render_factor: int = 0             # pictures that many times smaller
+    config_path: str | None = None     # another file of settings
 
 # %% ../nbs/17_interop.ipynb #05a51b36
 @dataclass(frozen=True)

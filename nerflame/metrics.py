@@ -128,7 +128,9 @@ class LpipsNetwork(nn.Module):
         self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188])[:, None, None])
         self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450])[:, None, None])
 
-    def features(self, images):
+    def features(self,
+        images:Float[Tensor, "n 3 h w"],   # in [0, 1]
+    ):
         "Features of unit length at five depths, one after the other."
         x = (2*images - 1 - self.shift)/self.scale
         for i in _VGG:

@@ -42,7 +42,7 @@ def open_image(
     except Exception as e: raise LostFile(path, field, _READABLE, f"{type(e).__name__}: {e}") from None
 
 def exif_orientation(
-    image:Image.Image,
+    image:Image.Image, # as Pillow opened it
 )->int:                # 1 to 8; 1 for a picture that is stored upright
     "Read how EXIF says that a picture is to be turned or mirrored."
     found = image.getexif().get(_ORIENTATION, 1)
@@ -51,7 +51,7 @@ def exif_orientation(
 @dataclass(frozen=True)
 class PictureSize:
     "The size of a picture, (width, height), in its file and on a screen."
-    stored: tuple[int, int]
+    stored: tuple[int, int]    # as the file has it
     upright: tuple[int, int]   # as viewers show it
     orientation: int           # EXIF's number
 

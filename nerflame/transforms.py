@@ -36,7 +36,7 @@ def read_json(
 def entry(
     frames:list,   # some frames of a file
     i:int,         # one of them
-    key:str,
+    key:str,       # of the entry
 )->str:
     "Name the entry `key` of a frame as the file has it, for messages."
     return f"frames[{frames[i].get(_PLACE, i)}].{key}"
@@ -173,12 +173,12 @@ def check_entries(
 # %% ../nbs/05c_transforms.ipynb #04ef1f4c
 def number(
     values:dict,         # an object of the file
-    key:str,
+    key:str,             # of the entry
     where,               # the file
     field:str,           # what messages put before `key`
     low=-math.inf,       # the number is above this
     default=None,        # when there is none
-    integer=False,
+    integer=False,       # a whole number is expected
 ):
     "Read a finite number. Raises `InputError`."
     value = values.get(key)
@@ -247,7 +247,7 @@ class Lens:
     "The lens of a frame, for its image as it is in the file."
     focal: tuple[float, float]       # along x and y, pixels
     centre: tuple[float, float]      # principal point x, y, pixels from the upper left corner
-    fisheye: bool
+    fisheye: bool                    # it shows the angle from the axis instead of its tangent
     coefficients: tuple              # of the distortion, as `COEFFICIENTS` names them
 
 def _stating(keys, frame, top, field):
