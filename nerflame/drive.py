@@ -254,7 +254,7 @@ def _clock_times(cells, name, where, path, rate):
     else:
         unit, rate = None, _dotted_rate(whole, parts, numbers, rate)
         if rate: warn_input(path, f"column {name}", f"the two digits behind the dot are read as frames, {rate} a second, not as hundredths of a second")
-        elif _digits(parts) == 2 and np.ptp(whole) == 0 and _usual_step(whole, numbers) == 1:
+        elif _digits(parts) == 2 and np.ptp(whole) == 0 and _usual_step(whole, numbers) <= 2 and numbers.max() <= 59:
             warn_input(path, f"column {name}", "the two digits behind the dot are read as hundredths of a second; if they are frames, fps (--source_fps) says how many rows a second")
         if not rate: unit, numbers = 1, np.array([float("0." + p) for p in parts])
     return timecode_seconds(np.column_stack([clock, numbers]), unit or rate, any(drop) and not unit), 1 if unit else rate
