@@ -55,9 +55,10 @@ def frame_rate(
     seconds:np.ndarray,   # (N,) whole seconds of the timecodes
     frames:np.ndarray,    # (N,) frames within the second, with fraction
 )->int:                   # frames that the timecodes count a second
-    "The usual rate that fits the frame numbers best. A file within one second can only show that it is not 30."
+    "The usual rate that fits the frame numbers best; 1000 and more: they are parts of a second. A file within one second can only show that it is not 30. Raises `InputError`."
     rates = (24, 25, 30, 48, 50, 60, 100, 120, 240) if len(np.unique(seconds)) > 1 else (30, 60, 120, 240)
-    return next(rate for rate in (*rates, math.inf) if frames.max() < rate)
+    require(frames.max() < 10**9, "timecodes", "frames", "numbers below 10^9", frames.max())
+    return next(rate for rate in (*rates, 10**3, 10**6, 10**9) if frames.max() < rate)
 
 def timecode_seconds(
     codes:np.ndarray,     # (N, 4) hours, minutes, seconds, frames
@@ -115,7 +116,16 @@ def _table(path):
     require(rows, path, "content", "a header and a line a frame", "nothing but separators")
     header = rows[0][1]
     while header[-1] == "": header = header[:-1]
-    return header, rows[1:]
+    return header, _join_timecodes(rows[1:], len(header)) if separator == ";" else rows[1:]
+
+def _join_timecodes(rows, columns):
+    "The rows of a table that semicolons separate, with the drop-frame timecodes HH:MM:SS;FF that they cut in two joined again."
+    def cut(cells, k): return re.fullmatch(r"\d{1,2}:\d{1,2}:\d{1,2}", cells[k]) and re.fullmatch(r"\d{2}(\.\d+)?", cells[k + 1])
+    k = next((k for _, cells in rows for k in range(len(cells) - 1) if cut(cells, k)), None)
+    if k is None: return rows
+    filled = [max((i + 1 for i, c in enumerate(cells) if c), default=0) for _, cells in rows]
+    if filled.count(columns + 1) <= filled.count(columns): return rows   # a cell of its own
+    return [(i, [*c[:k], f"{c[k]};{c[k + 1]}", *c[k + 2:]] if k + 1 < len(c) and cut(c, k) else c) for i, c in rows]
 
 _KNOWN = {name_and_side(n): n for n in (*ARKIT_WEIGHTS, *ARKIT_ANGLES, "Timecode", "BlendshapeCount", "_neutral")}
 _FRAME_NAMES = {"", "unnamed0", "frame", "frames", "framenumber", "frameno", "framenum", "frameid", "frameidx", "frameindex", "index", "idx"}
@@ -189,31 +199,76 @@ def spread_times(
     return spread
 
 # %% ../nbs/18_drive.ipynb #a0e0fbea
-_TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:([:;])(\d{1,3}(?:[.,]\d+)?)|([.,]\d+))?")
+_TIMECODE = re.compile(r"(\d{1,2})[:;](\d{1,2})[:;](\d{1,2})(?:([:;])(\d{1,9}(?:[.,]\d+)?)|[.,](\d+))?")
 
 def _timecode(text, path, where, frames=True):
-    "Hours, minutes, seconds, frames of a timecode, and whether it is drop-frame; without `frames`, of a time of day."
+    "The whole seconds of a timecode, what stands behind them, and whether it is drop-frame; without `frames`, of a time of day."
     match = _TIMECODE.fullmatch(text)
     right = match and int(match[2]) < 60 and int(match[3]) < 60 and (match[5] is not None) == frames
     require(right, path, where, "a timecode HH:MM:SS:FF.fff" if frames else "a time HH:MM:SS.fff", repr(text))
-    return [float(match[1]), float(match[2]), float(match[3] + (match[6] or "").replace(",", ".")), float((match[5] or "0").replace(",", "."))], match[4] == ";"
+    return [float(match[k]) for k in (1, 2, 3)], (match[5] or match[6] or "0").replace(",", "."), match[4] == ";"
+
+def _digits(parts):
+    "How many digits all of some texts have; 0 unless they are as many and nothing else."
+    digits = {len(p) if p.isdigit() else 0 for p in parts}
+    return digits.pop() if len(digits) == 1 else 0
+
+def _usual_step(whole, numbers):
+    "By how much the numbers behind the seconds usually grow within a second; infinite where they do not."
+    steps = np.diff(numbers)[np.diff(whole) == 0]
+    return float(np.median(steps[steps > 0])) if (steps > 0).any() else math.inf
+
+def _second_parts(whole, parts, numbers):
+    "How many of the numbers behind a last colon make a second where they are a decimal fraction, HH:MM:SS:mmm; None where they count frames."
+    digits, step, most = _digits(parts), _usual_step(whole, numbers), numbers.max()
+    if np.ptp(whole) == np.ptp(numbers) == 0: return None
+    if most < 240 and len(whole) > 2*len(np.unique(whole)) > 2: return None   # they begin anew with the second, after 239 at most
+    if digits >= 3: return 10**digits if most >= 240 or step >= 4 else None   # no face is recorded 1000 times a second
+    bare = all(p.isdigit() and p == str(int(p)) for p in parts)               # no zeros in front: a slip of the pen in one row is no fraction
+    return frame_rate(whole, np.maximum(numbers, 240)) if bare and (most >= 240 or most >= 60 and 10 < step < math.inf) else None
+
+def _dotted_rate(whole, parts, numbers, rate):
+    "The rate of timecodes with their frames behind a dot, HH:MM:SS.FF; None for hundredths of a second and other fractions."
+    if _digits(parts) != 2 or numbers.max() > 59: return None
+    if rate: return rate if numbers.max() < rate else None
+    anew = np.flatnonzero(np.diff(whole) == 1)
+    if not len(anew): return None
+    # from one second to the next, it must be a usual step as frames and a leap as hundredths
+    counted, step = frame_rate(whole, numbers), _usual_step(whole, numbers)
+    across = counted + float(np.median(numbers[anew + 1] - numbers[anew]))
+    return counted if across <= 2*step < 100 - counted + across else None
+
+# %% ../nbs/18_drive.ipynb #9411bebc
+def _clock_times(cells, name, where, path, rate):
+    "Seconds (N,) of timecodes and their rate; 1 for times of day."
+    frames = ";" in cells[0] or cells[0].count(":") != 2
+    clock, parts, drop = zip(*(_timecode(c, path, w, frames) for c, w in zip(cells, where)))
+    clock, numbers = np.array(clock), np.array([float(p) for p in parts])
+    whole = clock @ [3600, 60, 1]
+    if frames:
+        unit = None if rate else _second_parts(whole, parts, numbers)
+        if unit and numbers.max() < 240: warn_input(path, f"column {name}", f"the numbers behind the seconds are read as parts of a second, {unit} of them, not as frames")
+        rate = unit or rate or min(frame_rate(clock[:, 2], numbers), 240)
+        over = int(np.argmax(numbers))
+        require(numbers[over] < rate, path, where[over], f"frames below {rate}, the rate of the timecodes", numbers[over])
+    else:
+        unit, rate = None, _dotted_rate(whole, parts, numbers, rate)
+        if rate: warn_input(path, f"column {name}", f"the two digits behind the dot are read as frames, {rate} a second, not as hundredths of a second")
+        elif _digits(parts) == 2 and np.ptp(whole) == 0 and _usual_step(whole, numbers) <= 2 and numbers.max() <= 59:
+            warn_input(path, f"column {name}", "the two digits behind the dot are read as hundredths of a second; if they are frames, fps (--source_fps) says how many rows a second")
+        if not rate: unit, numbers = 1, np.array([float("0." + p) for p in parts])
+    return timecode_seconds(np.column_stack([clock, numbers]), unit or rate, any(drop) and not unit), 1 if unit else rate
 
 def _said_times(rows, header, i, path, rate):
     "What a column says about time: seconds (N,) and the rate of its timecodes, or plain numbers (N,) and 0; None where the column is empty."
     cells, lines = [c[i] if i < len(c) else "" for _, c in rows], [line for line, _ in rows]
     if not any(cells): return None
-    where = [f"line {line}, column {header[i]}" for line in lines]
     if all(map(math.isfinite, map(_number, cells))): return np.array([float(c) for c in cells]), 0
     if re.match(r"\d{4}-\d\d-\d\d[ T]", cells[0]):
-        try: return np.array([datetime.fromisoformat(c.replace("Z", "+00:00")).timestamp() for c in cells]), 1
+        plain = [re.sub(r"(:\d\d:\d\d):(\d{3}|\d{6})$", r"\1.\2", c.replace("Z", "+00:00")) for c in cells]
+        try: return np.array([datetime.fromisoformat(c).timestamp() for c in plain]), 1
         except ValueError as e: raise InputError(path, f"column {header[i]}", "dates and times such as 2026-01-31 12:00:00.033", e) from None
-    frames = cells[0].count(":") != 2
-    codes, drop = zip(*(_timecode(c, path, w, frames) for c, w in zip(cells, where)))
-    codes = np.array(codes)
-    rate = (rate or frame_rate(codes[:, 2], codes[:, 3])) if frames else 1
-    over = int(np.argmax(codes[:, 3]))
-    require(codes[over, 3] < rate, path, where[over], f"frames below {rate}, the rate of the timecodes", codes[over, 3])
-    return timecode_seconds(codes, rate, any(drop)), rate
+    return _clock_times(cells, header[i], [f"line {line}, column {header[i]}" for line in lines], path, rate)
 
 def _frames(rows, at):
     "The numbers of the frames (N,), where a column has them: whole and ascending. Else None."

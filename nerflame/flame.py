@@ -591,8 +591,19 @@ def read_pickle(
         return _fill(_Reader(BytesIO(data), where).load(), {})
     except RecursionError: raise InputError(where, "content", "a readable pickle of arrays", "containers within containers without end") from None
     except Exception as e:
+        _check_download(data, where)
         _check_line_ends(data, where)
         raise e if isinstance(e, InputError) else InputError(where, "content", "a readable pickle of arrays", _name_of(e)) from None
+
+def _check_download(data:bytes, where):
+    "Raise `InputError` when something else came in the place of the file, and say what to do. To be asked of files that cannot be read."
+    start = data[:1000].removeprefix(b"\xef\xbb\xbf").lstrip()
+    got = ("an empty file; download it again" if not data else "nothing but zeros, as an unfinished copy leaves them; download it again" if not data.strip(b"\0") else
+           "a web page, as of a login; download it again, signed in, and not by its address alone" if start.startswith(b"<") else
+           "an answer of a web site; download it again, signed in" if start.startswith((b'{"', b"{\n", b"{\r")) else
+           "the pointer that Git LFS leaves in the place of a large file; fetch the file with: git lfs pull" if start.startswith(b"version https://git-lfs") else
+           "an archive; unpack it and name the file in it" if start.startswith((b"PK\3\4", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")) else "")
+    require(not got, where, "content", "a pickle of arrays", got)
 
 def _check_line_ends(data:bytes, where):
     "Raise `InputError` when every line ends as Windows ends lines, which no pickle does: something took the file for a text. To be asked of files that cannot be read."
