@@ -274,7 +274,7 @@ def run_folder(
         if worth: tqdm.write(f"note: {told}", file=sys.stderr)
         raise
 
-# %% ../nbs/21_cli.ipynb #5154c9b3
+# %% ../nbs/21_cli.ipynb #32e43f37
 def check_folder(
     path,             # to write to
     names=(),         # of the files that will be written, in it or below, with / between
