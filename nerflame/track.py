@@ -346,8 +346,11 @@ def _landmark_rows(entry, path, name, width, height, size):
     seen = np.isfinite(a).all(1)
     confidence = a[:, 2] if a.shape[1] == 3 else np.ones(68)
     require(bool(((confidence >= 0) & (confidence <= 1))[seen].all()), path, name, "confidences between 0 and 1", "others")
+    seen &= (confidence > 0) & (a[:, :2] > 0).any(1)                                          # -1 or 0 in both: a detector that failed
+    if seen.sum() > 1 and not np.ptp(a[seen, :2], axis=0).any(): seen[:] = False              # or another number
     xy = a[:, :2]*[width, height]/size
-    seen &= confidence > 0
+    large = seen.sum() < 5 or np.ptp(xy[seen], axis=0).max() >= 0.02*width                    # a few points may be neighbours
+    require(large, path, name, f"pixels of a picture of {width} x {height}, not shares of the picture (multiply by w, h)", "points that are all within 2 % of its width")
     require(bool((np.abs(xy[seen]/[width, height] - 0.5) < 1).all()), path, name, f"pixels of a picture of {width} x {height} (for another size add the entry 'size': width, height)", "points far outside")
     return np.where(seen[:, None], np.column_stack([xy, confidence]), 0.)
 
@@ -363,8 +366,8 @@ def load_landmarks_2d(
     out, missing = np.zeros((len(scene), 68, 3)), []
     for i, name in enumerate(scene.names):
         entry = entries[found[i]] if i in found else None
-        if entry is None or np.size(entry) == 0: missing.append(name)   # a detector that finds no face says so
-        else: out[i] = _landmark_rows(entry, path, found[i], scene.cameras[i].width, scene.cameras[i].height, stated)
+        if entry is not None and np.size(entry): out[i] = _landmark_rows(entry, path, found[i], scene.cameras[i].width, scene.cameras[i].height, stated)
+        if not out[i, :, 2].any(): missing.append(name)   # a detector that finds no face says so
     if missing: warn_input(path, "frame names", f"no landmarks for {len(missing)} of {len(scene)} frames: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
     return torch.from_numpy(out).float().to(scene.device)
 
