@@ -360,6 +360,7 @@ def _landmark_rows(entry, path, name, width, height, scale):
     require(bool((np.abs(xy[seen]/[width, height] - 0.5) < 1).all()), path, name, f"pixels of a picture of {width} x {height} (for another size add the entry 'size': width, height)", "points far outside")
     return np.where(seen[:, None], np.column_stack([xy, confidence]), 0.)
 
+# %% ../nbs/14c_track.ipynb #8514db85
 def load_landmarks_2d(
     path,          # .npz or .json
     scene:Scene,
