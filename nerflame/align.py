@@ -8,7 +8,7 @@ __all__ = ['similarity_between', 'marked_point', 'upward', 'upward_choices', 'fo
            'align_scene']
 
 # %% ../nbs/14e_align.ipynb #2dc45917
-import json, math
+import itertools, json, math
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, torch
@@ -179,6 +179,7 @@ class Alignment:
     similarity: Float[Tensor, "4 4"]   # from the frame of the file to the scene frame
     iou: float                         # intersection over union of the head's outlines and the masks afterwards
     rolled: int = 0                    # pictures that do not stand upright as they are stored, because their cameras were rolled
+    before: Path|None = None           # folder with the files of the scene as they were; None: nothing was written
 
 def find_upright(
     scene:Scene,                               # with masks, cameras in any frame
@@ -255,19 +256,29 @@ def _moved_pose(c2w, m, scale):
     return pose.tolist()
 
 # %% ../nbs/14e_align.ipynb #be5e22bd
+def _keep_files(path, texts):
+    "Write texts by name to a folder `before_alignment` of the scene, and return the folder. Files of somebody else stay: the first folder without others of these names is taken."
+    for k in itertools.count():
+        folder = Path(path)/("before_alignment" + (f"_{k}" if k else ""))
+        if folder.exists() and not folder.is_dir(): continue
+        others = [folder/name for name in texts if (folder/name).exists()]
+        if all(other.is_file() and other.read_bytes() == texts[other.name].encode() for other in others): break
+    for name, text in texts.items(): write_text(folder/name, text)
+    return folder
+
 def rewrite_scene(
     path,                               # scene folder
     similarity:Float[Tensor, "4 4"],    # from its frame to the scene frame
-)->list[Path]:                          # the files
-    "Move all cameras of a scene on disk; what was there goes to `before_alignment`. Raises `InputError`."
+)->Path|None:                           # the folder with what was there; None: the scene was aligned before, and its folder stays as it is
+    "Move all cameras of a scene on disk; what was there goes to `before_alignment`, or to a folder beside it when other files have that place. Raises `InputError`."
     files = sorted({read_transforms(path, split)[0] for split in scene_splits(path)})   # not backups, which others keep beside them
     contents = [json.loads(read_text(f)) for f in files]
     moved = [move_content(c, similarity, f) for c, f in zip(contents, files)]   # all of them, before one is written
     with HeldInterrupt():   # all of them, or none
-        for file, before, after in zip(files, contents, moved):
-            if "alignment" not in before: write_text(file.parent/"before_alignment"/file.name, json.dumps(before, indent=1))
-            write_text(file, json.dumps(after, indent=1))
-    return files
+        first = {f.name: json.dumps(c, indent=1) for f, c in zip(files, contents) if "alignment" not in c}
+        kept = _keep_files(path, first) if first else None
+        for file, after in zip(files, moved): write_text(file, json.dumps(after, indent=1))
+    return kept
 
 def align_scene(
     path,                               # scene folder with masks: `transforms.json`, or `transforms_train.json` and its siblings
@@ -280,12 +291,11 @@ def align_scene(
     least:float=0.85,                   # intersection over union of head and masks below which nothing is written
     mask_labels=(),                     # which labels of masks that are label maps are the head
 )->Alignment:
-    "Make a reconstruction of any place, direction and scale a scene: its JSON files are written anew, with what was there in `before_alignment`. Raises `InputError` for a folder without a scene or masks, for a frame that is not there, and when the head covers the masks too little; then nothing is written."
+    "Make a reconstruction of any place, direction and scale a scene: its JSON files are written anew, with what was there in `before_alignment` or a folder beside it. Raises `InputError` for a folder without a scene or masks, for a frame that is not there, and when the head covers the masks too little; then nothing is written."
     require(scene_splits(path), path, "folder", "a scene folder with transforms.json or transforms_train.json", "none in it")
     try: scene = load_scene(path, resolution=resolution, mask_labels=mask_labels)
     except InputError as e:
         if e.field != "resolution": raise
         scene = load_scene(path, mask_labels=mask_labels)   # smaller pictures stay as they are
     found = find_alignment(scene, head, front, config, generator, progress, least)
-    rewrite_scene(path, found.similarity)
-    return found
+    return replace(found, before=rewrite_scene(path, found.similarity))

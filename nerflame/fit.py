@@ -7,7 +7,8 @@ __all__ = ['outline_distance', 'outline_points', 'read_map', 'head_vertices', 'd
            'outlines_above', 'OutlineConfig', 'even_frames', 'silhouettes', 'leaves_of', 'with_leaves', 'Pulls',
            'find_pulls', 'outline_loss', 'SomeVertices', 'nearest_point', 'crown_rays', 'crown_point', 'first_guess',
            'OutlineFit', 'search_outlines', 'outline_iou', 'require_outlines', 'find_head', 'frames_with_head',
-           'likely_mistakes', 'require_seen', 'PixelBatch', 'take_pixels', 'PixelBank', 'pixels_in_shell']
+           'likely_mistakes', 'require_seen', 'upright_cameras', 'likely_cause', 'PixelBatch', 'take_pixels',
+           'PixelBank', 'pixels_in_shell']
 
 # %% ../nbs/14_fit.ipynb #bb597150
 import math
@@ -265,13 +266,17 @@ def nearest_point(
     across = torch.eye(3, dtype=d.dtype, device=d.device) - d[:, :, None]*d[:, None]
     return torch.linalg.lstsq(across.sum(0), (across @ origins[..., None]).sum(0)).solution[:, 0].to(rays.origins)
 
+def _require_ahead(scene, right, got):
+    "Raise `InputError` that names the usual mistakes of matrices, unless all is right."
+    require(right, scene.source, "transform_matrix", "cameras that look along -z at the head, as in OpenGL and Blender (OpenCV's axes: negate the second and the third column of the matrices; world-to-camera matrices: invert them)", got)
+
 def crown_rays(
     scene:Scene,                         # with masks
     up:Float[Tensor, "3"]|None=None,     # the direction that is up, in the frame of the cameras; None: that of the scene
 )->Rays:
     "Return the rays through the middle of the highest row of each mask that is not cut by the upper border. Raises `InputError`."
-    cameras, pixels, c = [], [], scene.cameras
-    down = downward(c, scene_up(scene) if up is None else up)
+    cameras, pixels, c, up = [], [], scene.cameras, scene_up(scene) if up is None else up
+    down = downward(c, up)
     for i, inside in enumerate(scene.coverage > 127):
         xy = inside.nonzero().flip(1) + 0.5
         height = -(xy @ down[i])
@@ -279,6 +284,8 @@ def crown_rays(
         if len(xy) and upper - height.max() > 1:
             cameras.append(i)
             pixels.append((xy[height == height.max()].mean(0) - 0.5*down[i]).tolist())
+    # OpenCV's axes make the lower border the upper one, and the neck is cut there
+    if len(cameras) < 2: _require_ahead(scene, bool((c.c2w[:, :3, 1] @ up < 0).float().mean() <= 0.5), f"cameras of which most stand upside down, and masks of which {len(cameras)} have a top that is not cut by a border")
     require(len(cameras) >= 2, scene.source, "masks", "at least two pictures that show the top of the head, not cut by a border", len(cameras))
     return pixel_rays(c, torch.tensor(cameras, device=scene.device), torch.tensor(pixels, device=scene.device))
 
@@ -289,7 +296,7 @@ def crown_point(
     "Find where the rays through the tops of the masks meet. Raises `InputError`, also when that is behind the cameras."
     crown = nearest_point(crown_rays(scene, up))
     ahead = project(scene.cameras, crown[None])[1] > 0
-    require(bool(ahead.float().mean() > 0.5), scene.source, "transform_matrix", "cameras that look along -z at the head, as in OpenGL and Blender (OpenCV's axes: negate the second and the third column of the matrices; world-to-camera matrices: invert them)", "a head behind the cameras")
+    _require_ahead(scene, bool(ahead.float().mean() > 0.5), "a head behind the cameras")
     return crown
 
 def first_guess(
@@ -449,6 +456,43 @@ def require_seen(
         likely = "; or ".join(f"{text} (then {better[text]} would)" for text in hints) or "another scale of the scene, or another place of the head (flame_to_scene, parameters); nerflame_align moves a reconstruction to the head"
         raise InputError(scene.source, "transform_matrix", "cameras that see the head", f"a head that {few} of {n} cameras {'see' if any(seen) else 'sees'} between near {scene.near:.3g} and far {scene.far:.3g}. Likely: {likely}")
     warn_input(scene.source, "transform_matrix", f"{len(missing)} of {n} pictures do not show the head between near {scene.near:.3g} and far {scene.far:.3g}: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
+
+# %% ../nbs/14_fit.ipynb #8c722a7e
+def upright_cameras(
+    scene:Scene,
+)->Cameras|None:   # None: they stand upright in the scene, or do not agree
+    "Turn the cameras all together so that the upward direction of their pictures is that of the scene."
+    c2w, up, side = scene.cameras.c2w, scene_up(scene), F.normalize(scene.flame_to_scene[:3, 0], dim=0)
+    mean = c2w[:, :3, 1].mean(0)
+    if mean.norm() < 0.7 or mean @ up > 0.7*mean.norm(): return None
+    mean = F.normalize(mean, dim=0)
+    axis = torch.zeros_like(mean).scatter(0, mean.abs().argmax(0, keepdim=True), 1.)*mean.sign()
+    if axis @ mean > 0.85: mean = axis   # in a file an axis is up; cameras that look down lean
+    across = torch.linalg.cross(mean, up)
+    across = F.normalize(across, dim=0) if across.norm() > 1e-3 else side
+    turn = torch.eye(4).to(c2w)
+    turn[:3, :3] = rodrigues(across*torch.atan2(torch.linalg.cross(mean, up) @ across, mean @ up))
+    return replace(scene.cameras, c2w=turn @ c2w)
+
+def likely_cause(
+    scene:Scene,                        # with masks
+    head:Head,
+    iou:float,                          # intersection over union of the head as it was found
+    config:OutlineConfig|None=None,     # how outlines are fitted; less is enough here
+    matrices:bool=False,                # whether to try matrices of another kind as well
+    gain:float=0.02,                    # by how much the overlap must be larger
+    enough:float=0.85,                  # overlap that a remedy must reach
+)->tuple[str, float]|None:              # what is likely wrong, and the overlap if it were mended; None: nothing that we know
+    "Name the usual mistake of cameras without which the head would cover the masks better."
+    config, upright, best = config or OutlineConfig(), upright_cameras(scene), None
+    tried = {} if upright is None else {"the cameras do not stand upright in this scene (y up?): nerflame_align turns it": upright}
+    if matrices: tried |= {text: cameras for text, (cameras, *_) in likely_mistakes(scene).items() if cameras is not scene.cameras}
+    few = replace(config, frames=min(config.frames, 24), steps=min(config.steps, 80))
+    for text, cameras in tried.items():
+        try: there = find_head(replace(scene, cameras=cameras), head, few, torch.Generator(scene.device).manual_seed(0)).iou
+        except InputError: continue   # there it cannot be at all
+        if there > max(iou + gain, enough, best[1] if best else 0.): best = text, there
+    return best
 
 # %% ../nbs/14_fit.ipynb #b44f54b7
 @dataclass(frozen=True, eq=False)

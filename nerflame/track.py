@@ -338,33 +338,43 @@ def _table(value, shapes, path, field):
     require(a is not None and a.shape in shapes, path, field, f"numbers of shape {' or '.join(map(str, shapes))}", "something else" if a is None else f"shape {a.shape}")
     return a
 
-def _landmark_rows(entry, path, name, width, height, size):
+def _landmark_scale(size, path, cameras):
+    "What positions of a file are multiplied with to be pixels of the scene."
+    largest = np.array([cameras.width, cameras.height], dtype=float)
+    if size is None: return largest/largest
+    size, which = _table(size, [(2,)], path, "size"), "pictures" if cameras.sizes is None else "the largest picture (the largest width and the largest height of all)"
+    require(size.min() > 0 and abs(size[0]*largest[1]/(size[1]*largest[0]) - 1) < 0.02, path, "size", f"the width and height of {which} with the aspect of {cameras.width} x {cameras.height}", size.tolist())
+    return largest/size
+
+def _landmark_rows(entry, path, name, width, height, scale):
     "The (68, 3) of one frame, from pictures of another size perhaps."
     a = _table(entry, [(68, 2), (68, 3)], path, name)
-    size = (width, height) if size is None else _table(size, [(2,)], path, "size")
-    require(min(size) > 0 and abs(size[0]*height/(size[1]*width) - 1) < 0.02, path, "size", f"the width and height of pictures with the aspect of {width} x {height}", list(map(float, size)))
     seen = np.isfinite(a).all(1)
     confidence = a[:, 2] if a.shape[1] == 3 else np.ones(68)
     require(bool(((confidence >= 0) & (confidence <= 1))[seen].all()), path, name, "confidences between 0 and 1", "others")
-    xy = a[:, :2]*[width, height]/size
-    seen &= confidence > 0
+    seen &= (confidence > 0) & (a[:, :2] > 0).any(1)                                          # -1 or 0 in both: a detector that failed
+    if seen.sum() > 1 and not np.ptp(a[seen, :2], axis=0).any(): seen[:] = False              # or another number
+    xy = a[:, :2]*scale
+    large = seen.sum() < 5 or np.ptp(xy[seen], axis=0).max() >= 0.02*width                    # a few points may be neighbours
+    require(large, path, name, f"pixels of a picture of {width} x {height}, not shares of the picture (multiply by w, h)", "points that are all within 2 % of its width")
     require(bool((np.abs(xy[seen]/[width, height] - 0.5) < 1).all()), path, name, f"pixels of a picture of {width} x {height} (for another size add the entry 'size': width, height)", "points far outside")
     return np.where(seen[:, None], np.column_stack([xy, confidence]), 0.)
 
+# %% ../nbs/14c_track.ipynb #8514db85
 def load_landmarks_2d(
     path,          # .npz or .json
     scene:Scene,
 )->Float[Tensor, "n 68 3"]:   # x, y in pixels of the scene as it is now; confidence in 0..1, 0 for points or frames that are not there
     "Landmarks of the frames of a scene; the file may hold others as well, and warns of frames that it does not hold. Raises `InputError`."
     entries = _landmark_entries(path)
-    stated = entries.pop("size", None)
+    scale = _landmark_scale(entries.pop("size", None), path, scene.cameras)
     found = match_frames(scene.names, entries, path)
     require(found, path, "frame names", f"some of the frames of {scene.source}: {', '.join(scene.names[:3])}, ...", ", ".join(list(entries)[:3]) or "none")
     out, missing = np.zeros((len(scene), 68, 3)), []
     for i, name in enumerate(scene.names):
         entry = entries[found[i]] if i in found else None
-        if entry is None or np.size(entry) == 0: missing.append(name)   # a detector that finds no face says so
-        else: out[i] = _landmark_rows(entry, path, found[i], scene.cameras[i].width, scene.cameras[i].height, stated)
+        if entry is not None and np.size(entry): out[i] = _landmark_rows(entry, path, found[i], scene.cameras[i].width, scene.cameras[i].height, scale)
+        if not out[i, :, 2].any(): missing.append(name)   # a detector that finds no face says so
     if missing: warn_input(path, "frame names", f"no landmarks for {len(missing)} of {len(scene)} frames: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
     return torch.from_numpy(out).float().to(scene.device)
 
