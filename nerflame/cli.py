@@ -36,7 +36,7 @@ from .flame import HeadParams, cat_params
 from .heads import Head, flame_file, load_head, load_saved_head
 from .cameras import Cameras, orbit_camera
 from .pictures import parse_labels
-from .data import Scene, load_frame_params, load_scene, parse_background, read_transforms, scene_splits
+from .data import Scene, load_frame_params, load_scene, parse_background, read_transforms, scene_splits, usable_frames
 from .capture import CaptureConfig, Lighting, make_person, on_background, read_capture, vertex_colour_render, write_capture
 from .metrics import Lpips, VGG_URL, download_vgg, head_psnr, psnr
 from .model import NeRFlame
@@ -347,7 +347,7 @@ def align(
     rolled = [f"{found.rolled} pictures do not stand upright as they are stored: their cameras are rolled, which rays do not mind; the head is upright in the scene"] if found.rolled else []
     onward = f"next: nerflame_train {data} --out runs/{data.resolve().name} --minutes 10" if found.iou >= 0.85 else f"the overlap is low: before you train, look at the masks and at the front (--front); to align anew, put the files of {data/'before_alignment'} back"
     return [f"{data}: cameras moved, a unit of the reconstruction is {scale:.4g} units of 1/8 m; the head covers the masks to {found.iou:.2f} (intersection over union)", *rolled,
-            f"written: {', '.join(sorted({read_transforms(data, split)[0].name for split in splits}))}; the old ones are in {data/'before_alignment'}", onward]
+            f"written: {', '.join(sorted({read_transforms(data, split)[0].name for split in splits}))}; the old ones are in {found.before or data/'before_alignment'}", onward]
 
 def align_command(arguments=None)->int:
     "`nerflame_align`."
@@ -617,8 +617,9 @@ def captured_reference(
     "What a scene says about the moment of capture: the parameters of its training frames when they are all the same, or of those of one moment."
     if head is None or "train" not in scene_splits(data): return None
     file, top = read_transforms(data, "train")
-    rows = load_frame_params(top["frames"], data, head, file, root or data)
-    there = [i for i,f in enumerate(top["frames"]) if timestep is None or f.get("timestep_index") == timestep]
+    frames = usable_frames(top, data, file, root)
+    rows = load_frame_params(frames, data, head, file, root or data)
+    there = [i for i,f in enumerate(frames) if timestep is None or f.get("timestep_index") == timestep]
     return rows[there[0]] if rows is not None and there and all(same_params(rows[i], rows[there[0]]) for i in there) else None
 
 # %% ../nbs/21_cli.ipynb #6b404f89
@@ -660,8 +661,9 @@ def train_moments(
     "When the training frames of a scene were photographed. Raises `InputError`."
     if "train" not in scene_splits(data): return None
     file, top = read_transforms(data, "train")
-    steps = [f.get("timestep_index") for f in top["frames"]]
-    params = None if head is None else load_frame_params(top["frames"], data, head, file, root or data)
+    frames = top["frames"] if head is None else usable_frames(top, data, file, root)
+    steps = [f.get("timestep_index") for f in frames]
+    params = None if head is None else load_frame_params(frames, data, head, file, root or data)
     return SeenStates(params, tuple(steps) if all(type(s) is int for s in steps) else None)
 
 # %% ../nbs/21_cli.ipynb #0ed4ed8a

@@ -304,10 +304,10 @@ def _mask_key(frames):
 
 def _find_source(frames, i, top, folder, where, root, params):
     "The files of frame i; `params`: among them the parameters of the head. Raises `InputError`."
-    if params: find_params(frames, i, folder, where, root)
     image, key = find_image(folder, frames[i]["file_path"], where, entry(frames, i, "file_path"), root), _mask_key(frames)
     if key and not frames[i].get(key): raise LostFile(where, entry(frames, i, key), "a mask for every frame, or for none", "nothing")
     mask = find_image(folder, frames[i][key], where, entry(frames, i, key), root) if key else None
+    if params: find_params(frames, i, folder, where, root)
     size, centre = (stated_pair(keys, frames[i], top, where, entry(frames, i, "")) for keys in (("w", "h"), ("cx", "cy")))
     size, turn, note = _orient(image, mask, size, centre, image, "EXIF Orientation")
     return _Source(image, mask, size, turn, note)
