@@ -185,7 +185,7 @@ def find_upright(
     scene:Scene,                               # with masks, cameras in any frame
     head:Head,
     front:str|None=None,                       # name of a frame that shows the face from the front
-    config:OutlineConfig|None=None,
+    config:OutlineConfig|None=None,            # how outlines are fitted
     generator:torch.Generator|None=None,
     progress=None,                             # called with (step, steps, loss)
     sure:float=0.93,                           # intersection over union that leaves no doubt

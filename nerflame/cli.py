@@ -56,7 +56,7 @@ class Stopped(Exception):
     "The machine did not let the work go on; the message is one line that says what failed, and what is kept."
 
 def failure(
-    error:Exception,
+    error:Exception, # that ended a command
 )->str:              # empty for a mistake of the program, whose traceback is wanted
     "What the machine refused, in a line."
     text = " ".join(str(error).split())
@@ -164,13 +164,17 @@ def positive(text:str)->float:
     if not 0 < value < float("inf"): raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
     return value
 
-def mask_labels(text:str)->tuple:
+def mask_labels(
+    text:str,   # numbers or colours with commas between
+)->tuple:
     "Labels of a label map, for argparse."
     try: parse_labels(text)
     except InputError as e: raise argparse.ArgumentTypeError(f"expected {e.expected}, got {text!r}") from None
     return tuple(part.strip() for part in text.split(","))
 
-def a_folder(text:str)->str:
+def a_folder(
+    text:str,   # a path
+)->str:
     "A folder to read, for argparse: a file in it is not meant."
     if Path(text).is_file(): raise argparse.ArgumentTypeError(f"expected a folder, such as {Path(text).parent}, got the file {text}")
     return text
@@ -278,7 +282,7 @@ def run_folder(
 def check_folder(
     path,             # to write to
     names=(),         # of the files that will be written, in it or below, with / between
-    option="--out",
+    option="--out",   # that named the folder, for messages
 ):
     "Raise `InputError` where files cannot be put into a folder, or would lie among photographs, or replace what is not ours: before the work."
     folder = Path(path)
@@ -297,7 +301,7 @@ def check_folder(
 def output_folder(
     path,             # to write to, made if missing
     names,            # of the files that will be written, in it or below, with / between
-    option="--out",
+    option="--out",   # that named the folder, for messages
 ):
     "Around the writing of files: they are listed as ours; those that were not written are not. Raises `InputError`."
     names = set(names)

@@ -330,8 +330,8 @@ def warm_steps(
     return min(config.warm_up, max(2*steps//3, 1))
 
 def told_pace(
-    clock:Clock,
-    callbacks,
+    clock:Clock,       # of the training
+    callbacks,         # that are told
     stage,             # its name, str
     steps,             # that it takes, int
 ):
@@ -973,7 +973,7 @@ def _read_list(file):
     return files if isinstance(files, list) else None
 
 def listed_outputs(
-    folder,
+    folder,    # that a command wrote to
 )->set[str]:   # files in it or below
     "What commands wrote into a folder, as its list says; nothing where there is no list, or one that cannot be read."
     return {name for name in _read_list(Path(folder)/OUTPUTS) or () if _inside(Path(folder), name)}
@@ -1210,7 +1210,11 @@ def _train(model, scene, moments, config, keeper, measured, callbacks):
     measured("stage 2", steps, moments)
     return replace(config, steps=max(steps, 1)), moments
 
-def tell_overtime(clock, stages, callbacks):
+def tell_overtime(
+    clock:Clock,   # of the training
+    stages:dict,   # what is noted about each, with its seconds
+    callbacks,     # that are told
+):
     "Say where the time went when it is clearly more than was asked for."
     if clock.budget is None or clock.spent < 1.2*clock.budget + 2: return
     parts = ", ".join(f"{name} {s['seconds']/60:.1f}" for name, s in stages.items() if "seconds" in s)
