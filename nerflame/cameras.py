@@ -54,6 +54,11 @@ class Cameras:
         "The centres of projection in the scene frame."
         return self.c2w[:, :3, 3]
 
+    @property
+    def picture_sizes(self)->Int[Tensor, "n 2"]:
+        "Width and height of each picture, pixels, also where all are width x height."
+        return torch.tensor([[self.width, self.height]], device=self.focal.device).expand(len(self), 2) if self.sizes is None else self.sizes
+
     @cached_property
     def limit(self)->Float[Tensor, "n"]:
         "`distortion_limit` of each lens, computed once."
@@ -72,8 +77,7 @@ def resized(self:Cameras,
 )->Cameras:
     "The same cameras with pictures of another size: focal lengths and principal points scale with each axis, distortion has no unit."
     height = height or max(round(self.height*width/self.width), 1)
-    sizes = [(self.width, self.height)]*len(self) if self.sizes is None else self.sizes.tolist()
-    return self.with_sizes([(max(round(w*width/self.width), 1), max(round(h*height/self.height), 1)) for w, h in sizes])
+    return self.with_sizes([(max(round(w*width/self.width), 1), max(round(h*height/self.height), 1)) for w, h in self.picture_sizes.tolist()])
 
 @patch
 def with_sizes(self:Cameras,
@@ -82,8 +86,7 @@ def with_sizes(self:Cameras,
     "The same cameras with pictures of other sizes, each of its own."
     if len(self) == 0: return self
     new = torch.tensor(sizes, device=self.focal.device)
-    old = new.new_tensor([self.width, self.height]) if self.sizes is None else self.sizes
-    factor, (width, height) = (new.double()/old).to(self.focal.dtype), new.amax(0).tolist()
+    factor, (width, height) = (new.double()/self.picture_sizes).to(self.focal.dtype), new.amax(0).tolist()
     return replace(self, focal=self.focal*factor, centre=self.centre*factor, width=width, height=height, sizes=new)._plain()
 
 @patch
@@ -91,9 +94,8 @@ def inside(self:Cameras,
     xy:Float[Tensor, "n p 2"],   # positions in each picture, pixels
     margin:float=0.0,            # pixels
 )->Bool[Tensor, "n p"]:
-    "Which positions lie inside the pictures."
-    size = xy.new_tensor([self.width, self.height]) if self.sizes is None else self.sizes[:, None].to(xy)
-    return ((xy > margin) & (xy < size - margin)).all(-1)
+    "Return which positions lie inside the pictures."
+    return ((xy > margin) & (xy < self.picture_sizes[:, None].to(xy) - margin)).all(-1)
 
 # %% ../nbs/05_cameras.ipynb #a3e85ef6
 def focal_from_fov(

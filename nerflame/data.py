@@ -302,9 +302,9 @@ def _mask_key(frames):
     "Which entry names the masks: VHAP's and GaussianAvatars', else nerfstudio's; None when no frame has one."
     return next((key for key in ("fg_mask_path", "mask_path") if any(f.get(key) for f in frames)), None)
 
-def _find_source(frames, i, top, folder, where, root, params):
-    "The files of frame i; `params`: among them the parameters of the head. Raises `InputError`."
-    image, key = find_image(folder, frames[i]["file_path"], where, entry(frames, i, "file_path"), root), _mask_key(frames)
+def _find_source(frames, i, top, folder, where, root, key, params):
+    "The files of frame i; `key`: the entry that names its mask, or None; `params`: among them the parameters of the head. Raises `InputError`."
+    image = find_image(folder, frames[i]["file_path"], where, entry(frames, i, "file_path"), root)
     if key and not frames[i].get(key): raise LostFile(where, entry(frames, i, key), "a mask for every frame, or for none", "nothing")
     mask = find_image(folder, frames[i][key], where, entry(frames, i, key), root) if key else None
     if params: find_params(frames, i, folder, where, root)
@@ -363,7 +363,7 @@ def check_lenses(
     where,             # the JSON file
 ):
     "Refuse principal points and focal lengths that belong to pictures of another size or unit, warn of unlikely ones. Raises `InputError`."
-    sizes = (cameras.focal.new_tensor([cameras.width, cameras.height]) if cameras.sizes is None else cameras.sizes.to(cameras.focal)).expand_as(cameras.centre)
+    sizes = cameras.picture_sizes.to(cameras.focal)
     at, wide = cameras.centre/sizes, cameras.focal/sizes.amax(1, keepdim=True)
     bent = torch.zeros(len(at), dtype=torch.bool) if cameras.fisheye is None else cameras.fisheye
     first = lambda wrong: int(wrong.nonzero()[0, 0])
@@ -456,7 +456,8 @@ def load_scene(
     check_entries({**top, "frames": frames}, file)
     root = path if root is None else root
     named = head is not None and any(f.get("flame_param_path") for f in frames)
-    found = [_attempt(lambda i: _find_source(frames, i, top, path, file, root, named), i) for i in range(len(frames))]
+    key = _mask_key(frames)     # once: a scene may have thousands of frames, and none of them a mask
+    found = [_attempt(lambda i: _find_source(frames, i, top, path, file, root, key, named), i) for i in range(len(frames))]
     there = _without_lost(found, file, strict)
     frames, sources = [frames[i] for i in there], [found[i] for i in there]
     for note in dict.fromkeys(s.note for s in sources if s.note): warn_input(file, "images", f"{sum(s.note == note for s in sources)} are {note}")
@@ -468,7 +469,7 @@ def load_scene(
     near, far = depth_bounds(top, cameras, file, float(to_scene[:3, :3].norm()/3**0.5) if metric else 1.0, seen)
     sizes = working_sizes([s.size for s in sources], resolution, half_res, path)
     timestep, camera_index = (_indices(frames, key, file) for key in ("timestep_index", "camera_index"))
-    images, coverage, read = _load_images(sources, sizes, _mask_key(frames), labels, background, memory, progress)
+    images, coverage, read = _load_images(sources, sizes, key, labels, background, memory, progress)
     opaque = next((str(s.image) for s, r in zip(sources, read) if not isinstance(r, LostFile) and not r[0]), "")
     scene = Scene(images, None if opaque else coverage, cameras.with_sizes(sizes), names, torch.from_numpy(background), near, far, to_scene, str(file), params, timestep, camera_index, opaque)
     there = _without_lost(read, file, strict)

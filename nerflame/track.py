@@ -206,7 +206,7 @@ def read_pictures(
     "Read every sight in its picture."
     xy, by_point = project_each(scene.cameras, sight.view, points[sight.place])
     value, by_pixel = sample_pictures(pictures, sight.view, xy)
-    size = xy.new_tensor([scene.cameras.width, scene.cameras.height]) if scene.cameras.sizes is None else scene.cameras.sizes[sight.view].to(xy)
+    size = scene.cameras.picture_sizes[sight.view].to(xy)
     usable = ((xy > 0) & (xy < size)).all(1)
     if scene.coverage is not None:
         column, row = torch.minimum(xy.clamp(min=0), size - 1).long().unbind(1)
