@@ -66,7 +66,7 @@ class Cameras:
 
     @cached_property
     def steep(self)->bool:
-        "What `undistort` wants to know: whether a lens is a fisheye or has k3 or k4."
+        "Tell `undistort` whether a lens is a fisheye or has k3 or k4."
         return self.fisheye is not None or bool((self.distortion[:, 4:6] != 0).any())
 
 # %% ../nbs/05_cameras.ipynb #d6afbf93
@@ -242,7 +242,7 @@ def _newton(found, wanted, distortion, limit):
     return found + torch.stack([yy*x - xy*y, xx*y - yx*x], -1)/det[..., None]
 
 def _along_radius(xy, distortion, limit):
-    "Where `distort(found) = xy` but for the tangential and prism parts: halves an interval of radii, as the distorted radius grows with the radius, by a tenth of it at least."
+    "Find where `distort(found) = xy` but for the tangential and prism parts: halve an interval of radii, as the distorted radius grows with the radius, by a tenth of it at least."
     k1, k2, _, _, k3, k4, _, _ = distortion.unbind(-1)
     wanted, end = xy.norm(dim=-1), limit.sqrt()
     low, high = torch.zeros_like(wanted), wanted/_SLOPE
@@ -333,7 +333,7 @@ def image_rays(
 
 # %% ../nbs/05_cameras.ipynb #c2f6165c
 def _angle_of(across, depth):
-    "Where a fisheye lens without distortion shows what lies so far to the right and down, and so deep; what is straight behind has no direction, and is shown to the right."
+    "Find where a fisheye lens without distortion shows what lies so far to the right and down, and so deep; what is straight behind has no direction, and is shown to the right."
     r2 = (across**2).sum(-1)
     axis, ahead = r2 <= 1e-16*depth**2, depth > 0
     r = torch.where(axis, 1., r2).sqrt()    # never zero, where its gradient is not defined

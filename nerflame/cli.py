@@ -58,7 +58,7 @@ class Stopped(Exception):
 def failure(
     error:Exception, # that ended a command
 )->str:              # empty for a mistake of the program, whose traceback is wanted
-    "What the machine refused, in a line."
+    "Say what the machine refused, in a line."
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text: return "there is not enough memory; smaller pictures need less"
     if not isinstance(error, OSError): return ""
@@ -757,7 +757,7 @@ def replaced_frames(
     split:str,    # its name
     out,          # folder of pictures
 )->list[str]:     # names of pictures there that may be those of frames
-    "What a split may replace, before it is read: a frame's name ends with that of its file."
+    "List what a split may replace, before it is read: a frame's name ends with that of its file."
     files = [Path(f["file_path"]) for f in read_transforms(data, split)[1]["frames"] if isinstance(f.get("file_path"), str)]
     return [p.stem for p in Path(out).glob("*.png") if p.stem.endswith(tuple(name for f in files for name in (f.stem, f.name) if name))]
 

@@ -180,13 +180,13 @@ def read_tensors(
 def can_write(
     folder,   # that exists
 )->bool:
-    "Whether files can be made in a folder: it is tried, as permissions do not tell everything."
+    "Test whether files can be made in a folder: it is tried, as permissions do not tell everything."
     try:
         with tempfile.TemporaryFile(dir=folder): return True
     except OSError: return False
 
 def cache_folder()->Path:
-    "Where built files and compiled kernels are kept: `NERFLAME_CACHE`, else `nerflame` in `XDG_CACHE_HOME`, else in `~/.cache`; where that cannot be written, a temporary folder. Raises `InputError` where there is none."
+    "Return where built files and compiled kernels are kept: `NERFLAME_CACHE`, else `nerflame` in `XDG_CACHE_HOME`, else in `~/.cache`; where that cannot be written, a temporary folder. Raises `InputError` where there is none."
     own, xdg = os.environ.get("NERFLAME_CACHE"), os.environ.get("XDG_CACHE_HOME")
     try: wanted = Path(own).expanduser() if own else Path(xdg or Path.home()/".cache")/"nerflame"
     except RuntimeError: wanted = None   # a user without a home

@@ -299,7 +299,7 @@ def _orient(image, mask, stated, centre, where, field):
     return upright, True, "" if told and stored != upright else "turned as their EXIF Orientation says; if the cameras were found in the stored pixels (COLMAP passes over the tag), remove the tag"
 
 def _mask_key(frames):
-    "Which entry names the masks: VHAP's and GaussianAvatars', else nerfstudio's; None when no frame has one."
+    "Find which entry names the masks: VHAP's and GaussianAvatars', else nerfstudio's; None when no frame has one."
     return next((key for key in ("fg_mask_path", "mask_path") if any(f.get(key) for f in frames)), None)
 
 def _find_source(frames, i, top, folder, where, root, key, params):

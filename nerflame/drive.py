@@ -209,7 +209,7 @@ def _timecode(text, path, where, frames=True):
     return [float(match[k]) for k in (1, 2, 3)], (match[5] or match[6] or "0").replace(",", "."), match[4] == ";"
 
 def _digits(parts):
-    "How many digits all of some texts have; 0 unless they are as many and nothing else."
+    "Count the digits that all of some texts have; 0 unless they are as many and nothing else."
     digits = {len(p) if p.isdigit() else 0 for p in parts}
     return digits.pop() if len(digits) == 1 else 0
 
@@ -219,7 +219,7 @@ def _usual_step(whole, numbers):
     return float(np.median(steps[steps > 0])) if (steps > 0).any() else math.inf
 
 def _second_parts(whole, parts, numbers):
-    "How many of the numbers behind a last colon make a second where they are a decimal fraction, HH:MM:SS:mmm; None where they count frames."
+    "Tell how many of the numbers behind a last colon make a second where they are a decimal fraction, HH:MM:SS:mmm; None where they count frames."
     digits, step, most = _digits(parts), _usual_step(whole, numbers), numbers.max()
     if np.ptp(whole) == np.ptp(numbers) == 0: return None
     if most < 240 and len(whole) > 2*len(np.unique(whole)) > 2: return None   # they begin anew with the second, after 239 at most
@@ -260,7 +260,7 @@ def _clock_times(cells, name, where, path, rate):
     return timecode_seconds(np.column_stack([clock, numbers]), unit or rate, any(drop) and not unit), 1 if unit else rate
 
 def _said_times(rows, header, i, path, rate):
-    "What a column says about time: seconds (N,) and the rate of its timecodes, or plain numbers (N,) and 0; None where the column is empty."
+    "Read what a column says about time: seconds (N,) and the rate of its timecodes, or plain numbers (N,) and 0; None where the column is empty."
     cells, lines = [c[i] if i < len(c) else "" for _, c in rows], [line for line, _ in rows]
     if not any(cells): return None
     if all(map(math.isfinite, map(_number, cells))): return np.array([float(c) for c in cells]), 0
@@ -288,7 +288,7 @@ def _mend_times(times, rows, header, i, path):
     return np.interp(index, index[~low], times[~low])
 
 def _unit(values, name, path):
-    "How many of the numbers in a column of times make a second; None where they count frames."
+    "Tell how many of the numbers in a column of times make a second; None where they count frames."
     plain = re.sub(r"[^0-9a-z]", "", name.lower())
     word = None if plain in ("times", "timestamps") else (_TIME_NAME.fullmatch(plain) or (None, None))[1]
     if word: return 1e6 if word.startswith(("u", "mic")) else {"s": 1., "m": 1e3, "n": 1e9}[word[0]]

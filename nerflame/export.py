@@ -280,7 +280,7 @@ def skin_heights(
     positions:Float[Tensor, "n 3"],   # on that mesh
     normals:Float[Tensor, "n 3"],     # unit
 )->Float[Tensor, "n"]:                # scene units
-    "How high above places of the mesh the skin is, NaN where none is met. In stage 1 the mesh is the skin."
+    "Measure how high above places of the mesh the skin is, NaN where none is met. In stage 1 the mesh is the skin."
     if int(model.stage) != 2: return torch.zeros_like(positions[:, 0])
     free = bvh.raycast(positions + 1e-3*normals, normals, 2*model.epsilon).t/2
     return depth_along(model, positions, normals, free.clamp(1e-3, model.epsilon))
@@ -365,7 +365,7 @@ def even_rim(
     gone:np.ndarray,     # (F,) bool, faces that are left out
     rounds:int=6,        # of smoothing
 )->np.ndarray:           # (V, 3), zero but on the rim
-    "How vertices move so that the rim of what is left out becomes even; its ends stay."
+    "Find how vertices move so that the rim of what is left out becomes even; its ends stay."
     edges, index = mesh_edges(faces)
     stay, go = (np.bincount(index[m].ravel(), minlength=len(edges)) > 0 for m in (~gone, gone))
     rim, moved = edges[stay & go], verts.astype(np.float64)

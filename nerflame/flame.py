@@ -414,7 +414,7 @@ class _Reader(pickle.Unpickler):
 _LENGTHS = {pickletools.TAKEN_FROM_ARGUMENT1: 1, pickletools.TAKEN_FROM_ARGUMENT4: 4, pickletools.TAKEN_FROM_ARGUMENT4U: 4, pickletools.TAKEN_FROM_ARGUMENT8U: 8}   # bytes that say a length
 
 def _argument(data:bytes, at:int, op)->tuple[int, int|bytes]:
-    "Where the argument of an instruction ends, and the argument: a number, or the last line or the bytes that it holds."
+    "Find where the argument of an instruction ends, and the argument: a number, or the last line or the bytes that it holds."
     size = op.arg.n if op.arg else 0
     if size >= 0: end, value = at + size, int.from_bytes(data[at:at + size], "little")
     elif size == pickletools.UP_TO_NEWLINE:
@@ -430,7 +430,7 @@ def _argument(data:bytes, at:int, op)->tuple[int, int|bytes]:
     return end, value
 
 def _stream_end(data:bytes, start:int=0)->int:
-    "Where the stream that begins at `start` ends. Raises ValueError for one whose strings are longer than the data, or that numbers its shortcuts higher than there are bytes."
+    "Find where the stream that begins at `start` ends. Raises ValueError for one whose strings are longer than the data, or that numbers its shortcuts higher than there are bytes."
     at = start
     while at < len(data):
         op = pickletools.code2op.get(chr(data[at]))
@@ -679,7 +679,7 @@ def _read_entries(path)->dict:
 def holds_head(
     path,   # a file
 )->bool:
-    "Whether a file has the ending of a head model and the entries of one, whatever its name: nothing is loaded but names. False for files that cannot be read."
+    "Test whether a file has the ending of a head model and the entries of one, whatever its name: nothing is loaded but names. False for files that cannot be read."
     path, wanted = Path(path), ("v_template", "shapedirs", "posedirs")
     try:
         if path.suffix.lower() == ".pkl":   # texts lie in a pickle as they are

@@ -292,12 +292,12 @@ def load_saved_params(
 MODEL_ORDER = ("generic_model", "flame2023", "flame2023_open", "flame2023_no_jaw", "flame2020", "flame_neutral")   # in lower case; FLAME/README.md says the same
 
 def _listing(folder:Path)->list:
-    "What lies in a folder, sorted, without hidden files; nothing for one that cannot be read."
+    "List what lies in a folder, sorted, without hidden files; nothing for one that cannot be read."
     try: return sorted(f for f in folder.iterdir() if not f.name.startswith("."))
     except OSError: return []
 
 def _rank(model:Path, folder:Path)->tuple[int, bool]:
-    "Where a model stands in the order: by its name, then in the folder itself before a folder in it."
+    "Rank a model in the order: by its name, then in the folder itself before a folder in it."
     name = model.stem.lower()
     return MODEL_ORDER.index(name) if name in MODEL_ORDER else len(MODEL_ORDER), model.parent != folder
 
@@ -313,7 +313,7 @@ def head_models(
 
 # %% ../nbs/04b_heads.ipynb #8e6615cf
 def _flame_folders()->list:
-    "Where the user's FLAME may be: in the working folder, in the repository."
+    "List where the user's FLAME may be: in the working folder, in the repository."
     folders = [Path("FLAME/model"), repository()/"FLAME"/"model"]
     return folders[:1] if folders[0].resolve() == folders[1].resolve() else folders
 
@@ -343,7 +343,7 @@ def default_head_name()->str:
 
 # %% ../nbs/04b_heads.ipynb #46b24fae
 def _there()->str:
-    "What the folders for FLAME hold, for messages."
+    "Describe what the folders for FLAME hold, for messages."
     lines = []
     for folder in _flame_folders():
         files = _listing(folder)
@@ -383,7 +383,7 @@ def _head_path(name:str)->Path:
     return path
 
 def _is_saved(path:Path)->bool:
-    "Whether a file is for `load_saved_head`: safetensors, but not FLAME's entries in one."
+    "Test whether a file is for `load_saved_head`: safetensors, but not FLAME's entries in one."
     if path.suffix.lower() != ".safetensors": return False
     try:
         with safe_open(str(path), "np") as file: return not {"f", "weights", "kintree_table"} <= set(file.keys())

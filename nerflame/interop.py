@@ -44,7 +44,7 @@ class FlameEntry:
 # %% ../nbs/17_interop.ipynb #04eae336
 @dataclass(frozen=True)
 class TrainerKeys:
-    "What the constructor of the published trainer takes and no published file says."
+    "Keys that the constructor of the published trainer takes and no published file has."
     # another value would train differently and is refused
     netdepth_fine: int | None = None   # layers of the fine network; by default those of the other one
     netwidth_fine: int | None = None   # their width

@@ -109,7 +109,7 @@ _COLOURED = 32     # channels of a grey JPEG differ by less than this
 _AREA = 0.1        # of what is covered, that areas of the same half coverage have in no mask
 
 def _in_areas(values):
-    "Which pixels of (H, W) have the value of their four neighbours; none at the border."
+    "Find which pixels of (H, W) have the value of their four neighbours; none at the border."
     same = np.zeros(values.shape, bool)
     middle = values[1:-1, 1:-1]
     same[1:-1, 1:-1] = np.all([middle == n for n in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:])], 0)

@@ -55,7 +55,7 @@ def expression_strength(
 
 # %% ../nbs/20_preview.ipynb #f62c834e
 def _nearness(words, name):
-    "How badly words fit a name, 0 for the name itself; None where they do not."
+    "Rate how badly words fit a name, 0 for the name itself; None where they do not."
     lower, parts = name.lower(), re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name)
     if "".join(words) == re.sub(r"[\W_]", "", lower): return 0
     if all(w in lower for w in words): return 1 + sum(not any(part.lower().startswith(w) for part in (name, *parts)) for w in words)/len(words)

@@ -339,7 +339,7 @@ def _table(value, shapes, path, field):
     return a
 
 def _landmark_scale(size, path, cameras):
-    "What positions of a file are multiplied with to be pixels of the scene."
+    "Return what positions of a file are multiplied with to be pixels of the scene."
     largest = np.array([cameras.width, cameras.height], dtype=float)
     if size is None: return largest/largest
     size, which = _table(size, [(2,)], path, "size"), "pictures" if cameras.sizes is None else "the largest picture (the largest width and the largest height of all)"

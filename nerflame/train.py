@@ -409,7 +409,7 @@ def read_unfinished(
 def kept_place(
     folder,   # a RUN
 )->str:       # empty where nothing can be gone on with
-    "Where an interrupted training goes on: its stage, and the step in it."
+    "Tell where an interrupted training goes on: its stage, and the step in it."
     try: facts = read_unfinished(folder)[0]
     except InputError: return ""
     stage, step = facts["stage"], facts["counts"].get("step")
@@ -961,7 +961,7 @@ OUTPUTS = ".nerflame"
 _OUTPUTS_FORMAT = "nerflame-outputs-1"
 
 def _inside(folder, name):
-    "Whether a name is that of a file in a folder or below, with no link to elsewhere on the way."
+    "Test whether a name is that of a file in a folder or below, with no link to elsewhere on the way."
     parts = name.split("/") if type(name) is str and name and not re.search(r"[\\\0]", name) else [""]
     return not {"", ".", "..", OUTPUTS} & set(parts) and not any(folder.joinpath(*parts[:i]).is_symlink() for i in range(1, len(parts)))
 
@@ -975,7 +975,7 @@ def _read_list(file):
 def listed_outputs(
     folder,    # that a command wrote to
 )->set[str]:   # files in it or below
-    "What commands wrote into a folder, as its list says; nothing where there is no list, or one that cannot be read."
+    "List what commands wrote into a folder, as its list says; nothing where there is no list, or one that cannot be read."
     return {name for name in _read_list(Path(folder)/OUTPUTS) or () if _inside(Path(folder), name)}
 
 def list_outputs(
@@ -1015,7 +1015,7 @@ _WRITTEN = re.compile(r"(flame_param/|log/)?\.((config|metrics|versions|head|fie
                       r"|config\.yaml|metrics\.json|versions\.json|head\.safetensors|field\.safetensors|unfinished\.safetensors|\.unfinished|flame_param/\d+\.npz|log/events\.out\.tfevents\.[^/]+")
 
 def is_run(folder)->bool:
-    "Whether a folder is a RUN, finished or not, of any version: its own files say so."
+    "Test whether a folder is a RUN, finished or not, of any version: its own files say so."
     folder = Path(folder)
     def marked(name, read, kind):
         try: return (folder/name).is_file() and str(read(folder/name)).startswith(kind)

@@ -59,7 +59,7 @@ def _is_single(splits, single): return single is not None and "train" not in spl
 
 # %% ../nbs/05c_transforms.ipynb #26794e27
 def _has_frames(file):
-    "Whether a scene file has frames. One that cannot be read counts as a split: whoever reads it says what is wrong."
+    "Test whether a scene file has frames. One that cannot be read counts as a split: whoever reads it says what is wrong."
     try: return len(read_json(file)["frames"]) > 0
     except InputError: return True
 
@@ -148,7 +148,7 @@ REFUSED = {   # an entry that changes the pictures: what is expected instead. Va
 MOVING = {"expression", "expressions", "exp_path", "exp", "expr", "pose", "flame_pose", "flame", "jaw_pose", "beta"}
 
 def _says_no(value):
-    "Whether a value is none, false, zero, or a list of zeros."
+    "Test whether a value is none, false, zero, or a list of zeros."
     return value in (None, False, 0, "") or (isinstance(value, list) and all(_says_no(v) for v in value))
 
 def check_entries(
@@ -228,7 +228,7 @@ def _focal(values, width, height, where, field):
 
 # %% ../nbs/05c_transforms.ipynb #f55df2b7
 def _lens_model(values, field, coefficients, where, bend_field):
-    "Whether a lens is a fisheye, and its coefficients; each of two objects of the file with what messages put before its entries."
+    "Read whether a lens is a fisheye, and its coefficients; each of two objects of the file with what messages put before its entries."
     model, fisheye = values.get("camera_model"), values.get("is_fisheye")
     require(fisheye in (None, True, False), where, f"{field}is_fisheye", "true or false", reprlib.repr(fisheye))
     model = model.upper() if isinstance(model, str) else model
