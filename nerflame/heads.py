@@ -8,7 +8,7 @@ __all__ = ['HEAD_FORMAT', 'MODEL_ORDER', 'Head', 'flame_to_scene', 'transform_po
            'default_head_name', 'load_head']
 
 # %% ../nbs/04b_heads.ipynb #29815618
-import dataclasses, difflib, json, unicodedata
+import dataclasses, difflib, json
 from pathlib import Path
 from matplotlib import colormaps
 from matplotlib.collections import PolyCollection
@@ -19,7 +19,7 @@ import numpy as np, torch
 from torch import nn, Tensor
 from jaxtyping import Float
 from fastcore.basics import patch
-from .core import InputError, atomic_path, read_tensors, repository, require, warn_input
+from .core import InputError, atomic_path, fold_name, read_tensors, repository, require, warn_input
 from .plot import new_figure
 from .builtin import builtin_head
 from .flame import FLAME, FLAME_SITE, HeadArrays, HeadParams, Landmarks, MODEL_ENDINGS, PARENTS, holds_head, load_flame
@@ -369,9 +369,9 @@ def _user_flame(chosen:bool)->Path|None:
 # %% ../nbs/04b_heads.ipynb #9b9d7287
 def _head_path(name:str)->Path:
     "The file that a path names: also in other letters, where only one file can be meant, and for a folder its model. Raises `InputError`."
-    path, same = Path(name), lambda n: unicodedata.normalize("NFC", n).casefold()
+    path = Path(name)
     if not path.exists():
-        alike = [f for f in _listing(path.parent) if same(f.name) == same(path.name)]
+        alike = [f for f in _listing(path.parent) if fold_name(f.name) == fold_name(path.name)]
         path = alike[0] if len(alike) == 1 else path
     if path.is_dir():
         found = _first_model(path)

@@ -10,7 +10,7 @@ __all__ = ['columns_of', 'Motion', 'blur_pictures', 'sample_pictures', 'project_
            'check_track_config', 'Tracker', 'PhotoWishes', 'track']
 
 # %% ../nbs/14c_track.ipynb #5306e4ad
-import json, math, unicodedata
+import json, math
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
@@ -18,11 +18,12 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 from torch import Tensor
-from .core import InputError, read_text, require, warn_input
+from .core import InputError, fold_name, read_text, require, warn_input
 from .mesh import MeshBVH, vertex_normals
 from .flame import HeadParams, contour_row, head_yaw, joint_transforms, read_npz, rodrigues
 from .heads import Head, transform_points
 from .cameras import Cameras, project
+from .pictures import SUFFIXES
 from .data import Scene, as_floats
 from .moments import group_moments
 from .fit import OutlineConfig, Pulls, downward, find_pulls, head_vertices, mask_floor, outline_distance, outlines_above, scene_up
@@ -289,12 +290,11 @@ def outline_wishes(
                       torch.cat([wide, pulls.weights/(1 + gap.norm(dim=1)/knee)]))
 
 # %% ../nbs/14c_track.ipynb #06df0d69
-_PICTURES = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "avif", "heic", "heif", "bmp", "exr")   # endings that are no part of a frame's name
+_PICTURES = (*(s[1:] for s in SUFFIXES), "exr")   # endings that are no part of a frame's name
 
 def _name_forms(name:str)->list:
     "List what a frame may be called: the path of its picture without ending, and with ever fewer of the folders, in one case and Unicode form."
-    fold = lambda text: unicodedata.normalize("NFC", text)
-    parts = [part for part in fold(fold(name).casefold()).replace("\\", "/").split("/") if part not in ("", ".")] or [""]
+    parts = [part for part in fold_name(name).replace("\\", "/").split("/") if part not in ("", ".")] or [""]
     stem, _, ending = parts[-1].rpartition(".")
     if stem and ending in _PICTURES: parts[-1] = stem
     return ["_".join(parts[i:]) for i in range(len(parts))]

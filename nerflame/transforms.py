@@ -8,11 +8,11 @@ __all__ = ['READ_TOP', 'READ_FRAME', 'HARMLESS', 'REFUSED', 'MOVING', 'read_json
            'find_file', 'find_image', 'frame_names']
 
 # %% ../nbs/05c_transforms.ipynb #7b03636b
-import contextlib, json, math, os, re, reprlib, unicodedata
+import contextlib, json, math, os, re, reprlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
-from .core import InputError, read_text, require, warn_input
+from .core import InputError, fold_name, read_text, require, warn_input
 from .cameras import COEFFICIENTS, LENSES, focal_from_fov
 from .pictures import SUFFIXES, LostFile
 
@@ -286,10 +286,6 @@ def frame_intrinsics(
     return Lens(focal, centre, fisheye, tuple(coefficients))
 
 # %% ../nbs/05c_transforms.ipynb #7ef101ce
-def _plain(name):
-    "A name without what systems treat differently: case, and how accents are stored."
-    return unicodedata.normalize("NFC", name).casefold()
-
 def named_path(
     folder,        # the scene's
     value,         # what the file says
@@ -314,8 +310,8 @@ def _alike(path, suffixes):
         last, nexts = part is path.parts[-1], []
         for folder in found:
             if os.path.lexists(folder/part) and not last: nexts.append(folder/part); continue
-            wanted = {_plain(part + s) for s in (("", *suffixes) if last else ("",))} | ({part} if part in (".", "..") else set())
-            try: nexts += [folder/part] if part in (".", "..") else [Path(e.path) for e in os.scandir(folder or ".") if _plain(e.name) in wanted]
+            wanted = {fold_name(part + s) for s in (("", *suffixes) if last else ("",))} | ({part} if part in (".", "..") else set())
+            try: nexts += [folder/part] if part in (".", "..") else [Path(e.path) for e in os.scandir(folder or ".") if fold_name(e.name) in wanted]
             except OSError: pass
         found = nexts
     return sorted(p for p in found if p.is_file())
@@ -365,7 +361,7 @@ def frame_names(
     for i, p in enumerate(map(os.path.normpath, paths)):
         require(p not in first, where, f"frames[{i if places is None else places[i]}].file_path", "an image of its own for each frame", Path(p).name)
         first[p] = i
-    unique = lambda names: len({_plain(n) for n in names}) == len(names)
+    unique = lambda names: len({fold_name(n) for n in names}) == len(names)
     parts = [(*p.parent.parts, p.stem) for p in map(Path, paths)]
     for n in range(1, max(map(len, parts), default=1) + 1):
         names = ["_".join(some[-n:]).replace("/", "_") for some in parts]
