@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
-from .core import InputError, cache_folder, cpu_threads, require, write_text
+from .core import InputError, cache_folder, cpu_threads, require, write_text, decode_text
 
 # %% ../nbs/02_mesh.ipynb #824fa601
 @dataclass
@@ -885,8 +885,10 @@ def load_obj(
     "Read the mesh of a Wavefront OBJ file. Raises `InputError` with the line that is wrong."
     path = Path(path)
     require(path.is_file(), path, "file", "an existing OBJ file")
-    verts, faces = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    verts, faces, content = [], [], path.read_bytes()
+    try: text = decode_text(content, path)
+    except InputError: text = content.decode("utf-8", errors="replace")    # names and comments may be in any encoding
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         try:
             if words[:1] == ["v"]:
