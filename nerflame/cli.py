@@ -4,18 +4,18 @@
 
 # %% auto #0
 __all__ = ['Stopped', 'failure', 'Parser', 'run_command', 'input_notes', 'when_interrupted', 'counter', 'numbers', 'weights',
-           'positive', 'mask_labels', 'a_folder', 'whole', 'put_aside', 'way_on', 'check_run_folder', 'finish_run',
-           'give_back', 'run_folder', 'check_folder', 'output_folder', 'align_parser', 'align', 'align_command',
-           'train_parser', 'train_scene', 'say_trained', 'resume', 'chosen_settings', 'check_backend', 'train',
-           'published_folder', 'train_published_file', 'published_note', 'published_run', 'find_lpips', 'note_missing',
-           'render_states', 'render_published_file', 'train_command', 'eval_parser', 'open_run', 'captured_reference',
-           'load_split', 'own_params', 'train_moments', 'measure', 'split_outputs', 'control_capture',
-           'measure_control', 'summary', 'split_lines', 'control_lines', 'distinct_splits', 'replaced_frames',
-           'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render', 'render_command',
-           'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion', 'drive_cameras', 'drive',
-           'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line', 'export_command',
-           'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face', 'vertex_colour_scores',
-           'demo_capture', 'demo', 'demo_command']
+           'positive', 'mask_labels', 'a_folder', 'whole', 'put_aside', 'way_on', 'require_writable',
+           'check_run_folder', 'finish_run', 'give_back', 'run_folder', 'check_folder', 'output_folder', 'align_parser',
+           'align', 'align_command', 'train_parser', 'train_scene', 'say_trained', 'resume', 'chosen_settings',
+           'check_backend', 'train', 'published_folder', 'train_published_file', 'published_note', 'published_run',
+           'find_lpips', 'note_missing', 'render_states', 'render_published_file', 'train_command', 'eval_parser',
+           'open_run', 'captured_reference', 'load_split', 'own_params', 'train_moments', 'measure', 'split_outputs',
+           'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines', 'distinct_splits',
+           'replaced_frames', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render',
+           'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion',
+           'drive_cameras', 'drive', 'drive_command', 'export_parser', 'check_export_options', 'export', 'avatar_line',
+           'export_command', 'import_parser', 'import_run', 'import_command', 'demo_parser', 'film_face',
+           'vertex_colour_scores', 'demo_capture', 'demo', 'demo_command']
 
 # %% ../nbs/21_cli.ipynb #e73fea86
 import time
@@ -203,14 +203,22 @@ def way_on(path, earlier=None)->str:
     found = ["the RUN shows what was learned until here"]*(face and rest) + [f"nerflame_train --resume {path} goes on{place and f' from {place}'}"]*rest + [f"{path} is a RUN that can be used; next: nerflame_eval {path}"]*(not rest)
     return "; ".join(found + [f"the earlier RUN is in {earlier}"]*bool(earlier))
 
+def require_writable(
+    path,             # a folder, there or not
+    option="--out",   # that named it, for messages
+):
+    "Raise `InputError` unless files can be made in a folder, or the folder itself."
+    folder = Path(path).resolve()
+    there = next(p for p in (folder, *folder.parents) if p.exists())
+    require(there.is_dir() and can_write(there), path, option, "a folder that can be written", f"{there}, which is {'write-protected' if there.is_dir() else 'a file'}")
+
 def check_run_folder(
     path,         # new, empty, or an earlier RUN
     reads=None,   # name of an option: a file or folder that the work reads, or None
 ):
     "Raise `InputError` where no RUN can be written, or where writing it would move what is read: before the work."
+    require_writable(path)
     folder = Path(path).resolve()
-    there = next(p for p in (folder, *folder.parents) if p.exists())
-    require(there.is_dir() and can_write(there), path, "--out", "a folder that can be written", f"{there}, which is {'write-protected' if there.is_dir() else 'a file'}")
     if folder.is_dir() and any(folder.iterdir()):
         require(is_run(folder), path, "--out", "a new or empty folder, or a RUN to replace", "a folder with other things in it")
         require(folder not in (Path.cwd(), *Path.cwd().parents), path, "--out", "a folder that you are not in, as an earlier RUN there is put aside: go up (cd ..) and name it, or choose a new one", folder)
@@ -285,9 +293,8 @@ def check_folder(
     option="--out",   # that named the folder, for messages
 ):
     "Raise `InputError` where files cannot be put into a folder, or would lie among photographs, or replace what is not ours: before the work."
+    require_writable(path, option)
     folder = Path(path)
-    there = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.exists())
-    require(there.is_dir() and can_write(there), path, option, "a folder that can be written", f"{there}, which is {'write-protected' if there.is_dir() else 'a file'}")
     for place in sorted({(folder/name).parent.resolve() for name in names} | {folder.resolve()}):
         for p in (place, *place.parents):
             scene = next(p.glob("transforms*.json"), None) if p.is_dir() else None

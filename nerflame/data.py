@@ -393,9 +393,8 @@ def inverted_masks(
 )->list[int]:
     "Find the frames whose mask covers three borders of the picture and leaves out its middle; a person in front of a camera does not."
     found = []
-    for i in range(len(scene)):
-        mask = scene[i].coverage[0]
-        h, w = mask.shape
+    for i, (w, h) in enumerate(scene.cameras.picture_sizes.tolist()):
+        mask = scene.coverage[i, :h, :w]
         sides = sorted(float(as_floats(side).mean()) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
         middle = as_floats(mask[h//8:h - h//8, w//8:w - w//8]).mean()
         # one border may be crossed by the neck; a strip along it that is left out shortens its neighbours

@@ -276,11 +276,11 @@ def crown_rays(
 )->Rays:
     "Return the rays through the middle of the highest row of each mask that is not cut by the upper border. Raises `InputError`."
     cameras, pixels, c, up = [], [], scene.cameras, scene_up(scene) if up is None else up
-    down = downward(c, up)
+    down, sizes = downward(c, up), c.picture_sizes.tolist()
     for i, inside in enumerate(scene.coverage > 127):
         xy = inside.nonzero().flip(1) + 0.5
         height = -(xy @ down[i])
-        upper = max(0., -float(down[i, 0])*c[i].width) + max(0., -float(down[i, 1])*c[i].height)   # the height of the upper border
+        upper = max(0., -float(down[i, 0])*sizes[i][0]) + max(0., -float(down[i, 1])*sizes[i][1])   # the height of the upper border
         if len(xy) and upper - height.max() > 1:
             cameras.append(i)
             pixels.append((xy[height == height.max()].mean(0) - 0.5*down[i]).tolist())

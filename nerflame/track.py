@@ -371,9 +371,9 @@ def load_landmarks_2d(
     found = match_frames(scene.names, entries, path)
     require(found, path, "frame names", f"some of the frames of {scene.source}: {', '.join(scene.names[:3])}, ...", ", ".join(list(entries)[:3]) or "none")
     out, missing = np.zeros((len(scene), 68, 3)), []
-    for i, name in enumerate(scene.names):
+    for i, (name, size) in enumerate(zip(scene.names, scene.cameras.picture_sizes.tolist())):
         entry = entries[found[i]] if i in found else None
-        if entry is not None and np.size(entry): out[i] = _landmark_rows(entry, path, found[i], scene.cameras[i].width, scene.cameras[i].height, scale)
+        if entry is not None and np.size(entry): out[i] = _landmark_rows(entry, path, found[i], *size, scale)
         if not out[i, :, 2].any(): missing.append(name)   # a detector that finds no face says so
     if missing: warn_input(path, "frame names", f"no landmarks for {len(missing)} of {len(scene)} frames: {', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}")
     return torch.from_numpy(out).float().to(scene.device)
