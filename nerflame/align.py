@@ -45,7 +45,7 @@ def marked_point(
     cameras:Cameras,
     marks:dict,   # frame: (x, y) in its picture, pixels; at least two
 )->Float[Tensor, "3"]:
-    "Where a point is that was marked in pictures, in the frame of the cameras. Raises `InputError`."
+    "Find a point that was marked in pictures, in the frame of the cameras. Raises `InputError`."
     require(len(marks) >= 2, "marks", "pictures", "the point marked in at least two pictures", len(marks))
     for i in marks: require(0 <= i < len(cameras), "marks", "frame", f"a number from 0 to {len(cameras) - 1}", i)
     device = cameras.c2w.device
@@ -175,7 +175,7 @@ def guess_similarity(
 # %% ../nbs/14e_align.ipynb #0637cb3c
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    "How a reconstruction becomes a scene."
+    "The similarity that makes a reconstruction a scene."
     similarity: Float[Tensor, "4 4"]   # from the frame of the file to the scene frame
     iou: float                         # intersection over union of the head's outlines and the masks afterwards
     rolled: int = 0                    # pictures that do not stand upright as they are stored, because their cameras were rolled

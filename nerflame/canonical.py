@@ -157,7 +157,7 @@ class There:
 
 @wp.func
 def carry_from(m:Maps, point:wp.vec3, direction:wp.vec3, face:int):
-    "Where a point is on the unposed mesh by the part of the surface that a face near it belongs to."
+    "Carry a point to the unposed mesh by the part of the surface that a face near it belongs to."
     there, foot = There(), walk_down(m.surface, m.posed, point, face)
     w, a, b, c = foot.bary, m.surface.faces[foot.face, 0], m.surface.faces[foot.face, 1], m.surface.faces[foot.face, 2]
     offset = point - (w[0]*m.posed[a] + w[1]*m.posed[b] + w[2]*m.posed[c])
@@ -175,7 +175,7 @@ def _claim(m:Maps, signed_distance:float):
 
 @wp.func
 def carry_back(m:Maps, point:wp.vec3, direction:wp.vec3, face:int, other:int):
-    "Where a point is on the unposed mesh; with two parts of the surface near it, by the one that it is inside of, or is nearer to."
+    "Carry a point to the unposed mesh; with two parts of the surface near it, by the one that it is inside of, or is nearer to."
     there = carry_from(m, point, direction, face)
     if other >= 0:
         second = carry_from(m, point, direction, other)
@@ -222,14 +222,14 @@ class CanonicalMap:
         face_idx:Int[Tensor, "n"],         # a face near each point; -1: none is known
         other_idx:Int[Tensor, "n"]|None=None,  # a face of another part of the surface that is near; -1, or None for all: there is none
     )->Canonical:
-        "Where points are on the unposed mesh; without a face at the origin, infinitely far from it."
+        "Carry points to the unposed mesh; without a face at the origin, infinitely far from it."
         return self._map(points, directions, torch.arange(len(points), device=points.device), torch.zeros(len(points), device=points.device), face_idx, other_idx)
 
     def along(self,
         rays:Rays,
         samples:Samples,   # on these rays, with faces
     )->Canonical:
-        "Where samples are on the unposed mesh."
+        "Carry samples to the unposed mesh."
         return self._map(rays.origins, rays.directions, samples.ray_idx, samples.t, samples.face_idx, samples.other_idx)
 
     def _map(self, origins, directions, ray_idx, t, face_idx, other_idx):
@@ -285,7 +285,7 @@ def tie_cells(
 # %% ../nbs/09_canonical.ipynb #eba0b0f3
 @wp.func
 def _stretch(m:Maps, a:int, b:int):
-    "How much longer an edge is than it was."
+    "Return by which factor an edge is longer than it was."
     return wp.length(m.posed[b] - m.posed[a])/wp.max(wp.length(m.unposed[b] - m.unposed[a]), 1.0e-12)
 
 @wp.kernel(enable_backward=False)

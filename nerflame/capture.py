@@ -130,14 +130,14 @@ def eye_spheres(arrays)->tuple:  # (2, 3) centres and (2,) radii in metres, left
 def eye_disc(
     directions:np.ndarray,   # (N, 3) unit, from the centre of an eye in its rest pose
 )->np.ndarray:               # (N, 2) in 0..1
-    "Where a point of an eyeball lies on its square of the texture."
+    "Map a point of an eyeball to its square of the texture."
     angle = np.arccos(np.clip(directions[:, 2], -1, 1)).clip(max=_EYE_ANGLE)/_EYE_ANGLE/2
     turn = np.arctan2(directions[:, 1], directions[:, 0])
     return 0.5 + angle[:, None]*np.stack([np.cos(turn), np.sin(turn)], 1)
 
 # %% ../nbs/06b_capture.ipynb #77272862
 def skin_fields(arrays)->np.ndarray:  # (V, 3): lips 0..1, ears 0..1, rings of faces between a vertex and the inside of the eyelids (at most 9)
-    "What the painter wants to know about a vertex."
+    "Compute what the painter needs to know about a vertex."
     name = np.array(arrays.part_names)[arrays.vertex_part]
     socket, skin = np.isin(name, ["socket_l", "socket_r"]), np.isin(name, ["face", "lips", "scalp", "neck", "ears"])
     graph = _graph(mesh_edges(arrays.faces)[0], len(name))
@@ -302,7 +302,7 @@ def along_surface(
 # %% ../nbs/06b_capture.ipynb #a264cdd7
 @dataclass(frozen=True)
 class Look:
-    "What makes one person's skin, hair and eyes."
+    "The settings of one person's skin, hair and eyes."
     melanin: float               # 0.1 very light .. 1.5 dark
     blood: float                 # 0.3 pale .. 0.6 ruddy
     freckles: float              # 0..1
@@ -606,7 +606,7 @@ def sky_radiance(
     directions:Float[Tensor, "*n 3"],  # unit
     light:Lighting,
 )->Float[Tensor, "*n 3"]:
-    "How bright the sky is in these directions, without the lamp."
+    "Return how bright the sky is in these directions, without the lamp."
     z = directions[..., 2:]
     above, horizon, below = (directions.new_tensor(c) for c in (light.above, light.horizon, light.below))
     return torch.where(z > 0, torch.lerp(horizon, above, z.clamp(min=0)), torch.lerp(horizon, below, z.clamp(max=0).abs().sqrt()))
@@ -616,7 +616,7 @@ def lamp_radiance(
     light:Lighting,
     roughness:Float[Tensor, "n"],      # of the surface that reflects it: blurs the lamp and dims it accordingly
 )->Float[Tensor, "n 3"]:
-    "How bright the lamp is in these directions, seen through a rough reflection."
+    "Return how bright the lamp is in these directions, seen through a rough reflection."
     axis = F.normalize(directions.new_tensor(light.lamp_direction), dim=0)
     k = 1/(1/light.lamp_sharpness + 2*roughness**4)     # widths of two lobes add
     return directions.new_tensor(light.lamp)*(k/2*torch.exp(k*(directions @ axis - 1)))[:, None]
@@ -755,7 +755,7 @@ def shade(
     bary:Float[Tensor, "n 3"],
     directions:Float[Tensor, "n 3"],   # of the rays that arrive there
 )->Float[Tensor, "n 3"]:               # linear light
-    "What the eye sees of points on the surface."
+    "Shade points on the surface, as the eye sees them."
     s = moment.surface
     values = interpolate(torch.cat([moment.normals, moment.light_in], 1), s.faces, face_idx, bary)
     normal, light_in, seen = F.normalize(values[:, :3], dim=1), values[:, 3:6], values[:, 6].clamp(0, 1)
@@ -830,7 +830,7 @@ def render_truth(
     return torch.stack(out)
 
 def _same(a:HeadParams, b:HeadParams)->bool:
-    "Whether two rows describe the same pose."
+    "Test whether two rows describe the same pose."
     a, b = a.tensors(), b.tensors()
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
@@ -846,7 +846,7 @@ def mean_colours(
     moment:Moment,
     n:int=16,       # directions of view over the whole sphere
 )->Float[Tensor, "v 3"]:   # linear light
-    "What each vertex of the fine surface shows on average, to viewers all around that can face it."
+    "Compute the colour that each vertex of the fine surface shows on average, to viewers all around that can face it."
     s, directions = moment.surface, sphere_directions(n).to(moment.verts)
     corner = torch.empty(len(moment.verts), dtype=torch.int64, device=s.faces.device)
     corner[s.faces.flatten()] = torch.arange(s.faces.numel(), device=s.faces.device)      # any corner of a face at this vertex
@@ -968,7 +968,7 @@ def _join_cameras(parts):
 def plan_views(
     config:CaptureConfig,
 )->dict:    # split: (`Cameras`, the moment that each of them sees: 0 neutral, then those that are filmed, then those that are driven)
-    "Who is photographed from where, and when. Raises `InputError`."
+    "Plan who is photographed from where, and when. Raises `InputError`."
     require(len(set(config.filmed)) == len(config.filmed), "capture", "filmed", "each expression once", ", ".join(config.filmed))
     require(not config.filmed or config.filmed_views > 0, "capture", "filmed_views", "at least 1", config.filmed_views)
     n, unseen = len(config.filmed), unseen_moments(config)

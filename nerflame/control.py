@@ -75,7 +75,7 @@ def change_scores(
     truth:Float[Tensor, "n h w 3"],         # photographs, moved
     truth_rest:Float[Tensor, "n h w 3"],    # photographs at rest
 )->dict[str, float]:                        # NaN where nothing can be said
-    "How a render changes against how the truth changes: cosine, gain, leakage, leakage_truth, psnr_moving, psnr_moving_undriven."
+    "Compare how a render changes with how the truth changes: cosine, gain, leakage, leakage_truth, psnr_moving, psnr_moving_undriven."
     moves = moving_region(truth, truth_rest)
     change, true_change = render - render_rest, truth - truth_rest
     d, t = change[moves].double(), true_change[moves].double()
@@ -119,7 +119,7 @@ def person_truth(
     light:Lighting=Lighting(),
     background=(1., 1., 1.),         # rgb
 )->Callable:                         # (one row of parameters, N cameras) -> (N, H, W, 3)
-    "What photographs the built-in person in any state."
+    "Make a function that photographs the built-in person in any state."
     def truth(params, cameras): return on_background(render_truth(person, params, cameras, samples, light), background)
     return truth
 
@@ -127,7 +127,7 @@ def control_cameras(
     config:CaptureConfig,
     size:int|None=None,     # width of the pictures, pixels; None: the capture's
 )->Cameras:                 # 3
-    "Where control is looked at from: the front, and 30 degrees to either side, all within what a capture sees."
+    "Place the cameras that look at control: the front, and 30 degrees to either side, all within what a capture sees."
     return orbit_camera(torch.deg2rad(torch.tensor([0., 30., -30.])), math.radians(4.), config.radius, fov=config.fov, width=size or config.resolution)
 
 # %% ../nbs/16b_control.ipynb #e5facf9a
@@ -179,7 +179,7 @@ def control_report(
     out=None,                     # folder for control.json, control.png (curves) and control_strip.png; None writes nothing
     progress:Callable=iter,       # wraps the list of sweeps, such as tqdm
 )->dict:                          # what control.json holds: mean scores, and `sweeps` by name
-    "How a face follows each of its controls. Raises `InputError`."
+    "Measure how a face follows each of its controls. Raises `InputError`."
     known, shown, found, rests = known_sweeps(model.head, sweeps), {}, {}, None
     require(known, "control", "sweeps", f"at least one that the head {model.head.name!r} can do", ", ".join(s.name for s in sweeps) or "none")
     for sweep in progress(known):
@@ -196,7 +196,7 @@ def control_report(
     return report
 
 def _shown(sweep, pictures):
-    "What the strip shows of a sweep: its far end, or both when it goes two ways, close up. Text, truth, render, and how much each of them changed."
+    "Choose what the strip shows of a sweep: its far end, or both when it goes two ways, close up. Text, truth, render, and how much each of them changed."
     p = pictures
     region = torch.stack([moving_region(t[:1], p.true_rest[:1])[0] for t in p.true_moved]).any(0)
     near = lambda image: close_up(image, region)

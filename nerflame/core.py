@@ -61,7 +61,7 @@ def _matches(value, hint):
     raise TypeError(_hint_name(hint))
 
 def _hint_name(hint):
-    "How a person would call the type `hint`."
+    "Name the type `hint` as a person would."
     if get_origin(hint) is Literal: return "one of " + ", ".join(map(str, get_args(hint)))
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
 
@@ -178,7 +178,7 @@ def read_tensors(
     framework:str="pt",  # of the tensors: "pt" or "np"
     remedy:str="",       # what to do with a file that cannot be read
 )->tuple[dict, dict]:    # metadata, tensors by name
-    "What a safetensors file holds. Raises `InputError` for a file that cannot be read or has another format."
+    "Read a safetensors file. Raises `InputError` for a file that cannot be read or has another format."
     try:
         with safe_open(str(path), framework) as file: metadata, tensors = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}
     except (SafetensorError, OSError) as e: raise InputError(path, "content", "a readable safetensors file" + (f"; {remedy}" if remedy else ""), str(e)) from None

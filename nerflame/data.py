@@ -92,7 +92,7 @@ def mask(self:Scene)->Float[Tensor, "n h w"]|None:
 
 @patch(as_prop=True)
 def device(self:Scene)->torch.device:
-    "Where the pictures are."
+    "The device of the pictures."
     return self.images.device
 
 # %% ../nbs/06_data.ipynb #8d193c81
@@ -110,7 +110,7 @@ def area_weights(
     n_in:int,    # samples
     n_out:int,   # at most `n_in`
 )->np.ndarray:   # (n_out, n_in), rows sum to 1
-    "How much each input interval covers of each output interval, when both divide the same length."
+    "Compute how much each input interval covers of each output interval, when both divide the same length."
     edges = np.arange(n_out + 1)*(n_in/n_out)
     cells = np.arange(n_in)
     overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
@@ -522,7 +522,7 @@ def save_scene(
     return path/f"transforms_{split}.json"
 
 def _frame_entry(camera, file_path):
-    "What the JSON file says about one frame."
+    "Make the entry of one frame for the JSON file."
     (fl_x, fl_y), (cx, cy) = camera.focal[0].tolist(), camera.centre[0].tolist()
     fisheye, numbers = camera.fisheye is not None and camera.fisheye.item(), [0.]*8 if camera.distortion is None else camera.distortion[0].tolist()
     lens = {key: v for key, v in zip(COEFFICIENTS, numbers) if v or key in COEFFICIENTS[:4]}

@@ -104,7 +104,7 @@ def draft_pixels(
     least:float=1e-2,                    # optical depth of a step below which there is nothing
     dark:float=2e-2,                     # light that counts as none
 )->Pixels:                               # in front of black
-    "What rays see of a baked field, without gradients."
+    "Render rays through a baked field, without gradients."
     n, device, f = len(rays), shell.face.device, _Draft()
     rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
     f.epsilon, f.dark, f.level, (f.table,) = epsilon, dark, baked.grid.levels()[0], warp_arrays(baked.grid.tables[0])

@@ -132,7 +132,7 @@ _FRAME_NAMES = {"", "unnamed0", "frame", "frames", "framenumber", "frameno", "fr
 _TIME_NAME = re.compile(r"(?:elapsed|video)?(?:time)?(?:stamp)?(s|secs?|seconds?|ms|msecs?|millis(?:econds?)?|us|usecs?|micros(?:econds?)?|ns|nanos(?:econds?)?)?")
 
 def _columns(header, path):
-    "Where the columns are, by the names that Live Link Face gives them, and the first of the columns Frame and Time. Columns that are missing or unknown are named in a warning."
+    "Find the columns, by the names that Live Link Face gives them, and the first of the columns Frame and Time. Columns that are missing or unknown are named in a warning."
     at, unknown = {}, []
     for i, name in enumerate(header):
         plain = re.sub(r"[^0-9a-z]", "", name.lower())
@@ -365,7 +365,7 @@ def read_live_link(
 def arkit_mapping(
     head:Head,
 )->np.ndarray:   # (52, n_expr): expression = weights @ mapping
-    "How the weights of ARKit drive the expressions of a head. Raises `InputError` for a head without such names."
+    "Map the weights of ARKit to the expressions of a head. Raises `InputError` for a head without such names."
     sources = [name_and_side(n) for n in ARKIT_WEIGHTS]
     mapping = np.zeros((52, head.n_expr))
     for j, (base, side) in enumerate(map(name_and_side, head.expression_names)):

@@ -72,7 +72,7 @@ def same_params(
     a:HeadParams,
     b:HeadParams,
 )->bool:
-    "Whether both say exactly the same."
+    "Test whether both say exactly the same."
     x, y = a.tensors(), b.tensors()
     return a.head == b.head and x.keys() == y.keys() and all(v.shape == y[k].shape and torch.equal(v, y[k].to(v)) for k,v in x.items())
 
@@ -126,7 +126,7 @@ def same_identity(
     a:HeadParams,   # the first row counts
     b:HeadParams,   # the first row counts
 )->bool:
-    "Whether two belong to one person: shape and scale agree to 1e-4. The static offset does not count: training adds relief to it."
+    "Test whether two belong to one person: shape and scale agree to 1e-4. The static offset does not count: training adds relief to it."
     def close(x, y): return torch.allclose(x, y.to(x), atol=1e-4)
     return a.head == b.head and close(a.betas[:1], b.betas[:1]) and close(a.scale[:1], b.scale[:1])
 
@@ -135,7 +135,7 @@ def frame_params(
     params:HeadParams|None,            # N rows that a scene's frames name, or None
     reference:HeadParams|None=None,    # one row: what the scene says about the moment of capture
 )->HeadParams|None:                    # one row for all frames, or one each; None for plain NeRF, which cannot be moved
-    "What the model shall do in the frames of a scene. Raises `InputError` for parameters of another head."
+    "Return what the model shall do in the frames of a scene. Raises `InputError` for parameters of another head."
     if params is None or model.params is None: return model.params
     if same_identity(params, model.params): return params.to(model.params.betas).replace(static_offset=model.params.static_offset)
     moved, first = transfer_motion(params, model.params, reference), params[0]
@@ -162,7 +162,7 @@ def picture_path(
     name:str,      # of a frame
     suffix:str=".png",
 )->Path:
-    "Where the picture of a frame goes. Raises `InputError` for a name that is no file name."
+    "Return where the picture of a frame goes. Raises `InputError` for a name that is no file name."
     require(re.fullmatch(r"[^/\\:\0]+", name) is not None and name.strip(". ") != "", folder, "name", "the name of a frame, fit to be a file name", repr(name))
     return Path(folder)/f"{name}{suffix}"
 
@@ -193,7 +193,7 @@ def moving_region(
     threshold:float=0.05,              # in any channel
     grow:int=2,                        # pixels
 )->Bool[Tensor, "n h w"]:
-    "Where photographs show that something moved."
+    "Find where photographs show that something moved."
     return grow_region((truth - still).abs().amax(-1) > threshold, grow)
 
 # %% ../nbs/16_evaluate.ipynb #a2495c42
@@ -206,7 +206,7 @@ def moving_pixels(
     threshold:float=0.5,   # displacement in the picture, pixels
     grow:int=2,            # pixels
 )->Bool[Tensor, "h w"]:
-    "Where the mesh moves between two states, as seen in either of them."
+    "Find where the mesh moves between two states, as seen in either of them."
     camera, faces = camera.to(model.device), model.head.faces
     rays, (va, vb) = image_rays(camera), (model.scene_verts(p)[0] for p in (a, b))
     region = torch.zeros(len(rays), dtype=torch.bool, device=va.device)
@@ -358,7 +358,7 @@ def seen_moments(
 def moments_kind(
     seen:list[bool],   # of each frame, from `seen_moments`
 )->str:
-    "What a split measures: novel view, self-reenactment, or both."
+    "Name what a split measures: novel view, self-reenactment, or both."
     return "novel view" if all(seen) else "novel view and reenactment" if any(seen) else "self-reenactment"
 
 # %% ../nbs/16_evaluate.ipynb #316c7732

@@ -41,7 +41,7 @@ from .drive import ARKIT_WEIGHTS, arkit_mapping
 # %% ../nbs/19_export.ipynb #9442fcf3
 @dataclass(frozen=True, eq=False)
 class Layout:
-    "Where the faces of a mesh are on a square texture."
+    "The places of the faces of a mesh on a square texture."
     uv: np.ndarray      # (T, 2) in 0..1, v up
     faces: np.ndarray   # (F, 3) the row of `uv` of each corner
 
@@ -82,7 +82,7 @@ def charts_of(
     faces:np.ndarray,   # (F, 3)
     label:np.ndarray,   # (F,) whole numbers
 )->np.ndarray:          # (F,) 0, 1, ...
-    "What hangs together through edges and has the same label."
+    "Group what hangs together through edges and has the same label."
     n, index = len(faces), mesh_edges(faces)[1]
     touch = coo_array((np.ones(3*n), (np.repeat(np.arange(n), 3), index.ravel())), (n, index.max() + 1)).tocsr()
     pairs = (touch @ touch.T).tocoo()
@@ -127,7 +127,7 @@ def openness(
     positions:Float[Tensor, "n 3"],   # on its mesh
     normals:Float[Tensor, "n 3"],     # unit
 )->Float[Tensor, "n"]:                # 0..1
-    "How much places see of what is outside: the share of the directions of `ring_directions` in which nothing of the mesh is met."
+    "Measure how much places see of what is outside: the share of the directions of `ring_directions` in which nothing of the mesh is met."
     around = ring_directions(normals)[0]
     start = (positions + 1e-3*(bvh.verts.amax(0) - bvh.verts.amin(0)).max()*normals).expand_as(around)
     hit = bvh.raycast(start.reshape(-1, 3), around.reshape(-1, 3)).face_idx
@@ -139,7 +139,7 @@ def small_pieces(
     verts:np.ndarray,   # (V, 3) metres
     faces:np.ndarray,   # (F, 3)
 )->np.ndarray:          # (F,) bool
-    "Whether faces belong to pieces that are eyes, teeth or tongue by their size."
+    "Test whether faces belong to pieces that are eyes, teeth or tongue by their size."
     ends = mesh_edges(faces)[0]
     piece = connected_components(coo_array((np.ones(len(ends)), ends.T), (len(verts),)*2))[1][faces[:, 0]]
     return np.isin(piece, [p for p in np.unique(piece) if np.ptp(verts[faces[piece == p]], axis=(0, 1)).max() < _SMALL])
@@ -261,7 +261,7 @@ def depth_along(
     above:Float[Tensor, "n"],        # height at which to begin, scene units
     steps:int=32,
 )->Float[Tensor, "n"]:               # height above the mesh, scene units; NaN: no skin is met
-    "How high above the mesh half of the light is left on the way in."
+    "Measure how high above the mesh half of the light is left on the way in."
     length = above + model.epsilon
     share = (torch.arange(steps, device=positions.device) + 0.5)/steps
     sigma = torch.stack([_sigma(model, positions + h[:, None]*normals, h)[0] for h in (above - s*length for s in share)])
@@ -394,7 +394,7 @@ def skin_directions(
     verts:Float[Tensor, "v 3"],   # metres
     faces:Int[Tensor, "f 3"],
 )->Float[Tensor, "v 3"]:          # at most of length 1
-    "Where vertices go when the skin lies higher than the mesh: along their normals; less where little is seen from outside, and near eyes and teeth."
+    "Return where vertices go when the skin lies higher than the mesh: along their normals; less where little is seen from outside, and near eyes and teeth."
     normals = vertex_normals(verts, faces)
     share, spread = openness(MeshBVH(verts, faces), verts, normals).double().numpy(), neighbour_mean(faces.numpy(), len(verts))
     for _ in range(3): share = (share + spread @ share)/2
@@ -410,7 +410,7 @@ def skin_height(
     azimuths=(-0.8, 0., 0.8),     # of the views, radians
     kept:np.ndarray|None=None,    # (F,) bool, the faces that can be seen; None: all
 )->float:                         # metres
-    "How high above the mesh the outline of the field is; 0 where none of the heights in question fits better than its neighbours."
+    "Measure how high above the mesh the outline of the field is; 0 where none of the heights in question fits better than its neighbours."
     verts, faces = model.head(model.params)[0].cpu(), model.head.faces.cpu()
     grow, to_scene = skin_directions(verts, faces), model.to_scene.cpu()
     unit = float(to_scene[:3, 0].norm())
@@ -608,7 +608,7 @@ def target_normals(
     avatar:Avatar,
     displacements:np.ndarray,   # (V, 3) of one target, metres
 )->np.ndarray:                  # (V, 3) float32
-    "What a morph target adds to the normals at weight 1. Turns of less than a thousandth count as none."
+    "Compute what a morph target adds to the normals at weight 1. Turns of less than a thousandth count as none."
     normals = vertex_normals(torch.from_numpy(avatar.verts + displacements), torch.from_numpy(avatar.faces)).numpy()
     change = np.where(np.linalg.norm(normals, axis=1, keepdims=True) > 0.5, normals - avatar.normals, 0)
     return np.where(np.linalg.norm(change, axis=1, keepdims=True) > 1e-3, change, 0).astype(np.float32)

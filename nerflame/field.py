@@ -254,14 +254,14 @@ def in_pieces(
     network,
     *inputs,   # one row a sample
 )->Tensor:
-    "What a network says; on a CPU in pieces whose layers fit into its cache, which takes half the time."
+    "Evaluate a network; on a CPU in pieces whose layers fit into its cache, which takes half the time."
     n = len(inputs[0])
     size = 1 << 14 if inputs[0].device.type == "cpu" else max(n, 1)
     return network(*inputs) if n <= size else torch.cat([network(*parts) for parts in zip(*(v.split(size) for v in inputs))])
 
 # %% ../nbs/10_field.ipynb #614866ea
 class Residual(nn.Module):
-    "What an expression adds to the output of the density network."
+    "The part of a field that an expression adds to the output of the density network."
     def __init__(self,
         inputs:int,    # numbers that describe an expression
         width:int,     # numbers that encode a position
@@ -283,7 +283,7 @@ class Residual(nn.Module):
     def code(self,
         state:Float[Tensor, "*b inputs"],
     )->Float[Tensor, "*b rank"]:
-        "What an expression means to the field."
+        "Return what an expression means to the field."
         size = torch.maximum(-self.low, self.high)
         return self.blend(torch.where(size > 1e-6, state.clamp(self.low, self.high)/size.clamp(min=1e-6), 0.))
 
@@ -291,7 +291,7 @@ class Residual(nn.Module):
         encoded:Float[Tensor, "n width"],   # positions, from `ShellGrid`
         code:Float[Tensor, "n rank"],
     )->Float[Tensor, "n outputs"]:
-        "What is added."
+        "Return what is added."
         return self.out(self.place(encoded).relu()*code)
 
 # %% ../nbs/10_field.ipynb #a3902064
@@ -372,7 +372,7 @@ class FrequencyField(nn.Module):
     def layers(self,
         positions:Float[Tensor, "n 3"],
     )->Float[Tensor, "n width"]:
-        "What the last hidden layer says."
+        "Return the last hidden layer."
         encoded = hidden = frequency_encoding(positions, self.config.octaves)
         for i, layer in enumerate(self.points):
             hidden = layer(hidden).relu()

@@ -129,7 +129,7 @@ def outlines_above(
 # %% ../nbs/14_fit.ipynb #c11517ae
 @dataclass(frozen=True)
 class OutlineConfig:
-    "How stage 0 searches."
+    "The settings of the search in stage 0."
     frames: int = 48            # pictures that are looked at, evenly chosen; more tell nothing new
     width: int = 200            # to which their masks are reduced, pixels
     steps: int = 150            # steps of gradient descent
@@ -180,7 +180,7 @@ def with_leaves(params, leaves):
 # %% ../nbs/14_fit.ipynb #c506d149
 @dataclass(frozen=True, eq=False)
 class Pulls:
-    "What asks a mesh to move in N views: vertices outside the masks, and points of outlines that want the vertex nearest to them."
+    "Demands on a mesh to move in N views: vertices outside the masks, and points of outlines that want the vertex nearest to them."
     vertices: Int[Tensor, "r"]     # all that are asked, of the vertices that are looked at
     outside: Int[Tensor, "o 2"]    # view, and place in `vertices`
     share: float                   # what each of these counts: one over all vertices that could be outside
@@ -199,7 +199,7 @@ def find_pulls(
     outlines:list,                     # N sets of outline points (P, 2), above the floor
     config:OutlineConfig,
 )->Pulls:
-    "Who pulls at whom, now."
+    "Find who pulls at whom, now."
     xy, _ = project(cameras, verts)
     outside = ((read_map(distance, xy) > 0) & floor.above(xy) & used).nonzero()
     rim = (cameras.positions @ normals.T - (normals*verts).sum(1)).abs() < config.rim*torch.cdist(cameras.positions, verts)
@@ -224,7 +224,7 @@ def outline_loss(
     distance:Float[Tensor, "n h w"],   # from `outline_distance`
     config:OutlineConfig,
 )->Float[Tensor, ""]:
-    "How badly a mesh fits outlines: mean Huber price of `inside` and `reach`, squared pixels."
+    "Measure how badly a mesh fits outlines: mean Huber price of `inside` and `reach`, squared pixels."
     knee = config.huber*cameras.width
     price = lambda d: torch.where(d < knee, d**2, 2*knee*d - knee**2)
     xy, _ = project(cameras, verts)
@@ -248,7 +248,7 @@ class SomeVertices:
         params:HeadParams,                   # one row
         places:Int[Tensor, "k"]|None=None,   # among the chosen ones; None for all
     )->Float[Tensor, "k 3"]:                 # metres, head frame
-        "Where they are."
+        "Return where they are."
         pick = lambda v: v if places is None else v[places]
         offsets, at = (params.static_offset, params.dynamic_offset), pick(self._vertices)
         rotations = rodrigues(torch.cat([params.global_orient, params.neck_pose, params.jaw_pose, params.eye_pose], 1).unflatten(1, (5, 3)))
@@ -314,7 +314,7 @@ def first_guess(
 # %% ../nbs/14_fit.ipynb #db378e0c
 @dataclass(eq=False)
 class OutlineFit:
-    "What stage 0 found."
+    "The result of stage 0."
     params: HeadParams   # one row
     iou: float           # intersection over union of mesh and masks above the floor, shoulders left out
     losses: list         # of every step, squared pixels
@@ -530,7 +530,7 @@ class PixelBank:
     def index(self,
         places:Int[Tensor, "k"],   # among the pixels of the bank, 0 to n - 1
     )->Int[Tensor, "k"]:           # (frame*height + row)*width + column
-        "Which pixels of the scene these are."
+        "Return which pixels of the scene these are."
         return places + self.shift[torch.searchsorted(self.ends, places, right=True)]
 
     def batch(self,

@@ -145,7 +145,7 @@ def fingerprint(self:HeadArrays)->str:
 # %% ../nbs/03_flame.ipynb #9b928544
 @dataclass(eq=False)
 class HeadParams:
-    "What a head is told: B rows of shape, expression, pose and place. Tensors on one device, of one dtype."
+    "Parameters of a head: B rows of shape, expression, pose and place. Tensors on one device, of one dtype."
     betas: Float[Tensor, "b n_shape"]
     expression: Float[Tensor, "b n_expr"]
     global_orient: Float[Tensor, "b 3"]   # rotation about the root joint, axis-angle, radians
@@ -386,7 +386,7 @@ _ALLOWED = {name: kind for kind, names in dict(
 
 # %% ../nbs/03_flame.ipynb #eeefa4d9
 class _Form:
-    "What a stream wanted to build: the arguments and the state, written down and not acted upon."
+    "A thing that a stream wanted to build: the arguments and the state, written down and not acted upon."
     kind = ""
     __slots__ = ("args", "state")
     def __new__(cls, *args):
@@ -879,7 +879,7 @@ def head_yaw(
     global_orient:Float[Tensor, "b 3"],  # axis-angle, radians
     neck_pose:Float[Tensor, "b 3"],
 )->Float[Tensor, "b"]:                   # degrees, positive towards the subject's left
-    "How far the face is turned about the vertical axis."
+    "Measure how far the face is turned about the vertical axis."
     turn = rodrigues(global_orient) @ rodrigues(neck_pose)
     return torch.rad2deg(torch.atan2(-turn[:, 2, 0], (turn[:, 0, 0]**2 + turn[:, 1, 0]**2).sqrt()))
 

@@ -27,7 +27,7 @@ from .train import TrainConfig, preset
 # %% ../nbs/17_interop.ipynb #648cb8a3
 @dataclass(frozen=True)
 class FlameHparams:
-    "What a published file says about the head."
+    "The settings of a published file about the head."
     flame_model_path: str = "./FLAME/model/generic_model.pkl"  # the FLAME file, relative to the folder where the command runs
     shape_params: int = 100      # components of identity that are fitted
     expression_params: int = 50  # components of expression that are fitted
@@ -202,7 +202,7 @@ STEPS = 40_000   # of the published training
 def published_rays(
     hparams:Hparams,
 )->RayConfig:
-    "Where samples fall on a ray. Raises `InputError`."
+    "Return where samples fall on a ray. Raises `InputError`."
     h = hparams
     require(h.n_additional_samples >= 1, "settings", "n_additional_samples", "at least 1", h.n_additional_samples)
     return RayConfig(h.near, h.far, h.N_samples, h.N_importance, h.lindisp, h.n_the_farthest_samples, h.n_central_samples, h.n_additional_samples - 1)
@@ -305,7 +305,7 @@ def _network_size(weights, path, key)->NetworkConfig:
 _NAMES = {"points.": "pts_linears.", "output.": "output_linear.", "view.": "views_linears.0.", "feature.": "feature_linear.", "alpha.": "alpha_linear.", "rgb.": "rgb_linear."}
 
 def _original_name(name:str)->str:
-    "What the published code calls a weight of `FrequencyField`."
+    "Return what the published code calls a weight of `FrequencyField`."
     ours = next(n for n in _NAMES if name.startswith(n))
     return _NAMES[ours] + name[len(ours):]
 

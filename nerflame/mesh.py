@@ -187,7 +187,7 @@ def small_faces(
     faces:Int[Tensor, "f 3"],
     min_triangle_area:float,        # in the square of the vertices' unit
 )->Bool[Tensor, "f"]:
-    "Which faces have less area than `min_triangle_area`: PyTorch3D's rule, under which only their edges count. 0: none."
+    "Find which faces have less area than `min_triangle_area`: PyTorch3D's rule, under which only their edges count. 0: none."
     return face_areas(verts.detach().double(), faces) < min_triangle_area
 
 def closest_reference(
@@ -211,7 +211,7 @@ def closest_reference(
 # %% ../nbs/02_mesh.ipynb #5cc7b6e2
 @wp.func
 def _dot_edge(p:wp.vec3d, a:wp.vec3d, b:wp.vec3d):
-    "Where along the segment from a to b the closest point to p lies, 0 to 1."
+    "Find where along the segment from a to b the closest point to p lies, 0 to 1."
     edge = b - a
     square = wp.dot(edge, edge)
     t = wp.float64(0.0)
@@ -545,7 +545,7 @@ def signed_distance(
 # %% ../nbs/02_mesh.ipynb #52f1ae78
 @dataclass
 class RayHits:
-    "What rays meet first."
+    "The first hits of rays."
     t: Float[Tensor, "n"]          # distance along the ray, in lengths of its direction; infinite: nothing is hit
     face_idx: Int[Tensor, "n"]     # the face, int64; -1: none
     bary: Float[Tensor, "n 3"]     # weights of its three corners; zeros for none
@@ -575,7 +575,7 @@ def occluded(self:MeshBVH,
     directions:Float[Tensor, "n 3"],
     t_max:float|Tensor=math.inf,     # how far to look: one number or one per ray, for instance up to a lamp
 )->Bool[Tensor, "n"]:
-    "Whether anything stands in the way of each ray. Faster than `raycast`, as any hit will do."
+    "Test whether anything stands in the way of each ray. Faster than `raycast`, as any hit will do."
     n = len(origins)
     blocked = torch.zeros(n, dtype=torch.bool, device=self.device)
     if n: launch(_occluded_kernel, n, _ray_inputs(self, origins, directions, t_max) + warp_arrays(blocked), self.device, self.threads)
@@ -584,7 +584,7 @@ def occluded(self:MeshBVH,
 # %% ../nbs/02_mesh.ipynb #ec722087
 @wp.struct
 class Surface:
-    "Which faces meet where, for kernels."
+    "The faces that meet at each vertex, for kernels."
     faces: wp.array2d(dtype=wp.int32)    # (F, 3) vertices of each face
     across: wp.array2d(dtype=wp.int32)   # (F, 3) the face on the other side of the edge opposite to each corner; -1 at a border
     first: wp.array(dtype=wp.int32)      # (V+1) where the faces around each vertex begin in `around`
@@ -605,7 +605,7 @@ def _components(faces, n_verts):
     return torch.from_numpy(connected_components(links, directed=False)[1][corners[:, 0]].astype(np.int32)).to(faces.device)
 
 class FaceNeighbours:
-    "Which faces of a mesh are next to each other, whatever its shape."
+    "The faces of a mesh that are next to each other, whatever its shape."
     def __init__(self,
         faces:Int[Tensor, "f 3"],
         n_verts:int,
@@ -786,7 +786,7 @@ def closest(self:EdgeBVH,
 # %% ../nbs/02_mesh.ipynb #5b354dba
 @functools.cache
 def _pytorch3d():
-    "What is needed of PyTorch3D. Raises what its import raises."
+    "Import what is needed of PyTorch3D. Raises what its import raises."
     structures, compiled = importlib.import_module("pytorch3d.structures"), importlib.import_module("pytorch3d._C")
     return SimpleNamespace(Meshes=structures.Meshes, Pointclouds=structures.Pointclouds, nearest_face=compiled.point_face_dist_forward)
 
@@ -865,7 +865,7 @@ def mesh_search(
     backend:str="bvh",             # "bvh": exact and fast; "pytorch3d": as the original, every face for every point
     min_triangle_area:float=0.0,   # of faces with less area only the edges count; 0: no such rule; 1e-4: the original's
 )->MeshBVH|EdgeBVH|PyTorch3DMesh:  # has `verts`, `faces`, `refit(verts)` and `closest(points, max_distance)`
-    "What finds the closest points of a mesh. Raises `InputError` for an unknown backend, and where PyTorch3D does not import."
+    "Make what finds the closest points of a mesh. Raises `InputError` for an unknown backend, and where PyTorch3D does not import."
     require(backend in ("bvh", "pytorch3d"), "mesh", "backend", '"bvh" or "pytorch3d"', repr(backend))
     require(min_triangle_area >= 0, "mesh", "min_triangle_area", "an area of at least 0", min_triangle_area)
     if backend == "pytorch3d": return PyTorch3DMesh(verts, faces, min_triangle_area)

@@ -30,7 +30,7 @@ from .draft import Baked, bake, draft_pixels
 # %% ../nbs/12_model.ipynb #085a81e4
 @dataclass(frozen=True)
 class Quirks:
-    "What the published code does differently from its description; all off in our own models."
+    "Deviations of the published code from its description; all off in our own models."
     pixel_corners: bool = False     # rays go through the upper left corners of pixels, not through their centres
     shifted_samples: bool = False   # the head's translation (metres, axes of the head) is added to positions before the network sees them
     raw_normals: bool = False       # the third axis of a face's map is as long as twice the face's area
@@ -39,7 +39,7 @@ class Quirks:
 # %% ../nbs/12_model.ipynb #2d44d331
 @dataclass(frozen=True)
 class ModelConfig:
-    "What the model is made of; lengths in scene units of 1/8 m."
+    "The settings of a model; lengths in scene units of 1/8 m."
     voxel: float = 0.0125       # edge of the voxels that hold the shell
     group: int = 2              # voxels along the edge of the cells that move with a driven head
     step: float = 0.0125        # distance of samples on a ray
@@ -109,7 +109,7 @@ class NeRFlame(nn.Module):
 # %% ../nbs/12_model.ipynb #a3c49983
 @patch
 def _set_head(self:NeRFlame, params, unposed):
-    "Where the field lives."
+    "Set the head that the field lives on."
     self.params = None
     if params is None: return
     require(len(params) == 1, "NeRFlame", "params", "one row", len(params))
@@ -148,14 +148,14 @@ def scene_verts(self:NeRFlame,
 def expression_state(
     params:HeadParams,              # B rows
 )->Float[Tensor, "b inputs"]:
-    "What an expression is to the field: its weights and the rotation of the jaw."
+    "Return what an expression is to the field: its weights and the rotation of the jaw."
     return torch.cat([params.expression, params.jaw_pose], 1).detach()
 
 @patch
 def code(self:NeRFlame,
     posed:PosedHead,
 )->Float[Tensor, "rank"]|None:
-    "What the state of a head changes in the field; None: nothing."
+    "Return what the state of a head changes in the field; None: nothing."
     if self.config.rays or not self.config.field.residual or posed.state is None: return None
     return self.field.residual.code(posed.state)
 
@@ -169,7 +169,7 @@ def cells(self:NeRFlame,
     return self._cells[group]
 
 def _changes(tensors):
-    "How often each tensor was changed in place; those of inference mode do not count."
+    "Count how often each tensor was changed in place; those of inference mode do not count."
     return [None if t.is_inference() else t._version for t in tensors]
 
 @patch
@@ -343,7 +343,7 @@ def follow(self:NeRFlame,
     first:int|None=None,       # samples of a ray in the first rounds; later, when few rays are left, more; None: what suits the device
     dark:float=2e-2,           # light that counts as none
 )->Pixels:                     # in front of black
-    "What rays see, without gradients: followed from the front until their light is used up."
+    "Render rays, without gradients: followed from the front until their light is used up."
     n, device, grid, config = len(rays), rays.origins.device, self.density_grid, self.config
     code = self.code(posed)
     first = first or (6 if device.type == "cpu" else 64)   # a card would rather compute samples for nothing than begin many rounds
@@ -364,7 +364,7 @@ def follow(self:NeRFlame,
 # %% ../nbs/12_model.ipynb #b40b0609
 @patch(as_prop=True)
 def can_draft(self:NeRFlame)->bool:
-    "Whether there is a faster way to look: density is learned, and by a field that can be baked."
+    "Test whether there is a faster way to look: density is learned, and by a field that can be baked."
     return int(self.stage) == 2 and isinstance(self.field, Field)
 
 @patch
@@ -379,7 +379,7 @@ def follow_draft(self:NeRFlame,
     rays:Rays,                 # R rays in the scene
     posed:PosedHead,           # from `pose`
 )->Pixels:                     # in front of black
-    "What rays see of the baked field."
+    "Render rays through the baked field."
     grid, config = self.density_grid, self.config
     return draft_pixels(self.baked(), posed.to_unposed, rays, posed.shell, grid.shell, grid.sigma, self.epsilon, 2*config.step, 2*config.least)
 
@@ -389,14 +389,14 @@ def near_box(
     low:Float[Tensor, "3"],    # corner of a box with sides along the axes, scene units
     high:Float[Tensor, "3"],   # the corner opposite, scene units
 )->Bool[Tensor, "r"]:
-    "Whether rays meet a box between near and far."
+    "Test whether rays meet a box between near and far."
     direction = torch.where(rays.directions.abs() < 1e-9, 1e-9, rays.directions)
     ends = torch.stack([(low - rays.origins)/direction, (high - rays.origins)/direction])
     return torch.maximum(ends.amin(0).amax(1), rays.nears) <= torch.minimum(ends.amax(0).amin(1), rays.fars)
 
 @patch
 def _rays_near(self:NeRFlame, rays, posed):
-    "Which rays can see the head at all."
+    "Find which rays can see the head at all."
     verts = posed.verts.detach()
     keep = near_box(rays, verts.amin(0) - self.epsilon, verts.amax(0) + self.epsilon)
     if not (self.config.quirks.hidden_back and posed.moved): return keep
@@ -420,7 +420,7 @@ def _look(self:NeRFlame, rays, posed, t):
 
 @patch
 def _coarse_depths(self:NeRFlame, rays, posed, generator):
-    "Where the first pass looks, (R, N) increasing."
+    "Place the samples of the first pass, (R, N) increasing."
     c = self.config.rays
     t = even_depths(rays.nears, rays.fars, c.coarse, c.inverse, generator)
     if posed is None or not (c.farthest or c.additional): return t
@@ -490,7 +490,7 @@ def view(self:NeRFlame,
     background:Float[Tensor, "3"],     # behind the head
     draft:bool=False,                  # see `render`
 )->Pixels:
-    "What rays see, the way to look."
+    "Render rays, the way to look."
     if self.config.rays: return self(rays, posed, background)
     seen = self.follow_draft(rays, posed) if draft and self.can_draft else self.follow(rays, posed)
     return replace(seen, rgb=seen.rgb + (1 - seen.accumulation)[:, None]*background)
@@ -587,6 +587,6 @@ def load_model(
     return model
 
 def _fill_cells(grid, values, path):
-    "What the cells of a density grid remembered."
+    "Fill in what the cells of a density grid remembered."
     require(len(grid.cells) == len(values), path, "density_cells", f"{len(grid.cells)} cells, as the head has", len(values))
     grid.sigma.view(-1)[grid.slots] = values.float()

@@ -59,7 +59,7 @@ def _moment_keys(scene):
 def rows_of(self:Moments,
     scene:Scene,     # of the same capture
 )->list:             # for each frame: the row of its moment, or None when that moment is not among these
-    "Which moments the pictures of a scene show."
+    "Return which moments the pictures of a scene show."
     if scene.timestep is None: return [0 if len(self) == 1 else None]*len(scene)
     place = {t: i for i,t in enumerate(self.timestep)}
     return [place.get(t) for t in scene.timestep]

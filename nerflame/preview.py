@@ -50,7 +50,7 @@ def expression_groups(
 def expression_strength(
     head:Head,
 )->list[float]:    # of each expression, metres
-    "How far an expression of weight 1 moves the vertex that it moves most."
+    "Measure how far an expression of weight 1 moves the vertex that it moves most."
     return torch.as_tensor(head.arrays.exprdirs).norm(dim=1).amax(0).tolist()
 
 # %% ../nbs/20_preview.ipynb #f62c834e
@@ -82,7 +82,7 @@ def slider_params(
     weights:dict|None=None,       # of expressions, by name
     identity:dict|None=None,      # of identity components, by name
 )->HeadParams:                    # one row
-    "What the head is told. Raises `InputError` for an expression or identity that it has not."
+    "Return the parameters of the head. Raises `InputError` for an expression or identity that it has not."
     row, betas = lambda *values: captured.betas.new_tensor([values]), captured.betas.clone()
     for name, weight in (identity or {}).items():
         require(name in head.shape_names, "identity", name, f"an identity component of the head {head.name!r}, such as {', '.join(head.shape_names[:3])}")
@@ -187,7 +187,7 @@ def error_picture(
     truth:Float[Tensor, "h w 3"],
     top:float=0.2,                        # the absolute error that is brightest
 )->Float[Tensor, "h w 3"]:
-    "Where a render differs from a photograph: dark is right."
+    "Show where a render differs from a photograph: dark is right."
     error = error_map(rgb.clamp(0, 1), truth)
     return torch.from_numpy(colormaps["inferno"](np.clip(error/top, 0, 1))[..., :3].astype(np.float32))
 
@@ -433,7 +433,7 @@ def connect(self:Preview,
 
 @patch
 def expression_labels(self:Preview)->list[str]:
-    "What can be searched for: all pairs, and all expressions by their own names."
+    "List what can be searched for: all pairs, and all expressions by their own names."
     return list(dict.fromkeys([*self.groups, *self.model.head.expression_names]))
 
 @patch
@@ -494,7 +494,7 @@ def all_sliders(self:Preview)->dict:
 
 @patch
 def state(self:Preview)->dict:
-    "Where all sliders are."
+    "The positions of all sliders."
     return {k: s.value for k,s in self.all_sliders().items()}
 
 @patch
@@ -512,7 +512,7 @@ def set_state(self:Preview,
 def moves(self:Preview,
     state:dict|None=None,   # of the sliders; None: as they are
 )->dict:
-    "What the sliders say, as `slider_params` takes it by name."
+    "Read what the sliders say, as `slider_params` takes it by name."
     state, weights = self.state() if state is None else state, {}
     v = {name: value for (group, name), value in state.items() if group == "pose"}
     for (group, label), value in state.items():
@@ -527,7 +527,7 @@ def params(self:Preview,
     captured:HeadParams|None=None,   # one row: where all sliders are 0; None for the captured state
     state:dict|None=None,            # of the sliders; None: as they are
 )->HeadParams:                       # one row
-    "What the head is told."
+    "Return the parameters of the head."
     return slider_params(self.model.params if captured is None else captured, self.model.head, **self.moves(state))
 
 @patch
@@ -549,7 +549,7 @@ def camera(self:Preview,
 # %% ../nbs/20_preview.ipynb #c89b04ae
 @dataclass(frozen=True, eq=False)
 class Shot:
-    "What is to be rendered."
+    "A picture that is to be rendered."
     camera: Cameras                              # a single one
     posed: PosedHead
     background: tuple[float, ...]                # rgb
@@ -574,7 +574,7 @@ def shot(self:Preview,
     state:dict|None=None,            # of the sliders; None: as they are
     draft:bool=False,                # see `posed_head`
 )->Shot:
-    "What the sliders say, or what the nearest photograph shows."
+    "Return what the sliders say, or what the nearest photograph shows."
     camera = self.camera(width, state)
     if self.kind.value != "error": return Shot(camera, self.posed_head(state=state, draft=draft), self.background)
     if self.photographs is None: self.photographs = load_photographs(self.run)
@@ -637,7 +637,7 @@ def draw(self:Preview,
 
 # %% ../nbs/20_preview.ipynb #ecbd0ca9
 def _rounded(change):
-    "Whether a browser only put a slider's value onto its steps: it does so unasked, and that is no move."
+    "Test whether a browser only put a slider's value onto its steps: it does so unasked, and that is no move."
     step = getattr(change["owner"], "step", None) if change else None
     return step is not None and abs(change["new"] - change["old"]) < 0.501*step
 
@@ -667,7 +667,7 @@ def finish(self:Preview):
 
 @patch
 def cancel(self:Preview):
-    "What was to be drawn later is not drawn any more."
+    "Forget what was to be drawn later."
     if self.pending is not None: self.pending.cancel()
     self.pending, self.drafting = None, False
 

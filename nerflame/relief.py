@@ -24,7 +24,7 @@ from .track import TrackConfig, Tracker, blur_pictures, outline_wishes
 # %% ../nbs/14d_relief.ipynb #ccc8a5a2
 @dataclass(frozen=True)
 class ReliefConfig:
-    "How relief is found."
+    "The settings of relief."
     moments: int = 30           # that are looked at, evenly chosen
     smoothness: float = 300.0   # price of bending, see `smooth_heights`
     fade: float = 0.02          # price of any relief at all
@@ -100,7 +100,7 @@ def picture_relief(
     track:TrackConfig|None=None,          # what colours and outlines count; it always looks at all vertices. None: `TrackConfig()`
     outline:OutlineConfig|None=None,      # how outlines are looked at; None: `OutlineConfig()`
 )->Float[Tensor, "v 3"]:                  # metres, head frame
-    "What pictures say about the shape of a person beyond the mesh, as a static offset to be added to the one that there is."
+    "Find what pictures say about the shape of a person beyond the mesh, as a static offset to be added to the one that there is."
     config = config or ReliefConfig()
     some = even_frames(moments, config.moments)
     frames = [i for m in some for i in moments.frames[m]]

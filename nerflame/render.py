@@ -80,13 +80,13 @@ def volume_weights(
     offsets:Int[Tensor, "r_1"],          # (R+1): samples of ray r are offsets[r]:offsets[r+1]
     light:Float[Tensor, "r"]|None=None,  # what is left of each ray's light in front of its first sample; None: all of it
 )->Float[Tensor, "s"]:
-    "How much each sample contributes to its pixel (NeRF, equation 3). Differentiable in `alpha`."
+    "Compute how much each sample contributes to its pixel (NeRF, equation 3). Differentiable in `alpha`."
     return _Weights.apply(alpha, offsets, torch.ones(len(offsets) - 1, dtype=alpha.dtype, device=alpha.device) if light is None else light)
 
 # %% ../nbs/11_render.ipynb #6b761d37
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    "What R rays see."
+    "The colours, opacities and depths that R rays see."
     rgb: Float[Tensor, "*r 3"]          # composited on the background
     accumulation: Float[Tensor, "*r"]   # how much of the pixel is covered, 0 to 1
     depth: Float[Tensor, "*r"]          # expected distance along the ray over what is covered, scene units; 0 where nothing is

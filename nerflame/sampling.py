@@ -165,7 +165,7 @@ class VoxelShell:
 
     @property
     def slots(self)->Int[Tensor, "n"]:
-        "Where the voxels of the shell stand in `face.flatten()`."
+        "Return where the voxels of the shell stand in `face.flatten()`."
         return (self.face.flatten() >= 0).nonzero()[:, 0]
 
     @property
@@ -178,7 +178,7 @@ class VoxelShell:
     def slot(self,
         index:Int[Tensor, "n 3"],   # voxels, inside the bricks' box
     )->Int[Tensor, "n"]:            # -1 where there is no brick
-        "Where voxels stand in `face.flatten()`."
+        "Return where voxels stand in `face.flatten()`."
         edge, row = int(BRICK), self.brick[tuple((index//int(BRICK)).T)].long()
         x, y, z = (index % edge).unbind(1)
         return torch.where(row < 0, -1, ((row*edge + x)*edge + y)*edge + z)
@@ -269,14 +269,14 @@ def voxels_struct(shell):
 
 @wp.func
 def voxel_slot(s:Voxels, x:int, y:int, z:int):
-    "Where the voxel x, y, z stands among the values of a shell; -1 where there is no brick."
+    "Find where the voxel x, y, z stands among the values of a shell; -1 where there is no brick."
     b = s.brick[x/BRICK, y/BRICK, z/BRICK]
     if b >= 0: b = ((b*BRICK + x%BRICK)*BRICK + y%BRICK)*BRICK + z%BRICK
     return b
 
 @wp.func
 def point_slot(s:Voxels, point:wp.vec3):
-    "Where the voxel around a point stands among the values of a shell; -1 where there is no brick."
+    "Find where the voxel around a point stands among the values of a shell; -1 where there is no brick."
     p, slot = (point - s.low)/s.voxel, int(-1)
     if p[0] >= 0.0 and p[1] >= 0.0 and p[2] >= 0.0 and p[0] < float(s.dims[0]) and p[1] < float(s.dims[1]) and p[2] < float(s.dims[2]):
         slot = voxel_slot(s, int(p[0]), int(p[1]), int(p[2]))
@@ -326,7 +326,7 @@ def near_face(self:VoxelShell,
 # %% ../nbs/08_sampling.ipynb #8a02c12a
 @wp.func
 def ray_interval(o:wp.vec3, d:wp.vec3, low:wp.vec3, high:wp.vec3, near:float, far:float):
-    "Where a ray is inside a box and between near and far."
+    "Find where a ray is inside a box and between near and far."
     span = wp.vec2(near, wp.min(far, 1.0e6))
     for a in range(3):
         slope = d[a]
@@ -339,7 +339,7 @@ def ray_interval(o:wp.vec3, d:wp.vec3, low:wp.vec3, high:wp.vec3, near:float, fa
 
 @wp.func
 def leave_brick(p:wp.vec3, d:wp.vec3):
-    "How far a ray goes from `p` (in voxels) until it leaves the brick, in voxels."
+    "Measure how far a ray goes from `p` (in voxels) until it leaves the brick, in voxels."
     t = float(1.0e6)
     for a in range(3):
         if wp.abs(d[a]) > 1.0e-9:
@@ -456,7 +456,7 @@ def _march_struct(shell, step, sigma, least, most, limit):
 
 # %% ../nbs/08_sampling.ipynb #b8d6e61a
 def _march_args(rays, shell, step, phase, sigma, least, most, limit):
-    "What both runs of the kernel take, and the tensors that must live as long."
+    "Collect what both runs of the kernel take, and the tensors that must live as long."
     n, device = len(rays), rays.origins.device
     phase = torch.full((n,), 0.5, device=device) if phase is None else phase
     return [_march_struct(shell, step, sigma, least, most, limit), *ray_arrays(rays), *warp_arrays(phase.detach().float().contiguous())]
@@ -476,7 +476,7 @@ def count_samples(
     shell:VoxelShell,
     step:float,         # distance of samples, scene units
 )->Int[Tensor, "r"]:
-    "How many samples `march` would take on each ray, 0 for rays that miss the shell: what `row_spans` must not miss."
+    "Count the samples that `march` would take on each ray, 0 for rays that miss the shell: what `row_spans` must not miss."
     device = rays.origins.device
     return _count(_march_args(rays, shell, step, None, None, 0.0, math.inf, None), len(rays), device) if len(rays) else torch.zeros(0, dtype=torch.int64, device=device)
 
@@ -602,7 +602,7 @@ def row_spans(
 
 # %% ../nbs/08_sampling.ipynb #721a575e
 class DensityGrid:
-    "What the field's density was lately, in cells around the unposed mesh."
+    "The recent density of the field, in cells around the unposed mesh."
     def __init__(self,
         shell:VoxelShell,   # of the unposed mesh; its voxels are the cells
     ):

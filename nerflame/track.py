@@ -35,13 +35,13 @@ _OWN = (*_TURNS, "transl", "expression")   # each moment has its own; the others
 def columns_of(
     head:Head,
 )->dict:         # name: slice
-    "Where each parameter is among the P columns of a derivative; that of `scale` is by its logarithm."
+    "Find where each parameter is among the P columns of a derivative; that of `scale` is by its logarithm."
     widths = dict(**_TURNS, transl=3, expression=head.n_expr, betas=head.n_shape, scale=1)
     ends = np.cumsum(list(widths.values())).tolist()
     return {k: slice(end - w, end) for (k, w), end in zip(widths.items(), ends)}
 
 class Motion:
-    "Where chosen vertices of a head are, and how they move with its parameters."
+    "Chosen vertices of a head, and how they move with its parameters."
     def __init__(self,
         head:Head,
     ):
@@ -132,7 +132,7 @@ def project_each(
 # %% ../nbs/14c_track.ipynb #b3ebdec3
 @dataclass(frozen=True, eq=False)
 class Sight:
-    "Which of R chosen vertices are seen in the views of one moment: O pairs."
+    "Those of R chosen vertices that are seen in the views of one moment: O pairs."
     view: Int[Tensor, "o"]          # the frame
     place: Int[Tensor, "o"]         # among the chosen vertices
     facing: Float[Tensor, "o"]      # cosine between normal and direction to the camera
@@ -148,7 +148,7 @@ def find_sight(
     facing:float=0.25,                # cosine below which skin is too slanted to be read
     lift:float=0.001,                 # start of the rays above the skin, in parts of the distance to the camera
 )->Sight:
-    "Who is seen now."
+    "Find who is seen now."
     normals, here, views = vertex_normals(verts, faces), verts[chosen], cameras[frames]
     away = views.positions[:, None] - here
     distance = away.norm(dim=-1)
@@ -164,7 +164,7 @@ def find_sight(
 # %% ../nbs/14c_track.ipynb #d404a31b
 @dataclass(frozen=True, eq=False)
 class Wishes:
-    "Where K points want to go: moving point v by d costs `price` + slope_v . d + d . curvature_v d / 2."
+    "Wishes of K points to move: moving point v by d costs `price` + slope_v . d + d . curvature_v d / 2."
     curvature: Float[Tensor, "k 3 3"]
     slope: Float[Tensor, "k 3"]
     price: float
@@ -193,7 +193,7 @@ def normal_equations(
 # %% ../nbs/14c_track.ipynb #91646d81
 @dataclass(frozen=True, eq=False)
 class Readings:
-    "What the pictures show at the O sights of a moment."
+    "The values of the pictures at the O sights of a moment."
     value: Float[Tensor, "o 3"]
     by: Float[Tensor, "o 3 3"]      # derivative of the value by the point, scene units
     weight: Float[Tensor, "o"]      # facing; 0 outside the mask
@@ -266,7 +266,7 @@ def photo_weights(
     noise:float,                     # deviation of colours that is to be expected
     knee:float,                      # multiple of it beyond which sights count less
 )->Float[Tensor, "o"]:
-    "What each sight counts: all together 1/noise^2, less what disagrees."
+    "Weigh each sight: all together 1/noise^2, less what disagrees."
     return readings.weight*outlier_weight(residual, knee*noise)/readings.weight.sum().clamp(min=1e-9)/noise**2
 
 # %% ../nbs/14c_track.ipynb #6ac60597
@@ -277,7 +277,7 @@ def outline_wishes(
     distance:Float[Tensor, "n h w"],        # their maps from `outline_distance`
     knee:float,                             # pixels beyond which the price grows ever less
 )->Wishes:
-    "What outlines ask of a mesh, as mean squared pixels."
+    "Find what outlines ask of a mesh, as mean squared pixels."
     maps = distance[..., None]
     (outside, out), (reach, rim) = pulls.outside.unbind(1), pulls.reach.unbind(1)
     xy, by_point = project_each(cameras, outside, points[out])
@@ -390,7 +390,7 @@ def landmark_corners(
     head:Head,
     params:HeadParams,   # one row
 )->LandmarkCorners:
-    "Where `head.landmarks` looks; without the contour where a head has none. Raises `InputError` for a head without landmarks."
+    "Find where `head.landmarks` looks; without the contour where a head has none. Raises `InputError` for a head without landmarks."
     marks = head.arrays.landmarks
     require(marks is not None, f"head {head.name}", "landmarks", "a head that says where its landmarks are", "a head without")
     idx, bary, first = marks.face_idx, marks.bary, 17
@@ -408,7 +408,7 @@ def landmark_wishes(
     contour:float,                     # what a point of the contour counts
     knee:float,                        # pixels beyond which the price grows ever less
 )->Wishes:
-    "What landmarks ask of a head, as mean squared pixels."
+    "Find what landmarks ask of a head, as mean squared pixels."
     found = found[:, number]
     view, place = (found[..., 2] > 0).nonzero(as_tuple=True)
     xy, by = project_each(cameras, view, points[place])
@@ -447,7 +447,7 @@ def bounded_step(
 # %% ../nbs/14c_track.ipynb #f46feaf2
 @dataclass(frozen=True)
 class TrackConfig:
-    "How moments are tracked. Stages: place only; place and expression; then everything, identity and scale included."
+    "The settings of tracking. Stages: place only; place and expression; then everything, identity and scale included."
     steps: tuple[int, ...] = (5, 6, 8, 8)               # of each stage; 0 leaves one out, as when given parameters are nearly right
     blur: tuple[float, ...] = (6.0, 4.0, 2.0, 1.0)      # standard deviation in each, pixels of a picture 200 pixels wide
     vertices: int = 4000     # of the head that are looked at, drawn at random
@@ -524,7 +524,7 @@ class Tracker:
 # %% ../nbs/14c_track.ipynb #41e9b077
 @patch
 def shade(self:Tracker, m:int)->Float[Tensor, "o 3"]:
-    "What light makes of the colours at the sights of a moment: factors."
+    "Compute what light makes of the colours at the sights of a moment: factors."
     sight = self.sights[m]
     return (1 + harmonics(sight.normals[self.chosen[sight.place]]) @ self.light[m]).clamp(min=0.3)
 
@@ -543,7 +543,7 @@ def agree(self:Tracker,
 
 @dataclass(frozen=True, eq=False)
 class PhotoWishes:
-    "What the pictures of a moment ask, and what colours would follow."
+    "Wishes of the pictures of a moment, and the colours that would follow."
     wishes: Wishes
     lean: Float[Tensor, "r 3 3"]    # sums of weight times derivative: channels by places
     weight: Float[Tensor, "r"]      # sums of weights
@@ -554,7 +554,7 @@ def photo(self:Tracker,
     m:int,
     points:Float[Tensor, "r 3"],    # the chosen vertices
 )->PhotoWishes:
-    "What the pictures of a moment ask; finds its light first."
+    "Find what the pictures of a moment ask; find its light first."
     c, sight, r = self.config, self.sights[m], len(points)
     readings = read_pictures(self.scene, pictures, sight, points)
     readings = Readings(readings.value, readings.by, readings.weight*(self.trust[sight.place] > 0))
@@ -570,7 +570,7 @@ def photo(self:Tracker,
 # %% ../nbs/14c_track.ipynb #4e307624
 @patch
 def other_equations(self:Tracker, m:int)->list:
-    "What outlines and landmarks ask of the parameters of a moment: for each of them curvature, slope and price."
+    "Find what outlines and landmarks ask of the parameters of a moment: for each of them curvature, slope and price."
     c, frames, out = self.config, self.moments[m], []
     cameras, knee = self.scene.cameras[frames], self.config.pixels*self.scene.cameras.width/200
     if self.distance is not None:

@@ -319,7 +319,7 @@ def steps_in(
     pace:float,      # seconds a step
     least:int,       # the fewest steps that make sense
 )->int:
-    "How many steps fit, those already done included."
+    "Count the steps that fit, those already done included."
     return max(done + int(seconds/max(pace, 1e-9)), least)
 
 def warm_steps(
@@ -395,7 +395,7 @@ def _fill_optimiser(optimiser, found):
 def read_unfinished(
     folder,   # a RUN
 )->tuple[dict, dict]:
-    "What a training keeps that was interrupted: its facts, and its tensors. Raises `InputError`."
+    "Read what a training keeps that was interrupted: its facts, and its tensors. Raises `InputError`."
     file = Path(folder)/UNFINISHED
     require(file.is_file(), folder, "--resume", "a RUN of an interrupted training", "one that is finished" if (file.parent/"config.yaml").is_file() else f"a folder without {UNFINISHED}" if file.parent.is_dir() else "no such folder")
     metadata, tensors = read_tensors(file, UNFINISHED_FORMAT, remedy="remove the RUN and train anew")
@@ -463,7 +463,7 @@ class Keeper:
         at,          # how far it is where nothing was kept
         parts,       # what it changes, name: module, optimiser or dict of tensors
     ):
-        "How far a stage is: as given, or as it was kept; then parts are filled, too."
+        "Restore how far a stage is: as given, or as it was kept; then parts are filled, too."
         if self._found is None or self._found[0] != stage: return at
         (_, counts, tensors), self._found, file = self._found, None, self.file
         require(counts.keys() == vars(at).keys() and type(counts["step"]) is int and counts["step"] >= 0, file, "counts", f"the entries {', '.join(vars(at))}", ", ".join(counts))
@@ -774,7 +774,7 @@ def schedule_position(
     clock:Clock,
     length:int,        # of the schedule
 )->float:
-    "Where in a schedule a run is, in steps of the schedule."
+    "Find where in a schedule a run is, in steps of the schedule."
     if steps is None: return length*min(clock.spent/clock.budget, 1.0)
     return float(step) if steps >= length else step*length/steps
 
@@ -808,7 +808,7 @@ def published_leaves(
     params:HeadParams,       # one row
     stage:PublishedStage,
 )->dict:
-    "What is optimised of a head: identity, expression, rotations and translation."
+    "Choose what is optimised of a head: identity, expression, rotations and translation."
     start = dict(params.tensors(), betas=params.betas[:, :stage.shape], expression=params.expression[:, :stage.expression])
     return {k: start[k].detach().clone().requires_grad_() for k in ("betas", "expression", "global_orient", "neck_pose", "jaw_pose", "transl")}
 
@@ -934,7 +934,7 @@ RUN_FORMAT = "nerflame-run-1"
 
 @dataclass(frozen=True)
 class RunConfig:
-    "What a RUN was made from."
+    "The origin of a RUN: its scene, head and settings."
     data: str = ""                    # the scene's folder
     data_root: str = ""               # the folder that its files are in; empty: the scene's own
     head: str = ""                    # name of the head
@@ -1226,7 +1226,7 @@ def about_training(
     head:Head|None,   # None for plain NeRF
     run:RunConfig,
 )->dict:
-    "What a training that goes on has in common with its beginning."
+    "Note what a training that goes on has in common with its beginning."
     pictures = dict(n=len(scene), width=scene.cameras.width, height=scene.cameras.height, near=scene.near, far=scene.far)
     return dict(run=asdict(run), head=head.fingerprint if head else "", pictures=pictures)
 
@@ -1321,11 +1321,11 @@ def track_settings(
     config:TrainConfig,
     n:int,          # moments
 )->TrackConfig:
-    "How moments are tracked. The coarse stages bring later moments near: where there is one, or the scene gave all, they are left out."
+    "Choose how moments are tracked. The coarse stages bring later moments near: where there is one, or the scene gave all, they are left out."
     return replace(config.track, steps=(0, 0, *config.track.steps[2:])) if config.parameters == "refine" or n == 1 else config.track
 
 def track_moments(scene, head, moments, config, keeper, callbacks, landmarks):
-    "What the face does in each moment, from the pictures. Raises `InputError`."
+    "Find what the face does in each moment, from the pictures. Raises `InputError`."
     require(moments.params.dynamic_offset is None, scene.source, "dynamic_offset", "none where parameters are refined", "offsets for each frame")
     settings = track_settings(config, len(moments))
     call(callbacks, "begin", "moments", sum(settings.steps))
