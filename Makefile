@@ -16,18 +16,18 @@ OUT       ?= runs/demo
 MINUTES   ?= 3
 WORKERS   ?= 2
 NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
-PARITY     = $(wildcard nbs/02_mesh.ipynb nbs/17_interop.ipynb)
+PARITY     = $(wildcard nbs/06_closest.ipynb nbs/63_published.files.ipynb)
 # what the benchmarks compare with
 RIVALS     = $(shell sed -n 's/^bench_requirements = //p' settings.ini)
 # what drives the browser
 BROWSER    = $(shell sed -n 's/^browser_requirements = //p' settings.ini)
 # what tests need of the dev extra
 TESTERS    = $(filter-out jupyterlab% nbconvert%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
-START      = $(firstword $(wildcard nbs/30_*.ipynb) nbs/index.ipynb)
+START      = $(firstword $(wildcard nbs/90_*.ipynb) nbs/index.ipynb)
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-21s %s\n", $$1, $$2 }'
-	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/02_mesh.ipynb ...'"
+	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/05_mesh.ipynb ...'"
 
 demo: .venv/installed  ## photograph the built-in head, fit, train, evaluate, drive it; pictures, a video and metrics in runs/demo
 	$(BIN)/nerflame_demo --out "$(OUT)" --minutes $(MINUTES)

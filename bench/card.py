@@ -2,18 +2,21 @@
 
     .venv/bin/python bench/run.py --only card     # 3 minutes, with a card; results go to bench/results/card.*
 
-Scene and head come from the folder of shared test data (`nerflame.core.shared`).
+Scene and head come from the folder of shared test data (`nerflame.files.shared`).
 """
 import time
 from pathlib import Path
 import torch
-from nerflame.core import shared
-from nerflame.data import load_scene
-from nerflame.evaluate import evaluate
-from nerflame.heads import load_head
+from nerflame.files import shared
+from nerflame.scenes.scene import load_scene
+from nerflame.evaluation.scores import evaluate
+from nerflame.heads.head import load_head
 from nerflame.metrics import psnr
-from nerflame.model import load_model
-from nerflame.train import Callback, Clock, TrainConfig, fit, scene_psnr
+from nerflame.field.model import load_model
+from nerflame.training.settings import TrainConfig
+from nerflame.training.callbacks import Callback
+from nerflame.training.checkpoint import Clock
+from nerflame.training.train import fit, scene_psnr
 from common import Row, ratios, row, timed
 from frames import random_cameras, random_states
 from scenes import RUNS

@@ -3,7 +3,7 @@
     .venv/bin/python bench/run.py --only closest
 """
 import torch
-from nerflame.mesh import closest_reference
+from nerflame.closest import closest_reference
 from common import Row, in_turn, ratios, row, timed, why_absent
 from scenes import head_mesh, shell_points
 from searches import EVERY_FACE, OTHERS, OWN, make_search, missing

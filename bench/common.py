@@ -5,8 +5,9 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 import torch
-from nerflame.core import cpu_threads, write_text
-from nerflame.train import versions
+from nerflame.core import write_text
+from nerflame.runtime import cpu_threads
+from nerflame.training.run import versions
 
 RESULTS = Path(__file__).resolve().parent/"results"
 # sections in the order of the tables, with their headings
@@ -70,7 +71,7 @@ _STARTER = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:
 
 def command(name, *arguments):
     "Run a console command of nerflame, such as `train`, in a process of its own: (seconds, peak resident bytes, output). Raises RuntimeError when it fails."
-    call = f"import sys; from nerflame.cli import {name}_command; sys.argv[0] = 'nerflame_{name}'; sys.exit({name}_command())"
+    call = f"import sys; from nerflame.use.cli import {name}_command; sys.argv[0] = 'nerflame_{name}'; sys.exit({name}_command())"
     root = str(Path(__file__).resolve().parent.parent)   # the package beside this folder, wherever another one is installed
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]))
     begin = time.perf_counter()

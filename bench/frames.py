@@ -6,11 +6,11 @@
 from pathlib import Path
 import torch
 from nerflame.cameras import orbit_camera
-from nerflame.flame import cat_params
-from nerflame.mesh import MeshBVH
-from nerflame.sampling import march
+from nerflame.heads.flame import cat_params
+from nerflame.closest import MeshBVH
+from nerflame.field.march import march
 from nerflame.metrics import psnr
-from nerflame.train import load_run
+from nerflame.training.run import load_run
 from common import ratios, row, timed
 from scenes import settled_run
 

@@ -13,14 +13,17 @@ import argparse, json, resource, shutil, statistics, subprocess, sys, tempfile, 
 from dataclasses import replace
 from pathlib import Path
 import torch
-from nerflame.capture import CaptureConfig, spread_cameras
+from nerflame.scenes.capture import CaptureConfig, spread_cameras
 from nerflame.cameras import image_rays
-from nerflame.core import cpu_threads, shared, write_text
-from nerflame.data import load_scene, save_scene
-from nerflame.fit import OutlineConfig
-from nerflame.heads import flame_to_scene, load_head, transform_points
-from nerflame.mesh import MeshBVH
-from nerflame.train import fit, preset
+from nerflame.core import write_text
+from nerflame.files import shared
+from nerflame.runtime import cpu_threads
+from nerflame.scenes.scene import load_scene, save_scene
+from nerflame.fitting.outlines import OutlineConfig
+from nerflame.heads.head import flame_to_scene, load_head, transform_points
+from nerflame.closest import MeshBVH
+from nerflame.training.settings import preset
+from nerflame.training.train import fit
 from common import Row, markdown, record, row, timed
 from paper_step import fast_step
 

@@ -12,12 +12,14 @@ import argparse, json, statistics, subprocess, sys, tempfile, time
 from dataclasses import replace
 import torch
 from nerflame.cameras import image_rays, orbit_camera
-from nerflame.capture import CaptureConfig
-from nerflame.core import cpu_threads
-from nerflame.data import load_scene, save_scene
-from nerflame.heads import flame_to_scene, load_head, transform_points
-from nerflame.mesh import MeshBVH
-from nerflame.train import Callback, fit, preset
+from nerflame.scenes.capture import CaptureConfig
+from nerflame.runtime import cpu_threads
+from nerflame.scenes.scene import load_scene, save_scene
+from nerflame.heads.head import flame_to_scene, load_head, transform_points
+from nerflame.closest import MeshBVH
+from nerflame.training.settings import preset
+from nerflame.training.callbacks import Callback
+from nerflame.training.train import fit
 from common import markdown, record, row
 from memory import MIB, Watch
 

@@ -15,13 +15,18 @@ import argparse, json, platform, statistics, tempfile, time
 from dataclasses import replace
 from pathlib import Path
 import torch
-from nerflame.capture import CaptureConfig, write_capture
-from nerflame.core import cpu_threads, require, write_text
-from nerflame.data import load_scene
-from nerflame.fit import pixels_in_shell
-from nerflame.heads import load_head
-from nerflame.mesh import PyTorch3DMesh, pytorch3d_missing
-from nerflame.train import field_optimiser, field_step, hold_head, new_model, preset, published_batch, published_leaves, published_loss, versions, with_published
+from nerflame.scenes.capture import CaptureConfig, write_capture
+from nerflame.core import require, write_text
+from nerflame.runtime import cpu_threads
+from nerflame.scenes.scene import load_scene
+from nerflame.training.pixels import pixels_in_shell
+from nerflame.heads.head import load_head
+from nerflame.closest import PyTorch3DMesh, pytorch3d_missing
+from nerflame.training.settings import preset
+from nerflame.training.loop import field_optimiser
+from nerflame.training.stages import field_step, hold_head, published_batch, published_leaves, published_loss, with_published
+from nerflame.training.run import versions
+from nerflame.training.train import new_model
 from common import Row, in_turn, ratios, row, why_absent
 from searches import AllFaces
 

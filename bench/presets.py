@@ -12,15 +12,20 @@ import argparse, json, platform, time
 from dataclasses import replace
 from pathlib import Path
 import torch
-from nerflame.capture import CaptureConfig, write_capture
-from nerflame.core import cpu_threads, write_text
-from nerflame.data import load_scene
-from nerflame.evaluate import comparison_sheet
-from nerflame.fit import take_pixels
-from nerflame.heads import load_head
+from nerflame.scenes.capture import CaptureConfig, write_capture
+from nerflame.core import write_text
+from nerflame.runtime import cpu_threads
+from nerflame.scenes.scene import load_scene
+from nerflame.evaluation.scores import comparison_sheet
+from nerflame.training.pixels import take_pixels
+from nerflame.heads.head import load_head
 from nerflame.metrics import mse_to_psnr
 from nerflame.plot import plot_curves, save_figure
-from nerflame.train import Callback, Clock, fit, load_run, preset, versions
+from nerflame.training.settings import preset
+from nerflame.training.callbacks import Callback
+from nerflame.training.checkpoint import Clock
+from nerflame.training.run import load_run, versions
+from nerflame.training.train import fit
 
 @torch.no_grad()
 def pixel_psnr(model, scene, n, size=256):

@@ -10,11 +10,14 @@ as Python's own module of this name would then be hidden from torch.)
 import statistics
 from pathlib import Path
 import torch
-from nerflame.density import prior_sigma, shell_alpha
-from nerflame.fit import pixels_in_shell
-from nerflame.render import composite, volume_weights
-from nerflame.sampling import march
-from nerflame.train import batch_loss, data_folder, field_optimiser, field_step, hidden_loss, hidden_parts, load_run, run_scene
+from nerflame.field.density import prior_sigma, shell_alpha
+from nerflame.training.pixels import pixels_in_shell
+from nerflame.field.volume import composite, volume_weights
+from nerflame.field.march import march
+from nerflame.training.loop import batch_loss, field_optimiser
+from nerflame.training.mouth import hidden_loss, hidden_parts
+from nerflame.training.stages import field_step
+from nerflame.training.run import data_folder, load_run, run_scene
 from common import Row, in_turn, row, timed
 from scenes import settled_run
 

@@ -6,16 +6,17 @@
 
 The last two write bench/results/part.*, so that bench.* stays whole. The time counts from the start of the command, finding the head included; a training that takes longer
 than it was asked to (on a busy machine its least number of steps can) is marked, and no target counts for it. Pictures of what was scored go to bench/results/, RUNs to runs/bench/. Scenes and the second head come
-from the folder of shared test data (`nerflame.core.shared`); a row says so where they are absent.
+from the folder of shared test data (`nerflame.files.shared`); a row says so where they are absent.
 """
 import json
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from nerflame.core import shared
-from nerflame.evaluate import comparison_sheet, picture_path
-from nerflame.train import data_folder, load_run, run_scene
+from nerflame.files import shared
+from nerflame.evaluation.render import picture_path
+from nerflame.evaluation.scores import comparison_sheet
+from nerflame.training.run import data_folder, load_run, run_scene
 from common import RESULTS, Row, command, row
 from scenes import QUICK_OPTIONS, capture, train_run
 

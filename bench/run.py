@@ -13,7 +13,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse, importlib, importlib.util, sys, time, traceback
 import torch
-from nerflame.core import cpu_threads
+from nerflame.runtime import cpu_threads
 from common import markdown, read_results, record, renew, write_results
 
 def load(module, function):

@@ -2,11 +2,12 @@
 import functools
 from pathlib import Path
 import torch
-from nerflame.capture import CaptureConfig, write_capture
-from nerflame.core import repository
-from nerflame.heads import flame_to_scene, load_head, transform_points
-from nerflame.mesh import Mesh, MeshBVH
-from nerflame.sampling import build_shell
+from nerflame.scenes.capture import CaptureConfig, write_capture
+from nerflame.files import repository
+from nerflame.heads.head import flame_to_scene, load_head, transform_points
+from nerflame.mesh import Mesh
+from nerflame.closest import MeshBVH
+from nerflame.field.shell import build_shell
 from common import command
 
 RUNS = repository()/"runs"/"bench"   # captures and RUNs, which git ignores

@@ -6,8 +6,8 @@ not timed). To compare one more way of ours, add it to `OWN`: a function of vert
 import ctypes, functools, importlib, importlib.util
 from pathlib import Path
 import torch
-from nerflame.mesh import Closest, FaceNeighbours, MeshBVH, PyTorch3DMesh, closest_on_triangle, pytorch3d_missing
-from nerflame.sampling import build_shell
+from nerflame.closest import Closest, FaceNeighbours, MeshBVH, PyTorch3DMesh, closest_on_triangle, pytorch3d_missing
+from nerflame.field.shell import build_shell
 
 class AllFaces:
     "The closest points by trying every face for every point in single precision, in pieces that stay in the cache."

@@ -4,17 +4,15 @@
 
 # %% auto #0
 __all__ = ['InputError', 'require', 'InputWarning', 'warn_input', 'from_dict', 'decode_text', 'read_text', 'fold_name',
-           'read_yaml', 'load_config', 'atomic_path', 'write_text', 'save_config', 'read_tensors', 'can_write',
-           'cache_folder', 'Outlet', 'outlets', 'HeldInterrupt', 'chunked', 'pick_device', 'cpu_threads', 'repository',
-           'shared']
+           'read_yaml', 'load_config', 'atomic_path', 'write_text', 'save_config']
 
-# %% ../nbs/00_core.ipynb #ff02b640
-import codecs, contextlib, dataclasses, errno, functools, os, re, secrets, signal, stat, sys, tempfile, threading, unicodedata, warnings
-from dataclasses import dataclass, fields, is_dataclass
+# %% ../nbs/00_core.ipynb #16a46f38
+import codecs, contextlib, dataclasses, errno, os, re, secrets, stat, unicodedata, warnings
+from dataclasses import field, fields, is_dataclass
 from pathlib import Path
-from typing import get_args, get_origin, get_type_hints, Literal
-import torch, yaml
-from safetensors import SafetensorError, safe_open
+from typing import Literal, get_args, get_origin, get_type_hints
+import yaml
+from safetensors import SafetensorError
 
 # %% ../nbs/00_core.ipynb #02c67abb
 class InputError(ValueError):
@@ -170,156 +168,3 @@ def write_text(path, text:str):
 def save_config(config, path):
     "Save a dataclass of settings as YAML, in one step."
     write_text(path, yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False))
-
-# %% ../nbs/00_core.ipynb #5a4faea0
-def read_tensors(
-    path,                # .safetensors
-    format:str,          # that its metadata name
-    framework:str="pt",  # of the tensors: "pt" or "np"
-    remedy:str="",       # what to do with a file that cannot be read
-)->tuple[dict, dict]:    # metadata, tensors by name
-    "Read a safetensors file. Raises `InputError` for a file that cannot be read or has another format."
-    try:
-        with safe_open(str(path), framework) as file: metadata, tensors = file.metadata() or {}, {k: file.get_tensor(k) for k in file.keys()}
-    except (SafetensorError, OSError) as e: raise InputError(path, "content", "a readable safetensors file" + (f"; {remedy}" if remedy else ""), str(e)) from None
-    require(metadata.get("format") == format, path, "format", f"{format}, as this version of nerflame writes it", metadata.get("format", "none"))
-    return metadata, tensors
-
-# %% ../nbs/00_core.ipynb #47ca84df
-def can_write(
-    folder,   # that exists
-)->bool:
-    "Test whether files can be made in a folder: it is tried, as permissions do not tell everything."
-    try:
-        with tempfile.TemporaryFile(dir=folder): return True
-    except OSError: return False
-
-def cache_folder()->Path:
-    "Return where built files and compiled kernels are kept: `NERFLAME_CACHE`, else `nerflame` in `XDG_CACHE_HOME`, else in `~/.cache`; where that cannot be written, a temporary folder. Raises `InputError` where there is none."
-    own, xdg = os.environ.get("NERFLAME_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    try: wanted = Path(own).expanduser() if own else Path(xdg or Path.home()/".cache")/"nerflame"
-    except RuntimeError: wanted = None   # a user without a home
-    return _usable(wanted and wanted.absolute())
-
-@functools.cache
-def _usable(wanted):
-    "The folder, made if missing, or a substitute; a note says which."
-    try:
-        if wanted is not None: wanted.mkdir(parents=True, exist_ok=True)
-        if wanted is not None and can_write(wanted): return wanted
-    except OSError: pass
-    try: substitute = _own_temporary()
-    except OSError as e: raise InputError("NERFLAME_CACHE", "cache", "the name of a folder that can be written", f"none, and no temporary folder: {e}") from None
-    warn_input("NERFLAME_CACHE", "cache", f"{wanted or 'a home folder'} cannot be written; {substitute} is used, which may be lost; set NERFLAME_CACHE to a folder that can be written")
-    return substitute
-
-def _own_temporary():
-    "A temporary folder of this user that the next process finds again. It holds code that is run, so it must be nobody else's."
-    folder = Path(tempfile.gettempdir())/f"nerflame-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    ours = stat.S_ISDIR(found.st_mode) and (not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)) and can_write(folder)
-    return folder if ours else Path(tempfile.mkdtemp(prefix="nerflame-"))
-
-# %% ../nbs/00_core.ipynb #7a8ea5d5
-class Outlet:
-    "A text stream that does not fail: what it cannot show is written as escapes (`\\u5b50`), and once nobody reads it or its disk is full, text is dropped."
-    def __init__(self,
-        stream,   # standard output or standard error
-    ): self._stream = stream
-    def __getattr__(self, name): return getattr(self._stream, name)
-
-    def write(self,
-        text:str,   # to show
-    )->int:         # how many letters that are
-        "Write what can be shown."
-        encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        self._try(self._stream.write, text.encode(encoding, "backslashreplace").decode(encoding))
-        return len(text)
-
-    def flush(self):
-        "Write what waits, if somebody reads it."
-        self._try(self._stream.flush)
-
-    def _try(self, act, *values):
-        try: act(*values)
-        except (OSError, ValueError):
-            # Python itself flushes the stream at its end
-            with contextlib.suppress(OSError, ValueError, AttributeError): os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-
-@contextlib.contextmanager
-def outlets():
-    "Inside this block standard output and standard error are `Outlet`s."
-    with contextlib.ExitStack() as stack:
-        for stream, redirect in ((sys.stdout, contextlib.redirect_stdout), (sys.stderr, contextlib.redirect_stderr)):
-            if stream is not None: stack.callback(stack.enter_context(redirect(Outlet(stream))).flush)
-        yield
-
-# %% ../nbs/00_core.ipynb #03597a91
-class HeldInterrupt:
-    "Inside this block Ctrl-C waits for `check`; the second one does not wait."
-    def __init__(self): self.asked, self._ours = False, False
-
-    def __enter__(self):
-        # signals reach the main thread only, and a handler of somebody else's stays
-        self._ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if self._ours: signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def _note(self, number, frame):
-        if self.asked: raise KeyboardInterrupt
-        self.asked = True
-
-    def check(self):
-        "Raise KeyboardInterrupt when Ctrl-C was pressed."
-        if self.asked: raise KeyboardInterrupt
-
-    def __exit__(self, kind, value, trace):
-        if self._ours: signal.signal(signal.SIGINT, signal.default_int_handler)
-
-# %% ../nbs/00_core.ipynb #675fe0fb
-def _join(parts):
-    "Concatenate a list of equal structures of tensors along their first axis."
-    first = parts[0]
-    if isinstance(first, dict): return {k: _join([p[k] for p in parts]) for k in first}
-    if isinstance(first, tuple): return tuple(_join(list(p)) for p in zip(*parts))
-    return torch.cat(parts)
-
-def chunked(
-    fn,         # takes as many tensors as are given; returns a tensor, or a tuple or dict of tensors, with one row per input row
-    *tensors,   # row-aligned tensors (N, ...)
-    size:int,   # rows per call
-):
-    "`fn(*tensors)`, evaluated `size` rows at a time."
-    n = len(tensors[0])
-    if n <= size: return fn(*tensors)
-    return _join([fn(*(t[i:i+size] for t in tensors)) for i in range(0, n, size)])
-
-# %% ../nbs/00_core.ipynb #cb4bcb33
-def pick_device(
-    name:str|None=None,  # "cpu", "cuda" or None for a CUDA device when there is one
-)->torch.device:
-    "The device to work on. Raises `InputError` when CUDA is asked for and absent."
-    require(name in (None, "cpu", "cuda"), "--device", "device", "cpu or cuda", name)
-    if name == "cuda": require(torch.cuda.is_available(), "--device", "device", "a CUDA device that torch can see; use --device cpu", "none")
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-def cpu_threads()->int:
-    "The number of CPU cores that this process may use: those it is bound to, at most `OMP_NUM_THREADS`."
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
-
-# %% ../nbs/00_core.ipynb #4b0010a0
-def repository()->Path:
-    "The root of the repository that this package was installed from (editable), or the parent of the installed package."
-    return Path(__file__).resolve().parent.parent
-
-def shared(
-    relative:str,  # a path inside the shared folder
-)->Path|None:      # the path, or None when the folder is absent
-    "Find test data outside the repository; says so when it is missing. Raises FileNotFoundError if it is required."
-    root = Path(os.environ.get("NERFLAME_SHARED") or repository().parent/"shared")
-    if (root/relative).exists(): return root/relative
-    if os.environ.get("NERFLAME_REQUIRE_SHARED") == "1": raise FileNotFoundError(f"NERFLAME_REQUIRE_SHARED=1, but {root/relative} does not exist")
-    print(f"skipped: {relative} not found (set NERFLAME_SHARED to the folder of shared test data)")

@@ -18,7 +18,7 @@ def main():
         copy = Path(folder)/ROOT.name
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "runs", "model", "build", "dist", "*.egg-info", "__pycache__", ".*"))
         # generated files go first, so that what no notebook writes any more shows up as missing there
-        for p in [*copy.glob("nerflame/*.py"), *copy.glob("nbs/images/index_*")]:
+        for p in [*copy.glob("nerflame/**/*.py"), *copy.glob("nbs/images/index_*")]:
             if p.name != "__init__.py": p.unlink()
         for command in ([BIN/"nbdev_export"], [BIN/"nbdev_clean"], [sys.executable, "tools/readme.py"]):
             subprocess.run(command, cwd=copy, check=True)

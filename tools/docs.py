@@ -24,6 +24,8 @@ REPOSITORY = SETTINGS["DEFAULT"]["git_url"]
 GIT = f"{REPOSITORY}/blob/{SETTINGS['DEFAULT']['branch']}/"
 # parameters, fields and attributes in the tables of the API that have no meaning beside them: `make docs` fails when there are more, and asks for a smaller number here when there are fewer
 MOST_EMPTY = 296
+# notebooks that teach, by their names
+TUTORIAL = re.compile(r"9[0-4]_")
 esc = lambda text: html.escape(str(text), quote=True)
 
 @dataclass
@@ -125,8 +127,8 @@ def films(nb, stem):
 def notebook_page(path, out):
     "A notebook as a page; pictures of its outputs become files."
     nb = nbformat.read(path, as_version=4)
-    module = next((m[1] for c in nb.cells if c.cell_type == "code" and (m := re.search(r"^#\|\s*default_exp\s+(\w+)", c.source, re.M))), "")
-    nb, folded = visible(nb, path.stem.startswith("3"))
+    module = next((m[1] for c in nb.cells if c.cell_type == "code" and (m := re.search(r"^#\|\s*default_exp\s+([\w.]+)", c.source, re.M))), "")
+    nb, folded = visible(nb, TUTORIAL.match(path.stem))
     lines = [l for l in nb.cells[0].source.splitlines() if l.strip()]
     near = list(headings(nb))
     extract = ExtractOutputPreprocessor(output_filename_template="files/" + path.stem + "_{cell_index}_{index}{extension}", extract_output_types={"image/png", "image/jpeg"})
@@ -202,9 +204,10 @@ COMMON = dict(generator="where random numbers come from; `None`: torch's own gen
 def classes():
     "The classes of all modules: name, where they are explained, and their first sentence."
     found = {}
-    for path in sorted((ROOT/"nerflame").glob("[!_]*.py")):
+    for path in sorted((ROOT/"nerflame").rglob("[!_]*.py")):
+        module = ".".join(path.relative_to(ROOT/"nerflame").with_suffix("").parts)
         for name, node in exported(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef): found[name] = f"api_{path.stem}.html#{name}", re.split(r"(?<=[.;:])\s", (ast.get_docstring(node) or "").strip())[0].rstrip(";:.")
+            if isinstance(node, ast.ClassDef): found[name] = f"api_{module}.html#{name}", re.split(r"(?<=[.;:])\s", (ast.get_docstring(node) or "").strip())[0].rstrip(";:.")
     return found
 
 def meaning(name, note, annotation):
@@ -275,9 +278,13 @@ def class_entry(node, name, notes):
              and not (hooks and n.name != "__init__" and not ast.get_docstring(n))]
     return text + "".join(f"<div class=method>{function_entry(n, name if n.name == '__init__' else f'{name}.{n.name}', notes)}</div>" for n in shown)
 
+def module_file(module):
+    "The file of a module of the package, such as `field.model`."
+    return ROOT/"nerflame"/f"{module.replace('.', '/')}.py"
+
 def api_page(module, notebook):
     "The page of a module."
-    source = (ROOT/"nerflame"/f"{module}.py").read_text(encoding="utf-8")
+    source = module_file(module).read_text(encoding="utf-8")
     tree, notes, parts, names, entries = ast.parse(source), comments(source), [], [], []
     for name, node in exported(tree):
         names.append(name)
@@ -288,13 +295,13 @@ def api_page(module, notebook):
         parts.append(f'<section id="{esc(name)}"><h2><a href="#{esc(name)}">{esc(name)}</a></h2>{entry}</section>')
     listing = " ".join(f'<a href="#{esc(n)}"><code>{esc(n)}</code></a>' for n in names)
     head = f'<h1>nerflame.{module}</h1><blockquote><p>{inline(notebook.sentence)}</p></blockquote><p>Explained, shown and tested in <a href="{notebook.file}">{esc(notebook.title)}</a>.</p><p class=listing>{listing}</p>'
-    return Page(f"api_{module}.html", f"nerflame.{module}", notebook.sentence, head + "".join(parts), source=f"nerflame/{module}.py", entries=entries)
+    return Page(f"api_{module}.html", f"nerflame.{module}", notebook.sentence, head + "".join(parts), source=module_file(module).relative_to(ROOT).as_posix(), entries=entries)
 
 # ---- other pages ----
 def api_index(pages):
     "All modules and all names."
     rows = "".join(f'<tr><td><a href="{p.file}"><code>{p.title}</code></a></td><td>{inline(p.sentence)}</td><td>{len(p.entries)}</td></tr>' for p in pages)
-    return Page("api.html", "API", "", f"<h1>API</h1><p>Shapes are in the types; metres and y up in the frame of a head, units of 1/8 m and z up in a scene (<a href=\"05_cameras.html\">Cameras</a>).</p><table><tr><th>module</th><th>what it is for</th><th>names</th></tr>{rows}</table>")
+    return Page("api.html", "API", "", f"<h1>API</h1><p>Shapes are in the types; metres and y up in the frame of a head, units of 1/8 m and z up in a scene (<a href=\"07_cameras.html\">Cameras</a>).</p><table><tr><th>module</th><th>what it is for</th><th>names</th></tr>{rows}</table>")
 
 SCAN = '"Infinite, 3D Head Scan by Lee Perry-Smith is licensed under a <a href="https://creativecommons.org/licenses/by/3.0/">Creative Commons Attribution 3.0 Unported License</a>. Based on a work at www.triplegangers.com." The shoulders were cut off, the head was scaled and moved, and it was rendered.'
 ACTOR = 'The synthetic actor: <a href="https://arxiv.org/abs/2004.03458">ICT-FaceKit</a>, MIT licence, © 2020 USC Institute for Creative Technologies.'
@@ -334,13 +341,13 @@ def gallery(pages, out):
             with Image.open(out/name) as image: broad = to is faces and image.width > 2.2*image.height
             to.append(figure(name, link, text, " class=broad" if broad else ""))
         seen.add(name)
-    rank = lambda page: 0 if page.file == "index.html" else 1 if page.file.startswith("3") else 2
+    rank = lambda page: 0 if page.file == "index.html" else 1 if TUTORIAL.match(page.file) else 2
     for page in sorted(pages, key=rank):
         for tag in re.findall(r"<img[^>]*images/[^>]*>", page.body):
             name, text = (re.search(pattern, tag) for pattern in (r'src="(images/[^"]+)"', r'alt="([^"]*)"'))
             if not name[1].startswith("images/docs_"): add(faces if rank(page) == 0 else figures, name[1], page.file, FACES.get(name[1]) or (html.unescape(text[1]) if text else page.title))
         if rank(page) == 0:
-            for name, text in FACES.items(): add(faces, name, "benchmarks.html#" + Path(name).stem if "bench_" in name else "19_export.html", text)
+            for name, text in FACES.items(): add(faces, name, "benchmarks.html#" + Path(name).stem if "bench_" in name else "83_use.gltf.html", text)
         for name, heading in page.pictures: add(faces if rank(page) == 1 and name.endswith(".jpg") else figures, name, f"{page.file}#{Path(name).stem}", f"{page.title}: {heading}")
     return Page("gallery.html", "Gallery", "Faces first, then every figure of the notebooks.", f'<h1>Gallery</h1><blockquote><p>Faces first, then every figure of the notebooks. A click leads to where it was made.</p></blockquote>'
                 f'<h2 id="faces">Faces</h2><div class="gallery faces">{"".join(faces)}</div><p class=credit>The head scan: {SCAN}<br>{ACTOR}</p>'
@@ -382,7 +389,7 @@ def navigation(notebooks, api, here):
     link = lambda p, text=None: (f'<li class=here><a href="{p.file}" aria-current=page>{esc(text or p.title)}</a>{f"<ul>{inside}</ul>" if inside else ""}</li>' if p.file == here.file else f'<li><a href="{p.file}">{esc(text or p.title)}</a></li>')
     number = lambda p: int(re.match(r"\d+", p.file)[0]) if re.match(r"\d+", p.file) else -1
     groups = {"": [link(p, "Overview") for p in notebooks if p.file == "index.html"] + [link(Page(f, t, "", "")) for f, t in (("gallery.html", "Gallery"), ("benchmarks.html", "Benchmarks"), ("citation.html", "Cite"))],
-              "Tutorials": [link(p) for p in notebooks if 30 <= number(p) < 99], "How it works": [link(p) for p in notebooks if 0 <= number(p) < 30 or number(p) == 99],
+              "Tutorials": [link(p) for p in notebooks if TUTORIAL.match(p.file)], "How it works": [link(p) for p in notebooks if number(p) >= 0 and not TUTORIAL.match(p.file)],
               "API": [link(Page("api.html", "All modules", "", ""))] + [link(p, p.title.removeprefix("nerflame.")) for p in api]}
     folded = f'<details{" open" if here.file.startswith("api") else ""}><summary>API</summary><ul>{"".join(groups.pop("API"))}</ul></details>'
     return "".join((f"<h2>{title}</h2>" if title else "") + f"<ul>{''.join(items)}</ul>" for title, items in groups.items() if items) + folded + f'<p><a href="{REPOSITORY}">Repository</a></p>'
@@ -452,7 +459,7 @@ def problems(out, api):
     if empty > MOST_EMPTY: yield f"API: {empty} parameters and fields have no meaning, there were {MOST_EMPTY}: write it into the comment beside each new one"
     if empty < MOST_EMPTY: yield f"API: only {empty} parameters and fields have no meaning: let MOST_EMPTY in tools/docs.py say so"
     for module in api:
-        listed = next((ast.literal_eval(n.value) for n in ast.parse((ROOT/"nerflame"/f"{module}.py").read_text(encoding="utf-8")).body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), [])
+        listed = next((ast.literal_eval(n.value) for n in ast.parse(module_file(module).read_text(encoding="utf-8")).body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), [])
         yield from (f"api_{module}.html: no entry for {name}" for name in listed if name not in read[f"api_{module}.html"].anchors)
 
 def docs(out):

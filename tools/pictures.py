@@ -8,15 +8,17 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 from nerflame.cameras import orbit_camera
-from nerflame.capture import Lighting, make_person, read_capture
-from nerflame.control import person_truth
-from nerflame.core import cpu_threads
-from nerflame.evaluate import to_bytes, transfer_motion, write_video
-from nerflame.flame import cat_params
-from nerflame.heads import load_head
-from nerflame.mesh import MeshBVH
-from nerflame.preview import mesh_layer, mesh_picture
-from nerflame.train import data_folder, load_run
+from nerflame.scenes.person import make_person
+from nerflame.scenes.light import Lighting
+from nerflame.scenes.capture import read_capture
+from nerflame.evaluation.control import person_truth
+from nerflame.runtime import cpu_threads
+from nerflame.evaluation.render import to_bytes, transfer_motion, write_video
+from nerflame.heads.flame import cat_params
+from nerflame.heads.head import load_head
+from nerflame.closest import MeshBVH
+from nerflame.use.preview import mesh_layer, mesh_picture
+from nerflame.training.run import data_folder, load_run
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT/"nbs"/"images"

@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from nerflame.cameras import orbit_camera
-from nerflame.capture import Lighting, make_person
-from nerflame.cli import control_capture
-from nerflame.control import person_truth
+from nerflame.scenes.person import make_person
+from nerflame.scenes.light import Lighting
+from nerflame.use.cli import control_capture
+from nerflame.evaluation.control import person_truth
 from nerflame.core import InputError
-from nerflame.drive import ARKIT_WEIGHTS, arkit_mapping
-from nerflame.evaluate import toy_model
-from nerflame.export import draw_avatar, make_avatar, posed_avatar, rest_params, save_glb, split_seams, target_normals
-from nerflame.flame import rodrigues
-from nerflame.heads import load_head
+from nerflame.use.motion import ARKIT_WEIGHTS
+from nerflame.use.drive import arkit_mapping
+from nerflame.testing import toy_model
+from nerflame.use.gltf import draw_avatar, make_avatar, posed_avatar, rest_params, save_glb, split_seams, target_normals
+from nerflame.heads.flame import rodrigues
+from nerflame.heads.head import load_head
 from nerflame.metrics import psnr
 from nerflame.plot import show_images
-from nerflame.train import data_folder, load_run
+from nerflame.training.run import data_folder, load_run
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT/"build"/"glb"
