@@ -1,19 +1,22 @@
 """Store what the code computes now, and compare later what it computes then.
 
-A renovation (moves, renames, splitting of classes, another language) must not change a number. `record` writes hashes of
-toy trainings, renders, files and single functions to `gate.json`, and messages and help texts to `gate_messages.txt`;
-`check` computes everything again and names what differs. On the CPU all of it repeats bit for bit.
+A renovation (moves, renames, splitting of classes, another language) must not change a number. `record` writes hashes
+of toy trainings, renders, files and single functions to `gate.json`, and messages and help texts to
+`gate_messages.txt`; `check` computes everything again and names what differs. On the CPU all of it repeats bit for bit.
 
     python tools/gate.py record [--only PART ...]   # write the record; with --only, these parts of it
     python tools/gate.py check [--only PART ...]    # compare: exit code 1 and the names where something differs
     python tools/gate.py list                       # the parts
 
-`gate_names.py` is the only place that imports nerflame: after a rename, edit the import there. Names of hashes are neutral.
-Dataclasses and modules are hashed by their tensors without their names, so a renamed field changes no hash. What is meant
-to change (a mended bug, a new message) is recorded anew in the commit that changes it, so that the diff shows it.
+`gate_names.py` is the only place that imports nerflame: after a rename, edit the import there. Names of hashes are
+neutral. We hash dataclasses and modules by their values without the names of fields, so a renamed field changes no hash
+(settings of toys, with their fields, stand in `gate_toys.py`). What is meant to change (a mended bug, a new message) is
+recorded anew in the commit that changes it, so that the diff shows it. Three more files belong to it: `gate_toys.py`
+makes scenes and trainings, `gate_parts.py` computes, `gate_refusals.py` collects messages.
 """
 import os
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"): os.environ[_name] = "1"   # another number of threads adds in another order
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"   # another number of threads adds in another order
 os.environ.update(COLUMNS="120", MPLBACKEND="agg", CUDA_VISIBLE_DEVICES="", NERFLAME_REQUIRE_SHARED="")
 import argparse, dataclasses, hashlib, json, math, platform, re, sys, time
 from importlib.metadata import version
@@ -82,7 +85,8 @@ def signature():
     cpu = platform.processor()
     if Path("/proc/cpuinfo").exists():
         cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), cpu)
-    libraries = {name: version(package) for name, package in dict(torch="torch", numpy="numpy", warp="warp-lang", scipy="scipy").items()}
+    libraries = {name: version(package) for name, package in dict(torch="torch", numpy="numpy", warp="warp-lang",
+        scipy="scipy").items()}
     return dict(cpu=cpu, machine=platform.machine(), python=".".join(platform.python_version_tuple()[:2]), **libraries)
 
 def compute(parts):
@@ -96,8 +100,9 @@ def compute(parts):
         gate_parts.PARTS[part](gate)
         hashes |= gate.hashes
         messages |= gate.messages
-        print(f"{part:10} {len(gate.hashes):5} hashes {len(gate.messages):5} messages {time.perf_counter() - began:6.1f} s "
-              f"({time.process_time() - used:.1f} s of processor time)", flush=True)
+        wall, cpu = time.perf_counter() - began, time.process_time() - used
+        counts = f"{len(gate.hashes):5} hashes {len(gate.messages):5} messages"
+        print(f"{part:10} {counts} {wall:6.1f} s ({cpu:.1f} s of processor time)", flush=True)
     return hashes, messages
 
 def write_record(hashes, messages):
@@ -124,7 +129,8 @@ def differences(then, now, parts):
         if then[name] == now[name]: continue
         lines.append(f"differs  {name}")
         for old, new in zip(then[name].split("\n"), now[name].split("\n")):
-            if "/" in name and old != new and not re.fullmatch("[0-9a-f]{16}", old): lines += [f"    - {old}", f"    + {new}"]
+            if "/" in name and old != new and not re.fullmatch("[0-9a-f]{16}", old):
+                lines += [f"    - {old}", f"    + {new}"]
     return lines
 
 def check(parts):
@@ -140,8 +146,9 @@ def check(parts):
     lines = differences(hashes, found, parts) + differences(messages, told, parts)
     print(*lines, sep="\n", end="\n" if lines else "")
     if not lines: print(f"OK: {len(found)} hashes, {len(told)} messages")
-    else: print(f"FAILED: {sum(not line.startswith(' ') for line in lines)} names"
-                + ("" if same else "; recorded on another machine: record anew at the commit to compare with, on this one"))
+    else:
+        advice = "" if same else "; recorded on another machine: record anew, here, at the commit to compare with"
+        print(f"FAILED: {sum(not line.startswith(' ') for line in lines)} names{advice}")
     return int(bool(lines))
 
 def skipped(parts, found, told):
