@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d test-glb test-browser check bench lab notebooks export readme pictures docs clean
+.PHONY: help install demo test test-pytorch3d test-glb test-browser check gate bench lab notebooks export readme pictures docs clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -50,6 +50,10 @@ test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headle
 
 check: .venv/installed  ## check that export, clean and readme would change nothing
 	$(BIN)/python tools/check.py
+
+# one thread, so that sums are added in one order; ONLY="mesh train": these parts
+gate: .venv/installed  ## compare what the code computes with the record in tools/gate.json
+	$(BIN)/python tools/gate.py check $(if $(ONLY),--only $(ONLY))
 
 bench: .venv/bench  ## benchmarks into bench/results, an hour; QUICK=1: 3 minutes, small sizes; ONLY="closest frames": these sections
 	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(BENCH_OPTIONS)

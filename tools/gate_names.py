@@ -1,0 +1,94 @@
+"""The names of nerflame that the gate uses.
+
+After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else.
+"""
+from nerflame import cli, export, preview as preview_module
+from nerflame.align import (find_alignment, guess_similarity, move_content, similarity_between, upward,
+    upward_choices)
+from nerflame.cameras import (Cameras, check_rigid, distort, distortion_limit, focal_from_fov, image_rays, look_at,
+    orbit_camera, pixel_rays, project, undistort)
+from nerflame.canonical import CanonicalMap, map_points, map_points_by_face, tie_cells, vertex_rotations
+from nerflame.capture import (CaptureConfig, built_in_capture, driven_params, make_person, plan_views, read_capture,
+    render_truth, vertex_colour_render, write_capture)
+from nerflame.control import SWEEPS, control_report
+from nerflame.core import InputError, InputWarning, from_dict, load_config, read_yaml, repository, save_config, shared
+from nerflame.data import (Scene, area_resize, area_weights, as_bytes, check_similarity, composite as
+    composite_picture, load_scene, parse_background, save_scene, working_sizes)
+from nerflame.density import EpsilonSchedule, density_alpha, mesh_alpha, prior_sigma, shell_alpha
+from nerflame.draft import bake
+from nerflame.drive import (arkit_mapping, camera_path, drive_params, drive_take, film_times, load_motion,
+    read_live_link, render_film, resample, swing_cameras, take_params, unused_weights)
+from nerflame.evaluate import (contact_sheet, evaluate, moving_region, render_frames, save_frames, toy_model,
+    transfer_motion, turntable_cameras, write_video, yawn_params)
+from nerflame.field import (Field, FieldConfig, FrequencyField, NetworkConfig, ShellGrid, direction_harmonics,
+    encode_reference, frequency_encoding)
+from nerflame.fit import (OutlineConfig, SomeVertices, crown_point, even_frames, find_head, find_pulls, first_guess,
+    head_vertices, likely_cause, mask_floor, outline_distance, outline_iou, outline_loss, outline_points,
+    outlines_above, pixels_in_shell, read_map, scene_up, search_outlines, take_pixels)
+from nerflame.flame import (Landmarks, cat_params, head_yaw, load_flame, load_landmarks, read_npy, read_npz,
+    read_pickle, rodrigues, save_head_arrays, save_params)
+from nerflame.heads import Head, flame_to_scene, load_head, load_saved_head, toy_head, transform_points
+from nerflame.interop import (import_checkpoint, published_config, published_files, published_states, read_checkpoint,
+    read_hparams)
+from nerflame.mesh import (EdgeBVH, FaceNeighbours, MeshBVH, closest_on_triangle, closest_reference, face_areas,
+    face_frames, face_normals, icosphere, interpolate, load_obj, mesh_search, save_obj, signed_distance, small_faces,
+    vertex_normals)
+from nerflame.metrics import (Lpips, colour_loss, head_psnr, head_ssim, image_scores, psnr, read_vgg, ssim)
+from nerflame.metrics import _VGG as VGG_LAYERS
+from nerflame.model import ModelConfig, NeRFlame, Quirks, load_model
+from nerflame.moments import MomentPool, group_moments
+from nerflame.pictures import parse_labels, picture_size, read_image, read_mask, with_coverage
+from nerflame.preview import (Preview, best_matches, depth_picture, error_picture, expression_groups,
+    expression_strength, mesh_layer, mesh_picture, moves_code, overlay, slider_params, turn_orbit)
+from nerflame.relief import ReliefConfig, picture_relief, rest_normals, smooth_heights
+from nerflame.render import composite, crossing, end_light, volume_weights, weights_reference
+from nerflame.sampling import (DensityGrid, RayConfig, around_nearest, build_shell, cat_samples, count_samples,
+    even_depths, importance_depths, keep_nearest, march, open_blocks, pack, row_spans)
+from nerflame.track import (TrackConfig, Motion, add_wishes, agreed_colours, blur_pictures, bounded_step,
+    check_track_config, expression_bounds, find_sight, fit_light, harmonics, landmark_corners, load_landmarks_2d,
+    match_frames, normal_equations, outlier_weight, outline_wishes, project_each, sample_pictures, track)
+from nerflame.train import (Callback, FieldStage, MeshStage, PublishedStage, RunConfig, TrainConfig, fit,
+    hidden_parts, load_run, preset, published_rate, published_stages, rate_factor, read_unfinished, schedule_position,
+    Clock, published_batch)
+from nerflame.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
+
+CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig, network=NetworkConfig,
+    outline=OutlineConfig,
+    model=ModelConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
+    mesh_stage=MeshStage,
+    published_stage=PublishedStage, run=RunConfig, train=TrainConfig, quirks=Quirks)
+COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
+    "import", "demo")}
+
+# methods and fields
+def trained_model(run): return run.model
+def trained_params(run): return run.moments.params if run.moments else run.model.params
+def run_metrics(run): return run.metrics
+def captured(model): return model.params
+def pose(model, params, draft=False): return model.pose(params, draft)
+def render(model, camera, params=None, draft=False, background=(1., 1., 1.)):
+    pixels = model.render(camera, params, background=background, draft=draft)
+    return dict(rgb=pixels.rgb, alpha=pixels.accumulation, depth=pixels.depth)
+def can_draft(model): return model.can_draft
+def density_stage(model, stage): model.stage.fill_(stage)
+def update_density(model, generator): model.update_density(generator=generator)
+def model_forward(model, rays, posed, generator=None): return model(rays, posed, rays.origins.new_ones(3), generator)
+def weights_of(model): return [t for _, t in model.named_parameters()]
+def buffers_of(model): return [t for _, t in model.named_buffers()]
+def trained_steps(run): return run.config.train.steps, run.config.train.mesh_steps
+def scene_values(scene):
+    return dict(pictures=scene.images, masks=scene.coverage, cameras=scene.cameras, depths=(scene.near, scene.far),
+        background=scene.background, params=scene.params, timesteps=scene.timestep, names=scene.names)
+def scene_masks(scene): return scene.mask
+def move_cells(canonical_map, cells, epsilon): return canonical_map.carry(cells, epsilon)
+def find_samples(canonical_map, rays, shell, rest, sigma, step, threshold, limit):
+    return canonical_map.seek(rays, shell, rest, sigma, step, threshold, limit)
+def map_samples(canonical_map, rays, samples): return canonical_map.along(rays, samples)
+def cells_with(cells, voxels): return cells.holding(voxels)
+def update_grid(grid, density, fraction, generator): grid.update(density, fraction, generator=generator)
+def grid_values(grid): return grid.sigma
+def static_landmarks(head, params): return head.flame.static_landmarks(head(params))
+def save_model(model, folder): model.save(folder)
+def pool_batch(pool, n): return pool.batch(n)
+def preview_picture(preview, width, draft): return preview.paint(width, draft=draft)[0]
+def preview_state(preview): return preview.state()
