@@ -2,55 +2,83 @@
 
 After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else.
 """
-from nerflame import cli, export, preview as preview_module
-from nerflame.align import (find_alignment, guess_similarity, move_content, similarity_between, upward,
-    upward_choices)
-from nerflame.cameras import (Cameras, check_rigid, distort, distortion_limit, focal_from_fov, image_rays, look_at,
-    orbit_camera, pixel_rays, project, undistort)
-from nerflame.canonical import CanonicalMap, map_points, map_points_by_face, tie_cells, vertex_rotations
-from nerflame.capture import (CaptureConfig, built_in_capture, driven_params, make_person, plan_views, read_capture,
-    render_truth, vertex_colour_render, write_capture)
-from nerflame.control import SWEEPS, control_report
-from nerflame.core import InputError, InputWarning, from_dict, load_config, read_yaml, repository, save_config, shared
-from nerflame.data import (Scene, area_resize, area_weights, as_bytes, check_similarity, composite as
-    composite_picture, load_scene, parse_background, save_scene, working_sizes)
-from nerflame.density import EpsilonSchedule, density_alpha, mesh_alpha, prior_sigma, shell_alpha
-from nerflame.draft import bake
-from nerflame.drive import (arkit_mapping, camera_path, drive_params, drive_take, film_times, load_motion,
-    read_live_link, render_film, resample, swing_cameras, take_params, unused_weights)
-from nerflame.evaluate import (contact_sheet, evaluate, moving_region, render_frames, save_frames, toy_model,
-    transfer_motion, turntable_cameras, write_video, yawn_params)
-from nerflame.field import (Field, FieldConfig, FrequencyField, NetworkConfig, ShellGrid, direction_harmonics,
-    encode_reference, frequency_encoding)
-from nerflame.fit import (OutlineConfig, SomeVertices, crown_point, even_frames, find_head, find_pulls, first_guess,
-    head_vertices, likely_cause, mask_floor, outline_distance, outline_iou, outline_loss, outline_points,
-    outlines_above, pixels_in_shell, read_map, scene_up, search_outlines, take_pixels)
-from nerflame.flame import (Landmarks, cat_params, head_yaw, load_flame, load_landmarks, read_npy, read_npz,
-    read_pickle, rodrigues, save_head_arrays, save_params)
-from nerflame.heads import Head, flame_to_scene, load_head, load_saved_head, toy_head, transform_points
-from nerflame.interop import (import_checkpoint, published_config, published_files, published_states, read_checkpoint,
-    read_hparams)
-from nerflame.mesh import (EdgeBVH, FaceNeighbours, MeshBVH, closest_on_triangle, closest_reference, face_areas,
-    face_frames, face_normals, icosphere, interpolate, load_obj, mesh_search, save_obj, signed_distance, small_faces,
-    vertex_normals)
-from nerflame.metrics import (Lpips, colour_loss, head_psnr, head_ssim, image_scores, psnr, read_vgg, ssim)
-from nerflame.metrics import _VGG as VGG_LAYERS
-from nerflame.model import ModelConfig, NeRFlame, Quirks, load_model
-from nerflame.moments import MomentPool, group_moments
-from nerflame.pictures import parse_labels, picture_size, read_image, read_mask, with_coverage
-from nerflame.preview import (Preview, best_matches, depth_picture, error_picture, expression_groups,
-    expression_strength, mesh_layer, mesh_picture, moves_code, overlay, slider_params, turn_orbit)
-from nerflame.relief import ReliefConfig, picture_relief, rest_normals, smooth_heights
-from nerflame.render import composite, crossing, end_light, volume_weights, weights_reference
-from nerflame.sampling import (DensityGrid, RayConfig, around_nearest, build_shell, cat_samples, count_samples,
-    even_depths, importance_depths, keep_nearest, march, open_blocks, pack, row_spans)
-from nerflame.track import (TrackConfig, Motion, add_wishes, agreed_colours, blur_pictures, bounded_step,
-    check_track_config, expression_bounds, find_sight, fit_light, harmonics, landmark_corners, load_landmarks_2d,
-    match_frames, normal_equations, outlier_weight, outline_wishes, project_each, sample_pictures, track)
-from nerflame.train import (Callback, FieldStage, MeshStage, PublishedStage, RunConfig, TrainConfig, fit,
-    hidden_parts, load_run, preset, published_rate, published_stages, rate_factor, read_unfinished, schedule_position,
-    Clock, published_batch)
-from nerflame.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
+from nerflame.use import cli
+from nerflame.use import gltf as export
+from nerflame.use import preview as preview_module
+from nerflame.cameras import (
+    Cameras, check_rigid, distort, distortion_limit, focal_from_fov, image_rays, look_at, orbit_camera, pixel_rays,
+    project, undistort)
+from nerflame.closest import (
+    EdgeBVH, FaceNeighbours, MeshBVH, closest_on_triangle, closest_reference, mesh_search, signed_distance,
+    small_faces)
+from nerflame.core import InputError, InputWarning, from_dict, load_config, read_yaml, save_config
+from nerflame.evaluation.control import SWEEPS, control_report
+from nerflame.evaluation.render import (
+    render_frames, save_frames, transfer_motion, turntable_cameras, write_video, yawn_params)
+from nerflame.evaluation.scores import contact_sheet, evaluate, moving_region
+from nerflame.field.canonical import CanonicalMap, map_points, map_points_by_face, vertex_rotations
+from nerflame.field.density import EpsilonSchedule, density_alpha, mesh_alpha, prior_sigma, shell_alpha
+from nerflame.field.draft import bake
+from nerflame.field.driven import tie_cells
+from nerflame.field.encoding import ShellGrid, encode_reference
+from nerflame.field.march import (
+    RayConfig, around_nearest, count_samples, even_depths, importance_depths, keep_nearest, march, open_blocks,
+    row_spans)
+from nerflame.field.model import ModelConfig, NeRFlame, Quirks, load_model
+from nerflame.field.network import (
+    Field, FieldConfig, FrequencyField, NetworkConfig, direction_harmonics, frequency_encoding)
+from nerflame.field.shell import DensityGrid, build_shell
+from nerflame.field.volume import (
+    cat_samples, composite, crossing, end_light, pack, volume_weights, weights_reference)
+from nerflame.files import read_npy, read_npz, read_pickle, repository, shared
+from nerflame.fitting.align import (
+    find_alignment, guess_similarity, move_content, similarity_between, upward, upward_choices)
+from nerflame.fitting.landmarks import load_landmarks_2d, match_frames
+from nerflame.fitting.observations import (
+    Motion, add_wishes, agreed_colours, blur_pictures, find_sight, fit_light, harmonics, landmark_corners, normal_equations,
+    outlier_weight, outline_wishes, project_each, sample_pictures)
+from nerflame.fitting.outlines import (
+    OutlineConfig, SomeVertices, crown_point, even_frames, find_head, find_pulls, first_guess, head_vertices,
+    likely_cause, mask_floor, outline_distance, outline_iou, outline_loss, outline_points, outlines_above, read_map,
+    scene_up, search_outlines)
+from nerflame.fitting.relief import ReliefConfig, picture_relief, rest_normals, smooth_heights
+from nerflame.fitting.track import TrackConfig, bounded_step, check_track_config, expression_bounds, track
+from nerflame.heads.files import load_flame, load_landmarks, save_head_arrays, save_params
+from nerflame.heads.flame import Landmarks, cat_params, head_yaw, rodrigues
+from nerflame.heads.head import Head, flame_to_scene, load_head, load_saved_head, transform_points
+from nerflame.mesh import (
+    face_areas, face_frames, face_normals, icosphere, interpolate, load_obj, save_obj, vertex_normals)
+from nerflame.metrics import (
+    Lpips, _VGG as VGG_LAYERS, colour_loss, head_psnr, head_ssim, image_scores, psnr, read_vgg, ssim)
+from nerflame.published.files import (
+    import_checkpoint, published_config, published_files, published_states, read_checkpoint, read_hparams)
+from nerflame.scenes.capture import (
+    CaptureConfig, built_in_capture, driven_params, plan_views, read_capture, write_capture)
+from nerflame.scenes.light import render_truth, vertex_colour_render
+from nerflame.scenes.person import make_person
+from nerflame.scenes.pictures import (
+    area_resize, area_weights, composite as composite_picture, parse_background, parse_labels, picture_size,
+    read_image, read_mask, with_coverage)
+from nerflame.scenes.scene import Scene, as_bytes, check_similarity, load_scene, save_scene, working_sizes
+from nerflame.scenes.timesteps import group_moments
+from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
+from nerflame.testing import toy_head, toy_model
+from nerflame.training.callbacks import Callback
+from nerflame.training.checkpoint import Clock, read_unfinished
+from nerflame.training.loop import rate_factor
+from nerflame.training.mouth import hidden_parts
+from nerflame.training.pixels import MomentPool, pixels_in_shell, take_pixels
+from nerflame.training.run import RunConfig, load_run
+from nerflame.training.settings import FieldStage, MeshStage, PublishedStage, TrainConfig, preset
+from nerflame.training.stages import published_batch, published_rate, published_stages, schedule_position
+from nerflame.training.train import fit
+from nerflame.use.drive import (
+    arkit_mapping, camera_path, drive_params, drive_take, film_times, render_film, resample, swing_cameras,
+    take_params, unused_weights)
+from nerflame.use.motion import load_motion, read_live_link
+from nerflame.use.preview import (
+    Preview, best_matches, depth_picture, error_picture, expression_groups, expression_strength, mesh_layer,
+    mesh_picture, moves_code, overlay, slider_params, turn_orbit)
 
 CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig, network=NetworkConfig,
     outline=OutlineConfig,
