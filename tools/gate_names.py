@@ -3,7 +3,7 @@
 After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else.
 """
 from nerflame.use import cli
-from nerflame.use import gltf as export
+from nerflame.use import gltf, texture
 from nerflame.use import preview as preview_module
 from nerflame.cameras import (
     Cameras, check_rigid, distort, distortion_limit, focal_from_fov, image_rays, look_at, orbit_camera, pixel_rays,

@@ -496,26 +496,26 @@ def exporting(gate):
         model = nf.trained_model(trained(training_name)[0])
         for kind, options in dict(plain={}, whole=dict(whole=True), new=dict(own=False)).items():
             if kind == "new" and name != "still": continue
-            with quiet(): avatar = nf.export.make_avatar(model, 32, **options)
+            with quiet(): avatar = nf.gltf.make_avatar(model, 32, **options)
             gate.store(f"{name}/{kind}/avatar", avatar)
-            gate.store(f"{name}/{kind}/error", nf.export.posing_error(avatar, model))
-            gate.store(f"{name}/{kind}/drawn", nf.export.draw_avatar(avatar, nf.orbit_camera(0.2, 0.1, width=24),
+            gate.store(f"{name}/{kind}/error", nf.gltf.posing_error(avatar, model))
+            gate.store(f"{name}/{kind}/drawn", nf.gltf.draw_avatar(avatar, nf.orbit_camera(0.2, 0.1, width=24),
                 nf.flame_to_scene()))
             with work_folder(gate) as folder:
-                for dense in False, True: nf.export.save_glb(folder/f"{dense}.glb", avatar, dense)
-                nf.export.save_textured_obj(folder/"a face.obj", avatar); nf.export.save_ply(folder/"f.ply", avatar)
+                for dense in False, True: nf.gltf.save_glb(folder/f"{dense}.glb", avatar, dense)
+                nf.gltf.save_textured_obj(folder/"a face.obj", avatar); nf.gltf.save_ply(folder/"f.ply", avatar)
                 store_folder(gate, f"{name}/{kind}", folder)
         weights = dict.fromkeys(list(avatar.targets)[:2], 0.5)
-        gate.store(f"{name}/posed", nf.export.posed_avatar(avatar, weights,
+        gate.store(f"{name}/posed", nf.gltf.posed_avatar(avatar, weights,
             np.array([[0, 0, 0], [0, 0.1, 0], [0.2, 0, 0], [0, 0, 0], [0, 0, 0]], np.float32)))
     built_in = nf.load_head("anny")
     rest = built_in(built_in.neutral())[0].numpy()
-    for size in 64, 256: gate.store(f"layout/{size}", nf.export.box_layout(rest, built_in.faces.numpy(), size))
-    layout = nf.export.choose_layout(built_in, rest, 256)
+    for size in 64, 256: gate.store(f"layout/{size}", nf.texture.box_layout(rest, built_in.faces.numpy(), size))
+    layout = nf.texture.choose_layout(built_in, rest, 256)
     gate.store("layout/own", layout)
-    gate.store("layout/texels", nf.export.texels_of(layout, 64))
-    gate.store("layout/charts", nf.export.box_sides(rest, built_in.faces.numpy()))
-    gate.store("targets", {k: v for k, v in list(nf.export.expression_targets(built_in).items())[::5]})
+    gate.store("layout/texels", nf.texture.texels_of(layout, 64))
+    gate.store("layout/charts", nf.texture.box_sides(rest, built_in.faces.numpy()))
+    gate.store("targets", {k: v for k, v in list(nf.gltf.expression_targets(built_in).items())[::5]})
 
 def driving(gate):
     "Recordings, parameters over time, paths of cameras, control."

@@ -444,9 +444,9 @@ def bad_arguments(case, folder):
         names_twice=lambda: nf.save_frames([ones(4, 4, 3)]*2, ["a", "a"], folder),
         video=lambda: nf.write_video(ones(2, 8, 8, 3), folder/"a.avi"),
         sheet=lambda: nf.contact_sheet({"a": [ones(4, 4, 3)], "b": []}),
-        avatar_size=lambda: nf.export.make_avatar(model, 4), avatar_plain=lambda: nf.export.make_avatar(plain, 32),
-        avatar_uv=lambda: nf.export.make_avatar(model, 32, True),
-        place=lambda: nf.export.check_place(folder/"a.gltf", ".glb"), place_file=lambda: nf.export.check_place(folder,
+        avatar_size=lambda: nf.gltf.make_avatar(model, 4), avatar_plain=lambda: nf.gltf.make_avatar(plain, 32),
+        avatar_uv=lambda: nf.gltf.make_avatar(model, 32, True),
+        place=lambda: nf.gltf.check_place(folder/"a.gltf", ".glb"), place_file=lambda: nf.gltf.check_place(folder,
         ".obj"), start=lambda: nf.track(toys.moving_scene(), toy, toy.neutral(2)),
         marks=lambda: nf.track(toys.moving_scene(), toy, toy.neutral(), landmarks=torch.zeros(2, 68, 3)),
         align_front=lambda: nf.find_alignment(scene, toy, front="nobody"),
@@ -462,7 +462,7 @@ def bad_arguments(case, folder):
         nf.SWEEPS[6:7]), hidden=lambda: nf.hidden_parts(toy, rest, []),
         preview=lambda: nf.preview_module.preview("nowhere"), preview_size=lambda: nf.preview_module.preview(model,
         size=100, draft=200),
-        points=lambda: nf.similarity_between(ones(2, 3), ones(2, 3)), face=lambda: nf.export.choose_layout(toy,
+        points=lambda: nf.similarity_between(ones(2, 3), ones(2, 3)), face=lambda: nf.texture.choose_layout(toy,
         toy(rest)[0].detach().numpy(), 256, True), device=lambda: nf.cli.pick_device("abacus"))
     for name, act in cases.items(): case(name, act)
 
