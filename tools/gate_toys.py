@@ -187,7 +187,7 @@ def numbers_of(value):
     return [value] if isinstance(value, (int, float, bool)) else []
 
 
-TIMES = "seconds", "spent", "begun", "frames_per_second"
+TIMES = "seconds", "spent", "begun", "marked", "end", "frames_per_second"
 
 def file_content(path):
     "The content of a file as it must stay: without times, versions and folders of this machine."
