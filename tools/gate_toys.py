@@ -206,7 +206,7 @@ def file_content(path):
         import imageio.v2 as imageio
         with imageio.get_reader(path) as film:
             return [np.asarray(frame) for frame in film] + [film.get_meta_data()["fps"]]
-    if suffix == ".json": return without_times(json.loads(path.read_text()))
+    if suffix == ".json": return without_times(json.loads(path.read_text().replace(str(nf.repository()), "REPOSITORY")))
     return path.read_bytes()
 
 def without_times(value):
