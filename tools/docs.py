@@ -127,7 +127,7 @@ def notebook_page(path, out):
     nb = nbformat.read(path, as_version=4)
     module = next((m[1] for c in nb.cells if c.cell_type == "code" and (m := re.search(r"^#\|\s*default_exp\s+(\w+)", c.source, re.M))), "")
     nb, folded = visible(nb, path.stem.startswith("3"))
-    lines = [l for l in nb.cells[0].source.splitlines() if l.strip()]
+    lines = [line for line in nb.cells[0].source.splitlines() if line.strip()]
     near = list(headings(nb))
     extract = ExtractOutputPreprocessor(output_filename_template="files/" + path.stem + "_{cell_index}_{index}{extension}", extract_output_types={"image/png", "image/jpeg"})
     nb, resources = extract.preprocess(nb, {"outputs": {}, "unique_key": path.stem})
