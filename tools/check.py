@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 WATCHED = ["nerflame", "nbs", "README.md", "CONTRIBUTING.md"]   # what export, clean and readme write
-COMMANDS = ["nbdev_export", "python tools/stubs.py", "nbdev_clean", "python tools/readme.py"]
+COMMANDS = ["nbdev_export", "python tools/stubs.py", "python tools/colab.py", "nbdev_clean", "python tools/readme.py"]
 GENERATED = ["nerflame/**/*.py", "nerflame/**/*.pyi", "nbs/images/index_*", "nbs/images/contributing_*"]
 SUFFIXES = {".py", ".pyi", ".ipynb", ".md", ".png", ".gif"}
 PRODUCTS = shutil.ignore_patterns(".*", "runs", "build", "dist", "_docs", "_proc", "*.egg-info", "__pycache__")

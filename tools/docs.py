@@ -338,7 +338,7 @@ def gallery(pages, out):
     for page in sorted(pages, key=rank):
         for tag in re.findall(r"<img[^>]*images/[^>]*>", page.body):
             name, text = (re.search(pattern, tag) for pattern in (r'src="(images/[^"]+)"', r'alt="([^"]*)"'))
-            if not name[1].startswith("images/docs_"): add(faces if rank(page) == 0 else figures, name[1], page.file, FACES.get(name[1]) or (html.unescape(text[1]) if text else page.title))
+            if not name[1].startswith(("images/docs_", "images/colab")): add(faces if rank(page) == 0 else figures, name[1], page.file, FACES.get(name[1]) or (html.unescape(text[1]) if text else page.title))
         if rank(page) == 0:
             for name, text in FACES.items(): add(faces, name, "benchmarks.html#" + Path(name).stem if "bench_" in name else "19_export.html", text)
         for name, heading in page.pictures: add(faces if rank(page) == 1 and name.endswith(".jpg") else figures, name, f"{page.file}#{Path(name).stem}", f"{page.title}: {heading}")
