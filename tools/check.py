@@ -34,7 +34,7 @@ def main():
         # generated files go first, so that what no notebook writes any more shows up as missing there
         for pattern in GENERATED:
             for p in copy.glob(pattern):
-                if p.name != "__init__.py": p.unlink()
+                if p.stem != "__init__": p.unlink()
         for command in COMMANDS:
             program, *arguments = command.split()
             subprocess.run([BIN/program, *arguments], cwd=copy, check=True)

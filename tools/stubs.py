@@ -145,8 +145,9 @@ def stub(text):
     return HEAD + found
 
 def write_stubs(root=ROOT):
-    "Write the stubs of all modules, and remove those that have nothing to say any more."
+    "Write the stubs of all modules, and remove those that have nothing to say any more; `__init__.pyi` are not ours."
     for module in sorted((root/"nerflame").rglob("*.py")):
+        if module.stem == "__init__": continue
         text, file = stub(module.read_text(encoding="utf-8")), module.with_suffix(".pyi")
         if text is None: file.unlink(missing_ok=True)
         else: file.write_text(text, encoding="utf-8")
