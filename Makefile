@@ -97,6 +97,7 @@ hooks: .venv/installed  ## set up git here: merge notebooks cell by cell, and cl
 
 notebooks: .venv/installed  ## run the notebooks (or NB=...) and save their outputs
 	MPLBACKEND=module://matplotlib_inline.backend_inline $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False $(NB)
+	$(BIN)/python tools/outputs.py $(NB)
 	$(BIN)/nbdev_clean
 
 export: .venv/installed  ## write the modules in nerflame/ from the notebooks, and stubs for methods that are added by @patch
