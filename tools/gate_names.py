@@ -59,7 +59,9 @@ from nerflame.scenes.person import make_person
 from nerflame.scenes.pictures import (
     area_resize, area_weights, composite as composite_picture, parse_background, parse_labels, picture_size,
     read_image, read_mask, with_coverage)
-from nerflame.scenes.scene import Scene, as_bytes, check_similarity, load_scene, save_scene, working_sizes
+from nerflame.scenes.scene import Scene, as_bytes, check_similarity
+from nerflame.scenes.writing import FrameLabels, save_scene as write_scene
+from nerflame.scenes.reading import ReadOptions, load_scene as read_scene, working_sizes
 from nerflame.scenes.timesteps import group_moments
 from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
 from nerflame.testing import toy_head, toy_model
@@ -107,6 +109,10 @@ def trained_steps(run): return run.config.train.steps, run.config.train.mesh_ste
 def scene_values(scene):
     return dict(pictures=scene.images, masks=scene.coverage, cameras=scene.cameras, depths=(scene.near, scene.far),
         background=scene.background, params=scene.params, timesteps=scene.timestep, names=scene.names)
+def load_scene(path, split="train", resolution=None, head=None, **options):
+    return read_scene(path, split, resolution, head, ReadOptions(**options))
+def save_scene(path, split, images, cameras, near, far, params=None, timestep=None, camera_index=None, to_scene=None):
+    return write_scene(path, split, images, cameras, near, far, FrameLabels(params, timestep, camera_index), to_scene)
 def scene_masks(scene): return scene.mask
 def move_cells(canonical_map, cells, epsilon): return canonical_map.carry(cells, epsilon)
 def find_samples(canonical_map, rays, shell, rest, sigma, step, threshold, limit):

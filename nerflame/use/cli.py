@@ -41,7 +41,9 @@ from ..cameras import Cameras, orbit_camera
 from ..scenes.pictures import parse_labels
 from ..scenes.pictures import parse_background
 from ..scenes.transforms import read_transforms, scene_splits
-from ..scenes.scene import Scene, load_frame_params, load_scene, usable_frames
+from ..scenes.scene import Scene
+from ..scenes.frames import load_frame_params, usable_frames
+from ..scenes.reading import ReadOptions, load_scene
 from ..scenes.person import make_person
 from ..scenes.light import Lighting, on_background, vertex_colour_render
 from ..scenes.capture import CaptureConfig, read_capture, write_capture
@@ -499,7 +501,9 @@ def train(
     require(not (options.model or options.render_only), "arguments", "--model, --render_only", "--hparams_path beside them", "none")
     config, device = chosen_settings(options, config or preset(options.preset or "fast")), pick_device(options.device)
     head = load_head(options.head).to(device) if config.model.mesh else None
-    def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root, mask_labels=options.mask_labels or (), strict=options.strict, progress=counter(f"photographs, {name}")).to(device)
+    read = ReadOptions(root=options.data_root, mask_labels=options.mask_labels or (), strict=options.strict)
+    known = head if config.parameters in ("given", "refine") else None
+    def load(name): return load_scene(options.data, name, options.resolution, known, read, counter(f"photographs, {name}")).to(device)
     note = RunConfig(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type, mask_labels=options.mask_labels or (), strict=options.strict)
     require(not options.landmarks or config.parameters in ("fit", "refine"), "--landmarks", "landmarks", "--parameters fit or refine, which look for the head", config.parameters)
     return train_scene(config, load, head, options.data, options.out, clock or Clock(None), note, options.landmarks, options.head)
