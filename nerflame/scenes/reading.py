@@ -171,11 +171,7 @@ def load_scene(
     options:ReadOptions=ReadOptions(),   # background, label maps, ...
     progress=None,               # called with (images read, images)
 )->Scene:
-    """Read one split of a scene: images, masks, cameras in the scene frame, head parameters.
-
-    Raises `InputError` for a missing folder or split, for wrong entries, matrices or masks, and if more than a tenth of
-    the frames are lost.
-    """
+    "Read images, masks, cameras and head parameters of a split. Raises `InputError` for bad or missing files."
     labels = parse_labels(options.mask_labels)
     background = parse_background(options.background)
     files = _open_split(path, split, options)
