@@ -49,7 +49,7 @@ from nerflame.heads.head import Head, flame_to_scene, load_head, load_saved_head
 from nerflame.mesh import (
     face_areas, face_frames, face_normals, icosphere, interpolate, load_obj, save_obj, vertex_normals)
 from nerflame.metrics import (
-    Lpips, _VGG as VGG_LAYERS, colour_loss, head_psnr, head_ssim, image_scores, psnr, read_vgg, ssim)
+    Lpips, _VGG as VGG_LAYERS, head_psnr, image_scores, psnr, read_vgg, ssim)
 from nerflame.published.files import (
     import_checkpoint, published_config, published_files, published_states, read_checkpoint, read_hparams)
 from nerflame.scenes.capture import (
