@@ -57,7 +57,7 @@ from nerflame.scenes.capture import (
 from nerflame.scenes.light import render_truth, vertex_colour_render
 from nerflame.scenes.person import make_person
 from nerflame.scenes.pictures import (
-    area_resize, area_weights, composite as composite_picture, parse_background, parse_labels, picture_size,
+    area_resize, area_weights, composite_image as composite_picture, parse_background, parse_labels, picture_size,
     read_image, read_mask, with_coverage)
 from nerflame.scenes.scene import Scene, as_bytes, check_similarity
 from nerflame.scenes.writing import FrameLabels, save_scene as write_scene

@@ -14,7 +14,7 @@ from ..files import byte_store
 from ..runtime import cpu_threads
 from ..cameras import Cameras, check_rigid
 from ..heads.head import flame_to_scene
-from .pictures import LostFile, area_resize, composite, parse_background, parse_labels
+from .pictures import LostFile, area_resize, composite_image, parse_background, parse_labels
 from .pictures import peak_brightness, read_image, read_mask, with_coverage
 from .transforms import check_entries, entry, frame_intrinsics, frame_names, number, read_transforms
 from .scene import Scene, as_bytes, check_brightness, check_lenses, check_masks, check_similarity
@@ -58,7 +58,7 @@ def _read_frame(
         image = with_coverage(image[..., :3], mask*image[..., 3] if own else mask)
     shrink = lambda v: as_bytes(torch.from_numpy(area_resize(v, *size)))
     coverage = shrink(image[..., 3:])[..., 0] if image.shape[-1] == 4 else None
-    return shrink(composite(image, background)), coverage, peak_brightness(image)
+    return shrink(composite_image(image, background)), coverage, peak_brightness(image)
 
 # %% ../../nbs/26_scenes.reading.ipynb #ac097209
 def _load_images(
