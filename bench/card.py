@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 import torch
 from nerflame.files import shared
-from nerflame.scenes.scene import load_scene
+from nerflame.scenes.reading import load_scene
 from nerflame.evaluation.scores import evaluate
 from nerflame.heads.head import load_head
 from nerflame.metrics import psnr

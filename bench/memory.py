@@ -18,7 +18,8 @@ from nerflame.cameras import image_rays
 from nerflame.core import write_text
 from nerflame.files import shared
 from nerflame.runtime import cpu_threads
-from nerflame.scenes.scene import load_scene, save_scene
+from nerflame.scenes.writing import save_scene
+from nerflame.scenes.reading import ReadOptions, load_scene
 from nerflame.fitting.outlines import OutlineConfig
 from nerflame.heads.head import flame_to_scene, load_head, transform_points
 from nerflame.closest import MeshBVH
@@ -54,7 +55,7 @@ def child(job):
     "What a process of its own does: load, train, tell its memory."
     torch.set_num_threads(cpu_threads())
     out, head = dict(imports=memory_now()), load_head(job["head"])
-    with Watch() as watch: scene = load_scene(job["data"], "train", memory=job["memory"])
+    with Watch() as watch: scene = load_scene(job["data"], "train", options=ReadOptions(memory=job["memory"]))
     out["loading"] = watch.most
     config = replace(preset("fast"), minutes=None, steps=job["steps"], mesh_steps=job["steps"], warm_up=min(10, job["steps"]), outline=OutlineConfig(steps=20))
     with Watch() as watch:

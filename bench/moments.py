@@ -14,7 +14,8 @@ import torch
 from nerflame.cameras import image_rays, orbit_camera
 from nerflame.scenes.capture import CaptureConfig
 from nerflame.runtime import cpu_threads
-from nerflame.scenes.scene import load_scene, save_scene
+from nerflame.scenes.writing import FrameLabels, save_scene
+from nerflame.scenes.reading import load_scene
 from nerflame.heads.head import flame_to_scene, load_head, transform_points
 from nerflame.closest import MeshBVH
 from nerflame.training.settings import preset
@@ -39,7 +40,7 @@ def write_moments(folder, head, moments, size, views=4):
             images[m*views + v, ..., :3] = (0.5 + 0.4*torch.sin(20*rays.at(hits.t.where(hit, 0)))).reshape(size, size, 3)
             images[m*views + v, ..., 3] = hit.reshape(size, size)
     rows = [m for m in range(moments) for _ in range(views)]
-    save_scene(folder, "train", images, cameras[[v for _ in range(moments) for v in range(views)]], config.near, config.far, params[rows], timestep=rows, camera_index=[v for _ in range(moments) for v in range(views)])
+    save_scene(folder, "train", images, cameras[[v for _ in range(moments) for v in range(views)]], config.near, config.far, FrameLabels(params[rows], rows, [v for _ in range(moments) for v in range(views)]))
 
 class Steps(Callback):
     "When steps of stage 2 were done."

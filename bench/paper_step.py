@@ -18,7 +18,7 @@ import torch
 from nerflame.scenes.capture import CaptureConfig, write_capture
 from nerflame.core import require, write_text
 from nerflame.runtime import cpu_threads
-from nerflame.scenes.scene import load_scene
+from nerflame.scenes.reading import load_scene
 from nerflame.training.pixels import pixels_in_shell
 from nerflame.heads.head import load_head
 from nerflame.closest import PyTorch3DMesh, pytorch3d_missing

@@ -15,7 +15,7 @@ import torch
 from nerflame.scenes.capture import CaptureConfig, write_capture
 from nerflame.core import write_text
 from nerflame.runtime import cpu_threads
-from nerflame.scenes.scene import load_scene
+from nerflame.scenes.reading import load_scene
 from nerflame.evaluation.scores import comparison_sheet
 from nerflame.training.pixels import take_pixels
 from nerflame.heads.head import load_head

@@ -49,7 +49,7 @@ from nerflame.heads.head import Head, flame_to_scene, load_head, load_saved_head
 from nerflame.mesh import (
     face_areas, face_frames, face_normals, icosphere, interpolate, load_obj, save_obj, vertex_normals)
 from nerflame.metrics import (
-    Lpips, _VGG as VGG_LAYERS, colour_loss, head_psnr, head_ssim, image_scores, psnr, read_vgg, ssim)
+    Lpips, _VGG as VGG_LAYERS, head_psnr, image_scores, psnr, read_vgg, ssim)
 from nerflame.published.files import (
     import_checkpoint, published_config, published_files, published_states, read_checkpoint, read_hparams)
 from nerflame.scenes.capture import (
@@ -57,9 +57,11 @@ from nerflame.scenes.capture import (
 from nerflame.scenes.light import render_truth, vertex_colour_render
 from nerflame.scenes.person import make_person
 from nerflame.scenes.pictures import (
-    area_resize, area_weights, composite as composite_picture, parse_background, parse_labels, picture_size,
+    area_resize, area_weights, composite_image as composite_picture, parse_background, parse_labels, picture_size,
     read_image, read_mask, with_coverage)
-from nerflame.scenes.scene import Scene, as_bytes, check_similarity, load_scene, save_scene, working_sizes
+from nerflame.scenes.scene import Scene, as_bytes, check_similarity
+from nerflame.scenes.writing import FrameLabels, save_scene as write_scene
+from nerflame.scenes.reading import ReadOptions, load_scene as read_scene, working_sizes
 from nerflame.scenes.timesteps import group_moments
 from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
 from nerflame.testing import toy_head, toy_model
@@ -107,6 +109,10 @@ def trained_steps(run): return run.config.train.steps, run.config.train.mesh_ste
 def scene_values(scene):
     return dict(pictures=scene.images, masks=scene.coverage, cameras=scene.cameras, depths=(scene.near, scene.far),
         background=scene.background, params=scene.params, timesteps=scene.timestep, names=scene.names)
+def load_scene(path, split="train", resolution=None, head=None, **options):
+    return read_scene(path, split, resolution, head, ReadOptions(**options))
+def save_scene(path, split, images, cameras, near, far, params=None, timestep=None, camera_index=None, to_scene=None):
+    return write_scene(path, split, images, cameras, near, far, FrameLabels(params, timestep, camera_index), to_scene)
 def scene_masks(scene): return scene.mask
 def move_cells(canonical_map, cells, epsilon): return canonical_map.carry(cells, epsilon)
 def find_samples(canonical_map, rays, shell, rest, sigma, step, threshold, limit):
