@@ -35,10 +35,10 @@ from nerflame.fitting.align import (
     find_alignment, guess_similarity, move_content, similarity_between, upward, upward_choices)
 from nerflame.fitting.landmarks import load_landmarks_2d, match_frames
 from nerflame.fitting.observations import (
-    Motion, add_wishes, agreed_colours, blur_pictures, find_sight, fit_light, harmonics, landmark_corners, normal_equations,
+    add_wishes, agreed_colours, blur_pictures, find_sight, fit_light, harmonics, landmark_corners, normal_equations,
     outlier_weight, outline_wishes, project_each, sample_pictures)
 from nerflame.fitting.outlines import (
-    OutlineConfig, SomeVertices, crown_point, even_frames, find_head, find_pulls, first_guess, head_vertices,
+    OutlineConfig, crown_point, even_frames, find_head, find_pulls, first_guess, head_vertices,
     likely_cause, mask_floor, outline_distance, outline_iou, outline_loss, outline_points, outlines_above, read_map,
     scene_up, search_outlines)
 from nerflame.fitting.relief import ReliefConfig, picture_relief, rest_normals, smooth_heights
@@ -89,6 +89,9 @@ COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train",
     "import", "demo")}
 
 # methods and fields
+def posed_vertices(head, params, vertices): return head.flame.posed(params, head.flame.basis(vertices))[0]
+def posed_derivatives(head, params, vertices):
+    return head.flame.posed_with_jacobian(params, head.flame.basis(vertices))
 def trained_model(run): return run.model
 def trained_params(run): return run.moments.params if run.moments else run.model.params
 def run_metrics(run): return run.metrics

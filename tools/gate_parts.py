@@ -206,8 +206,8 @@ def heads(gate):
             store("landmarks/static", nf.static_landmarks(some, params))
         if marks is not None and marks.contour_face_idx is not None: store("landmarks", some.landmarks(params))
         chosen = torch.arange(0, some.arrays.v_template.shape[0], 97)
-        store("some", nf.SomeVertices(some, chosen)(params))
-        store("derivatives", list(nf.Motion(some)(params[0], chosen)))
+        store("some", nf.posed_vertices(some, params, chosen))
+        store("derivatives", list(nf.posed_derivatives(some, params[0], chosen)))
         leaf = params.map(lambda t: t.clone().requires_grad_())
         (some(leaf)*random(*some(params).shape, seed=9)).sum().backward()
         store("gradient", [leaf.betas.grad, leaf.expression.grad, leaf.jaw_pose.grad, leaf.neck_pose.grad,

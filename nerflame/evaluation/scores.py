@@ -26,7 +26,7 @@ from ..heads.flame import HeadParams
 from ..scenes.pictures import area_resize
 from ..scenes.scene import Scene
 from ..field.model import NeRFlame
-from .render import MOTION_PARAMS, PLACE_PARAMS, frame_params, picture_path, render_each, save_image
+from .render import frame_params, picture_path, render_each, save_image
 
 # %% ../../nbs/71_evaluation.scores.ipynb #83c4de73
 def grow_region(
@@ -199,7 +199,7 @@ def seen_moments(
 )->list[bool]:
     "For each frame whether its moment was photographed for training."
     if frames.params is not None and train.params is not None and frames.params.head == train.params.head:
-        rows = [torch.cat([getattr(p, k) for k in MOTION_PARAMS + PLACE_PARAMS], 1).double().cpu() for p in (frames.params, train.params)]
+        rows = [torch.cat([getattr(p, k) for k in HeadParams.MOTION + HeadParams.PLACE], 1).double().cpu() for p in (frames.params, train.params)]
         return (torch.cdist(*rows, p=math.inf).amin(1) <= 1e-4).tolist()
     if frames.timestep is not None and train.timestep is not None: return [t in set(train.timestep) for t in frames.timestep]
     return [True]*len(frames)

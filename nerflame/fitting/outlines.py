@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['outline_distance', 'outline_points', 'read_map', 'head_vertices', 'downward', 'scene_up', 'MaskFloor', 'mask_floor',
            'outlines_above', 'OutlineConfig', 'even_frames', 'silhouettes', 'leaves_of', 'with_leaves', 'Pulls',
-           'find_pulls', 'outline_loss', 'SomeVertices', 'nearest_point', 'crown_rays', 'crown_point', 'first_guess',
-           'OutlineFit', 'search_outlines', 'outline_iou', 'require_outlines', 'find_head', 'frames_with_head',
-           'likely_mistakes', 'require_seen', 'upright_cameras', 'likely_cause']
+           'find_pulls', 'outline_loss', 'nearest_point', 'crown_rays', 'crown_point', 'first_guess', 'OutlineFit',
+           'search_outlines', 'outline_iou', 'require_outlines', 'find_head', 'frames_with_head', 'likely_mistakes',
+           'require_seen', 'upright_cameras', 'likely_cause']
 
 # %% ../../nbs/40_fitting.outlines.ipynb #79a739f4
 import math
@@ -22,7 +22,7 @@ from ..core import InputError, require, warn_input
 from ..mesh import vertex_normals
 from ..closest import MeshBVH
 from ..cameras import Cameras, Rays, image_rays, pixel_centres, pixel_rays, project
-from ..heads.flame import HeadParams, joint_transforms, pose_correctives, rodrigues, shaped_vertices, skin
+from ..heads.flame import HeadParams, rodrigues
 from ..heads.head import Head, transform_points
 from ..scenes.pictures import area_resize
 from ..scenes.scene import Scene, as_bytes, as_floats, check_masks, require_mask
@@ -163,17 +163,15 @@ def silhouettes(
     return replace(scene, images=coverage[..., None].expand(-1, -1, -1, 3), coverage=coverage, cameras=cameras, params=None, timestep=None, camera_index=None)
 
 # %% ../../nbs/40_fitting.outlines.ipynb #324c28c6
-_POSE, _SHAPE = ("global_orient", "transl", "log_scale"), ("betas", "neck_pose")
-
 def leaves_of(params, names):
     "Copies of entries of `params` that may be optimised; scale as its logarithm, translation in 1/10 m so that one rate suits all."
-    start = dict(params.tensors(), log_scale=params.scale.log(), transl=params.transl*10)
+    start = params.tensors() | dict(scale=params.scale.log(), transl=params.transl*10)
     return {k: start[k].detach().clone().requires_grad_() for k in names}
 
 def with_leaves(params, leaves):
     "`params` with the values of leaves."
-    changed = {k: v for k,v in leaves.items() if k not in ("log_scale", "transl")}
-    if "log_scale" in leaves: changed["scale"] = leaves["log_scale"].exp()
+    changed = dict(leaves)
+    if "scale" in leaves: changed["scale"] = leaves["scale"].exp()
     if "transl" in leaves: changed["transl"] = leaves["transl"]/10
     return params.replace(**changed)
 
@@ -231,31 +229,6 @@ def outline_loss(
     # most vertices are inside: their mean would hide the few that stick out
     inside = 10*pulls.share*price(read_map(distance, xy)[pulls.outside.unbind(1)].clamp(min=0)).sum()
     return inside + (pulls.weights*price((xy[pulls.reach.unbind(1)] - pulls.points).norm(dim=1) + 1e-6)).sum()
-
-# %% ../../nbs/40_fitting.outlines.ipynb #c0a1eaba
-class SomeVertices:
-    "Poses chosen vertices of a head as the head itself does, in a time that depends on their number."
-    def __init__(self,
-        head:Head,
-        vertices:Int[Tensor, "r"],     # which
-    ):
-        f = head.flame
-        self._parents, self._vertices = f.parents, vertices
-        self._template, self._shape, self._expr, self._pose, self._weights = (v[vertices] for v in (f.v_template, f.shapedirs, f.exprdirs, f.posedirs, f.lbs_weights))
-        self._regressor, self._joints = f.J_regressor, [torch.einsum("jv,v...->j...", f.J_regressor, d) for d in (f.v_template, f.shapedirs, f.exprdirs)]
-
-    def __call__(self,
-        params:HeadParams,                   # one row
-        places:Int[Tensor, "k"]|None=None,   # among the chosen ones; None for all
-    )->Float[Tensor, "k 3"]:                 # metres, head frame
-        "Return where they are."
-        pick = lambda v: v if places is None else v[places]
-        offsets, at = (params.static_offset, params.dynamic_offset), pick(self._vertices)
-        rotations = rodrigues(torch.cat([params.global_orient, params.neck_pose, params.jaw_pose, params.eye_pose], 1).unflatten(1, (5, 3)))
-        shaped = shaped_vertices(pick(self._template), pick(self._shape), pick(self._expr), params.betas, params.expression, *(None if o is None else o[..., at, :] for o in offsets))
-        joints = shaped_vertices(*self._joints, params.betas, params.expression, *(None if o is None else self._regressor @ o for o in offsets))
-        posed = skin(shaped + pose_correctives(pick(self._pose), rotations), pick(self._weights), joint_transforms(rotations, joints, self._parents))
-        return (params.scale[:, None]*(posed + params.transl[:, None]))[0]
 
 # %% ../../nbs/40_fitting.outlines.ipynb #297b6663
 def nearest_point(
@@ -320,6 +293,8 @@ class OutlineFit:
     losses: list         # of every step, squared pixels
 
 # %% ../../nbs/40_fitting.outlines.ipynb #7a2b4a7f
+_SIMILARITY = (*HeadParams.PLACE, "scale")
+
 def search_outlines(
     scene:Scene,                              # from `silhouettes`
     head:Head,
@@ -330,11 +305,11 @@ def search_outlines(
 )->OutlineFit:
     "Stage 0 from a given start."
     device, mask, parts = scene.device, scene.mask, torch.randperm(len(head.flame.v_template), generator=generator, device=scene.device)[:config.vertices].sort().values
-    some, used = SomeVertices(head, parts), head_vertices(head)[parts]
+    flame, some, used = head.flame, head.flame.basis(parts), head_vertices(head)[parts]
     maps, floor = outline_distance(mask), mask_floor(mask, downward(scene.cameras, scene_up(scene)))
     outlines = outlines_above(mask, floor)
-    leaves, losses = leaves_of(start, _POSE + _SHAPE), []
-    groups = [dict(params=[leaves[k] for k in _POSE], lr=config.rate_pose), dict(params=[leaves["betas"]], lr=config.rate_shape), dict(params=[leaves["neck_pose"]], lr=config.rate_pose)]
+    leaves, losses = leaves_of(start, (*_SIMILARITY, "betas", "neck_pose")), []
+    groups = [dict(params=[leaves[k] for k in _SIMILARITY], lr=config.rate_pose), dict(params=[leaves["betas"]], lr=config.rate_shape), dict(params=[leaves["neck_pose"]], lr=config.rate_pose)]
     optimiser, place = torch.optim.Adam(groups), lambda verts: transform_points(scene.flame_to_scene, verts)
     for step in range(config.steps):
         for group, rate in zip(optimiser.param_groups, (config.rate_pose, config.rate_shape*(step > config.steps/5), config.rate_pose*(step > config.steps/5))):
@@ -344,8 +319,8 @@ def search_outlines(
         params = with_leaves(start, leaves)
         if step % config.renew == 0: normals = vertex_normals(place(head(params.detach())[0]), head.faces)[parts]
         cameras, near = scene.cameras[views], maps[views]
-        pulls = find_pulls(place(some(params.detach())), normals, used, cameras, near, floor[views], few, config)
-        loss = outline_loss(place(some(params, pulls.vertices)), pulls, cameras, near, config)
+        pulls = find_pulls(place(flame.posed(params.detach(), some)[0]), normals, used, cameras, near, floor[views], few, config)
+        loss = outline_loss(place(flame.posed(params, some[pulls.vertices])[0]), pulls, cameras, near, config)
         prior = config.shape_prior*(leaves["betas"]**2).sum()/100 + 0.5*(leaves["neck_pose"]**2).sum()
         optimiser.zero_grad(); (loss + prior).backward(); optimiser.step()
         losses.append(loss.item())

@@ -89,7 +89,7 @@ def rest_normals(
     params:HeadParams,   # one row
 )->Float[Tensor, "v 3"]:   # head frame
     "Normals of a person's head without expression and rotation."
-    rest = params.replace(**{k: torch.zeros_like(getattr(params, k)) for k in ("expression", "global_orient", "neck_pose", "jaw_pose", "eye_pose", "transl")})
+    rest = params.replace(**{k: torch.zeros_like(getattr(params, k)) for k in HeadParams.TIMESTEP})
     return vertex_normals(head(rest)[0].detach(), head.faces)
 
 def picture_relief(

@@ -19,8 +19,8 @@ from ..scenes.scene import Scene
 from ..scenes.timesteps import group_moments
 from .outlines import OutlineConfig, downward, find_pulls, head_vertices, mask_floor, outline_distance
 from .outlines import outlines_above, scene_up
-from .observations import Motion, Readings, TIMESTEP_PARAMS, Wishes, add_wishes, agreed_colours
-from .observations import blur_pictures, columns_of, find_sight, fit_light, harmonics, landmark_corners
+from .observations import Readings, Wishes, add_wishes, agreed_colours
+from .observations import blur_pictures, find_sight, fit_light, harmonics, landmark_corners
 from .observations import landmark_wishes, normal_equations, outline_wishes, photo_weights
 from .observations import read_pictures
 
@@ -73,7 +73,7 @@ class TrackConfig:
     smooth: float = 0.0      # price of differing from the moments before and after; for moments that are frames of a video
 
 _USUAL = dict(global_orient=0.1, neck_pose=0.1, jaw_pose=0.1, eye_pose=0.1, transl=0.01, expression=0.3, betas=1.0, scale=0.05)   # radians, metres
-_PLACE = ("global_orient", "transl", "scale")   # have no prior
+_WITHOUT_PRIOR = (*HeadParams.PLACE, "scale")
 
 def check_track_config(
     config:TrackConfig,
@@ -106,7 +106,7 @@ class Tracker:
         self.params = start.detach() if len(start) == n else start.detach()[[0]*n]
         self.alike = len(start) == 1   # only the first moment is known to fit
         self.params = self.params.replace(betas=self.params.betas.mean(0), scale=self.params.scale.log().mean(0).exp())
-        self.motion, self.columns, self.bounds, used = Motion(head), columns_of(head), expression_bounds(head), head_vertices(head)
+        self.columns, self.bounds, used = head.flame.jacobian_columns(), expression_bounds(head), head_vertices(head)
         draw = lambda: torch.randperm(len(used), generator=generator, device=scene.device)
         order = draw()
         self.chosen, self.rim = order[used[order]][:config.vertices].sort().values, draw()[:self.outline.vertices].sort().values
@@ -123,7 +123,7 @@ class Tracker:
 
     def points(self, m:int, vertices:Int[Tensor, "r"])->tuple[Float[Tensor, "r 3"], Float[Tensor, "r 3 p"]]:
         "Some of them, and their derivatives."
-        x, by = self.motion(self.params[m], vertices)
+        x, by = self.head.flame.posed_with_jacobian(self.params[m], self.head.flame.basis(vertices))
         return transform_points(self.scene.flame_to_scene, x), self.scene.flame_to_scene[:3, :3].to(by) @ by
 
     def look(self):
@@ -228,7 +228,7 @@ def step(self:Tracker,
 )->float:                # mean price of a moment before
     "One step of Gauss and Newton."
     c, n, like = self.config, len(self.moments), self.light
-    prior = _per_column(self.columns, {k: c.prior/v**2 for k, v in _USUAL.items() if k not in _PLACE}, like)
+    prior = _per_column(self.columns, {k: c.prior/v**2 for k, v in _USUAL.items() if k not in _WITHOUT_PRIOR}, like)
     damping, smooth = (_per_column(self.columns, {k: price/v**2 for k, v in _USUAL.items()}, like) for price in (c.damping, c.smooth))
     rows = torch.stack([self.row(m) for m in range(n)])
     beside = torch.stack([(rows[max(m - 1, 0)] + rows[min(m + 1, n - 1)])/2 for m in range(n)]) if n > 1 else rows
@@ -271,13 +271,13 @@ def track(
     for stage, (steps, blur) in enumerate(zip(config.steps, config.blur)):
         if not steps: continue
         pictures = blur_pictures(scene, blur*scene.cameras.width/200)
-        names = ("global_orient", "transl") if stage == 0 else TIMESTEP_PARAMS if stage == 1 else tuple(tracker.columns)
+        names = HeadParams.PLACE if stage == 0 else HeadParams.TIMESTEP if stage == 1 else tuple(tracker.columns)
         for step in range(steps):
             if step % config.renew == 0: tracker.look()
             # until the others have found their place, colours are those of the moment that fits
             tracker.agree(pictures, [0] if stage == 0 and tracker.alike else range(len(tracker.moments)))
             common = stage > 0 and step % 2 == 1
-            price = tracker.step(pictures, [k for k in names if k != "expression"] if common else [k for k in names if k in TIMESTEP_PARAMS], common)
+            price = tracker.step(pictures, [k for k in names if k != "expression"] if common else [k for k in names if k in HeadParams.TIMESTEP], common)
             done += 1
             if progress: progress(done, sum(config.steps), price)
     return tracker.params

@@ -23,7 +23,7 @@ from ..heads.head import Head
 from ..field.model import NeRFlame
 from ..evaluation.render import picture_path, render_each, same_identity, save_image, to_bytes, transfer_motion
 from ..evaluation.render import write_video
-from .motion import ARKIT_WEIGHTS, LINEAR_PARAMS, Motion, ROTATION_PARAMS, Take, name_and_side
+from .motion import ARKIT_WEIGHTS, Motion, Take, name_and_side
 
 # %% ../../nbs/81_use.drive.ipynb #74624a30
 def arkit_mapping(
@@ -115,12 +115,12 @@ def resample(
     if last == 0: return cat_params([motion.params]*len(times))
     after = np.searchsorted(old, times, "right").clip(1, last)
     share = ((times - old[after - 1])/(old[after] - old[after - 1])).clip(0, 1)
-    new = {k: rows[k][after - 1] + share[:, None]*(rows[k][after] - rows[k][after - 1]) for k in LINEAR_PARAMS}
-    for k in ROTATION_PARAMS:
+    new = {k: rows[k][after - 1] + share[:, None]*(rows[k][after] - rows[k][after - 1]) for k in HeadParams.LINEAR}
+    for k in HeadParams.ROTATIONS:
         vectors = rows[k].reshape(len(old), -1, 3)
         turns = [Slerp(old, Rotation.from_rotvec(vectors[:, j]))(times.clip(old[0], old[-1])).as_rotvec() for j in range(vectors.shape[1])]
         new[k] = np.concatenate(turns, 1)
-    if smooth and len(times) > 1: new |= {k: gaussian_filter1d(new[k], smooth/(times[1] - times[0]), axis=0, mode="nearest") for k in ("expression", "transl", *ROTATION_PARAMS)}
+    if smooth and len(times) > 1: new |= {k: gaussian_filter1d(new[k], smooth/(times[1] - times[0]), axis=0, mode="nearest") for k in ("expression", "transl", *HeadParams.ROTATIONS)}
     return cat_params([motion.params[0]]*len(times)).replace(**new)
 
 # %% ../../nbs/81_use.drive.ipynb #e1fc22c2
