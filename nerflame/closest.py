@@ -15,12 +15,11 @@ import numpy as np, torch
 import warp as wp
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from .core import require
 from .runtime import cpu_threads, launch, quiet_warp, start_warp, stream_of, warp_arrays, warp_vectors
-from .mesh import check_mesh, face_areas, face_corners, interpolate, vertex_normals
+from .mesh import check_mesh, edge_graph, face_areas, face_corners, face_edges, interpolate, vertex_normals
 
 # %% ../nbs/06_closest.ipynb #b71be157
 def _edge_bary(p, ends, i, j):
@@ -389,7 +388,7 @@ def _across(faces):
 def _components(faces, n_verts):
     "The connected piece of every face, by number."
     corners = faces.cpu().numpy()
-    links = coo_array((np.ones(2*len(corners), bool), (np.concatenate([corners[:, 0], corners[:, 0]]), np.concatenate([corners[:, 1], corners[:, 2]]))), (n_verts, n_verts))
+    links = edge_graph(face_edges(corners), n_verts)
     return torch.from_numpy(connected_components(links, directed=False)[1][corners[:, 0]].astype(np.int32)).to(faces.device)
 
 class FaceNeighbours:

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['Mesh', 'check_mesh', 'icosphere', 'face_corners', 'face_normals', 'face_areas', 'vertex_normals', 'face_frames',
-           'interpolate', 'load_obj', 'save_obj']
+           'interpolate', 'face_edges', 'edge_graph', 'load_obj', 'save_obj']
 
 # %% ../nbs/05_mesh.ipynb #7f91fd64
 from dataclasses import dataclass
 from pathlib import Path
-import torch
+import numpy as np, torch
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array
 from torch import Tensor
 from .core import InputError, decode_text, require, write_text
 
@@ -128,6 +129,21 @@ def interpolate(
     "Vertex values at points on faces. Differentiable in `values` and `bary`."
     mixed = (values[faces[face_idx.clamp(min=0)]]*bary[..., None].to(values.dtype)).sum(1)
     return torch.where(face_idx[:, None] >= 0, mixed, 0)
+
+# %% ../nbs/05_mesh.ipynb #9b2dd4cd
+def face_edges(
+    faces:np.ndarray,   # (F, k) corners of triangles or other polygons
+)->np.ndarray:          # (F k, 2)
+    "Return the sides of all faces; two faces that share an edge both list it."
+    return np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
+
+def edge_graph(
+    edges:np.ndarray,   # (E, 2) vertices
+    n:int,              # vertices in all
+)->csr_array:           # (n, n)
+    "Return the symmetric matrix that counts the edges between any two vertices."
+    ends = np.concatenate([edges, edges[:, ::-1]])
+    return csr_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(n, n))
 
 # %% ../nbs/05_mesh.ipynb #1a437398
 def _obj_faces(words, count):

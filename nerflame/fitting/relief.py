@@ -9,11 +9,11 @@ __all__ = ['ReliefConfig', 'relief_equations', 'smooth_heights', 'rest_normals',
 from dataclasses import dataclass, replace
 import numpy as np, torch
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array, diags_array
+from scipy.sparse import diags_array
 from scipy.sparse.linalg import cg
 from torch import Tensor
 from ..core import require
-from ..mesh import vertex_normals
+from ..mesh import edge_graph, face_edges, vertex_normals
 from ..closest import FaceNeighbours
 from ..heads.flame import HeadParams
 from ..heads.head import Head
@@ -74,8 +74,7 @@ def smooth_heights(
     "Heights that vary slowly over a mesh."
     n, f = len(heights), faces.cpu().numpy()
     w = torch.where(heights.isfinite(), weights, 0.).double().cpu().numpy()
-    edges = np.concatenate([f[:, [0, 1]], f[:, [1, 2]], f[:, [2, 0]]])
-    links = coo_array((np.ones(2*len(edges)), (np.concatenate([edges[:, 0], edges[:, 1]]), np.concatenate([edges[:, 1], edges[:, 0]]))), (n, n)).tocsr()
+    links = edge_graph(face_edges(f), n)
     links.data[:] = 1   # an edge belongs to two faces
     bend = diags_array(np.ones(n)) - diags_array(1/np.maximum(links.sum(1), 1)) @ links
     system = (diags_array(w + fade) + smoothness*(bend.T @ bend)).tocsr()

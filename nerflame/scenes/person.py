@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from ..core import require
-from ..mesh import interpolate, vertex_normals
+from ..mesh import edge_graph, interpolate, vertex_normals
 from ..closest import MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, load_head
@@ -44,10 +44,6 @@ def split_faces(
     return np.concatenate([np.stack(t, 1) for t in ((a, x, z), (x, b, y), (z, y, c), (x, y, z))])
 
 # %% ../../nbs/24_scenes.person.ipynb #671b8af8
-def _graph(pairs, n):
-    "The symmetric (n, n) matrix with ones at the given pairs."
-    return sp.csr_matrix((np.ones(2*len(pairs)), (pairs.ravel(), pairs[:, ::-1].ravel())), shape=(n, n))
-
 def loop_step(
     faces:np.ndarray,  # (F, 3)
     n:int,             # vertices
@@ -58,7 +54,7 @@ def loop_step(
     rows = lambda cols, repeat: sp.csr_matrix((np.ones(cols.size), (repeat, cols.ravel())), shape=(m, n))
     ends, across = rows(edges, np.repeat(np.arange(m), 2)), rows(faces[:, [2, 0, 1]], index.ravel())
     middle = sp.diags(np.where(inner, 3/8, 1/2)) @ ends + sp.diags(np.where(inner, 1/8, 0)) @ across
-    all_round, rim = _graph(edges, n), _graph(edges[~inner], n)
+    all_round, rim = edge_graph(edges, n), edge_graph(edges[~inner], n)
     k, on_rim = (np.asarray(g.sum(1)).ravel() for g in (all_round, rim))
     pull = np.where(k == 3, 3/16, 3/(8*np.maximum(k, 1)))
     keep = np.where(on_rim == 0, 1 - k*pull, np.where(on_rim == 2, 3/4, 1))   # corners of a rim stay
@@ -100,7 +96,7 @@ def atlas(
     "A sheet on which every part of the head has its own place, in true size."
     part, uv, names = face_parts(arrays), arrays.uv.astype(float)[arrays.uv_faces], np.array(arrays.part_names)
     eye, n = np.isin(names[part], ["eye_l", "eye_r"]), len(arrays.uv)
-    island = connected_components(_graph(arrays.uv_faces[~eye][:, [0, 1, 1, 2]].reshape(-1, 2), n))[1][arrays.uv_faces[:, 0]]
+    island = connected_components(edge_graph(arrays.uv_faces[~eye][:, [0, 1, 1, 2]].reshape(-1, 2), n))[1][arrays.uv_faces[:, 0]]
     area, side = _areas(arrays.v_template.astype(float)[arrays.faces]), 2*_EYE_ANGLE*eye_spheres(arrays)[1].mean()*1.6
     sizes, places = [np.full(2, side)]*2, []
     for i in np.unique(island[~eye]):
@@ -133,7 +129,7 @@ def skin_fields(arrays)->np.ndarray:  # (V, 3): lips 0..1, ears 0..1, rings of f
     "Compute what the painter needs to know about a vertex."
     name = np.array(arrays.part_names)[arrays.vertex_part]
     socket, skin = np.isin(name, ["socket_l", "socket_r"]), np.isin(name, ["face", "lips", "scalp", "neck", "ears"])
-    graph = _graph(mesh_edges(arrays.faces)[0], len(name))
+    graph = edge_graph(mesh_edges(arrays.faces)[0], len(name))
     seam = np.flatnonzero((graph @ socket > 0) & skin)
     among = sp.diags(skin.astype(float)) @ graph @ sp.diags(skin.astype(float))
     rings = sp.csgraph.dijkstra(among, indices=seam, unweighted=True, min_only=True, limit=9)
