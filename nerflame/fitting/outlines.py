@@ -165,13 +165,13 @@ def silhouettes(
 # %% ../../nbs/40_fitting.outlines.ipynb #324c28c6
 def leaves_of(params, names):
     "Copies of entries of `params` that may be optimised; scale as its logarithm, translation in 1/10 m so that one rate suits all."
-    start = params.tensors() | dict(scale=params.scale.log(), transl=params.transl*10)
+    start = dict(params.tensors(), log_scale=params.scale.log(), transl=params.transl*10)
     return {k: start[k].detach().clone().requires_grad_() for k in names}
 
 def with_leaves(params, leaves):
     "`params` with the values of leaves."
-    changed = dict(leaves)
-    if "scale" in leaves: changed["scale"] = leaves["scale"].exp()
+    changed = {k: v for k, v in leaves.items() if k != "log_scale"}
+    if "log_scale" in leaves: changed["scale"] = leaves["log_scale"].exp()
     if "transl" in leaves: changed["transl"] = leaves["transl"]/10
     return params.replace(**changed)
 
@@ -293,7 +293,7 @@ class OutlineFit:
     losses: list         # of every step, squared pixels
 
 # %% ../../nbs/40_fitting.outlines.ipynb #7a2b4a7f
-_SIMILARITY = (*HeadParams.PLACE, "scale")
+_SIMILARITY = (*HeadParams.PLACE, "log_scale")
 
 def search_outlines(
     scene:Scene,                              # from `silhouettes`

@@ -28,7 +28,7 @@ from .loop import batch_loss, field_optimiser, rate_factor, set_rates
 from .mouth import HiddenParts, hidden_loss, hidden_parts, residual_loss
 
 # %% ../../nbs/56_training.stages.ipynb #7d2baa42
-_PLACED = ("global_orient", "neck_pose", "jaw_pose", "transl", "scale")
+_PLACED = ("global_orient", "neck_pose", "jaw_pose", "transl", "log_scale")
 
 def fit_mesh(
     model:NeRFlame,
