@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SCORES', 'grow_region', 'moving_region', 'moving_pixels', 'region_psnr', 'contact_sheet', 'comparison_sheet',
-           'SplitSheets', 'SeenStates', 'seen_moments', 'moments_kind', 'write_json', 'collect_scores', 'evaluate']
+           'SplitSheets', 'SeenStates', 'seen_moments', 'moments_kind', 'write_json', 'collect_scores', 'evaluate',
+           'frame_scores']
 
 # %% ../../nbs/71_evaluation.scores.ipynb #af780a19
 import json, math
@@ -248,36 +249,49 @@ def collect_scores(
 def evaluate(
     model:NeRFlame,
     scene:Scene,                       # a split
-    out=None,                          # folder for one PNG a frame, named after it, and metrics.json; None writes nothing
+    out=None,                          # folder for one PNG a frame, named after it, and metrics.json; None writes no files
     lpips:Lpips|None=None,             # measures LPIPS; None leaves it out
-    reference:HeadParams|None=None,    # one row: what the scene says about the moment of capture; see `frame_params`
-    motion:bool=False,                 # also measure the region that moves, against a render that was not driven
-    still:Float[Tensor, "n h w 3"]|None=None,   # photographs of the face at rest, which then say what moves
-    sheets=None,                       # what the names of picture sheets begin with, see `SplitSheets`; None: no sheets
-    seen:list[bool]|None=None,         # from `seen_moments`: says in the report what was measured; None: not known
+    motion:bool|Float[Tensor, "n h w 3"]=False,   # also measure the region that moves; photographs at rest say where it is
+    sheets=None,                       # the beginning of the names of picture sheets, see `SplitSheets`; None: no sheets
+    seen:list[bool]|None=None,         # from `seen_moments`, for the report; None: not known
     progress:bool=True,                # show a bar
 )->dict:                               # what metrics.json holds
-    "Scores of a split. Raises `InputError`."
-    paths, device = [picture_path(out or "frames", name) for name in scene.names], model.device
-    params, background = frame_params(model, scene.params, reference), scene.background.tolist()
-    renders = tqdm(render_each(model, scene.cameras, params, background), "evaluate", len(scene), disable=not progress)
-    rests = render_each(model, scene.cameras, None, background) if motion else None
-    sheets, scores = None if sheets is None else SplitSheets(sheets, len(scene)), []
-    for i, pixels in enumerate(renders):
-        frame, rgb = scene[i].to(device), pixels.rgb[None]
-        truth, mask = frame.rgb, frame.mask
-        found, rest = image_scores(rgb, truth, mask, lpips, background), next(rests).rgb[None] if motion else None
-        if motion: found |= region_psnr(rgb, rest, truth, _region(model, scene, params, still, i).to(device))
-        scores.append({k: v[0] for k,v in found.items()})
-        if out is not None: save_image(rgb[0], paths[i])
-        if sheets is not None: sheets.add(scene.names[i], scores[-1], rgb[0], truth[0], None if rest is None else rest[0])
+    "Measure the scores of a split. Raises `InputError`."
+    paths, scores = [picture_path(out or "frames", name) for name in scene.names], []
+    sheets = None if sheets is None else SplitSheets(sheets, len(scene))
+    frames = frame_scores(model, scene, lpips, motion)
+    for i, (found, rgb, truth, rest) in enumerate(tqdm(frames, "evaluate", len(scene), disable=not progress)):
+        scores.append(found)
+        if out is not None: save_image(rgb, paths[i])
+        if sheets is not None: sheets.add(scene.names[i], found, rgb, truth, rest)
     report = collect_scores(scene.names, scores, lpips, seen)
     if sheets is not None: sheets.finish()
     if out is not None: write_json(report, Path(out)/"metrics.json")
     return report
 
+# %% ../../nbs/71_evaluation.scores.ipynb #6628b767
+@torch.no_grad()
+def frame_scores(
+    model:NeRFlame,
+    scene:Scene,                # a split
+    lpips:Lpips|None=None,      # measures LPIPS; None leaves it out
+    motion:bool|Float[Tensor, "n h w 3"]=False,   # also measure the region that moves; photographs at rest say where it is
+):
+    "Render the frames of a split, an iterator of scores, render, photograph and the render at rest (or None)."
+    params, background = frame_params(model, scene.params), scene.background.tolist()
+    driven = motion is not False
+    rests = render_each(model, scene.cameras, None, background) if driven else None
+    for i, pixels in enumerate(render_each(model, scene.cameras, params, background)):
+        frame, rgb = scene[i].to(model.device), pixels.rgb[None]
+        scores, rest = image_scores(rgb, frame.rgb, frame.mask, lpips, background), None
+        if driven:
+            rest = next(rests).rgb
+            region = _region(model, scene, params, motion, i).to(model.device)
+            scores |= region_psnr(rgb, rest[None], frame.rgb, region)
+        yield {k: v[0] for k,v in scores.items()}, rgb[0], frame.rgb[0], rest
+
 # %% ../../nbs/71_evaluation.scores.ipynb #ae343845
-def _region(model, scene, params, still, i):
+def _region(model, scene, params, motion, i):
     "The region that moves in frame i, (1, H, W)."
-    if still is not None: return moving_region(scene[i].rgb, still[i:i + 1].to(scene.device))
+    if isinstance(motion, Tensor): return moving_region(scene[i].rgb, motion[i:i + 1].to(scene.device))
     return moving_pixels(model, params[i if len(params) > 1 else 0], model.params, scene.cameras[i])[None]
