@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['RARE', 'Stopped', 'failure', 'when_interrupted', 'Option', 'with_options', 'error_with_options', 'Parser',
-           'command_parser', 'call_with', 'input_notes', 'run_command', 'float_list', 'name_weights', 'positive_float',
-           'int_at_least', 'some_of', 'folder_path', 'counter']
+           'command_parser', 'call_with', 'unused_options', 'input_notes', 'run_command', 'float_list', 'name_weights',
+           'positive_float', 'int_at_least', 'some_of', 'folder_path', 'counter']
 
-# %% ../nbs/09_command.ipynb #354fad7f
+# %% ../nbs/09_command.ipynb #d87b78c3
 import argparse, contextlib, sys, threading, warnings
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from .core import InputError, InputWarning
 from .runtime import outlets
 
-# %% ../nbs/09_command.ipynb #045fe796
+# %% ../nbs/09_command.ipynb #b1d789c6
 class Stopped(Exception):
     "A refusal of the machine; the message is one line that names what failed and what is kept."
 
@@ -34,7 +34,7 @@ def failure(
     if not isinstance(error, OSError): return ""
     return f"{error.filename}: {error.strerror}" if error.filename is not None else text or type(error).__name__
 
-# %% ../nbs/09_command.ipynb #25aa8e99
+# %% ../nbs/09_command.ipynb #6d14a253
 @contextlib.contextmanager
 def when_interrupted(
     kept,   # what is kept: a text, or a function that returns one
@@ -47,7 +47,7 @@ def when_interrupted(
         if not failure(e): raise
         raise Stopped(f"{failure(e)}; {told()}") from e
 
-# %% ../nbs/09_command.ipynb #b3f216c3
+# %% ../nbs/09_command.ipynb #7951d3c3
 RARE = "seldom needed"   # the heading of options that few people need
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Option:
     place: bool = False              # the value stands alone, without a name before it
     repeat: bool = False             # it can be given several times, and the values become a list
 
-# %% ../nbs/09_command.ipynb #cd489b28
+# %% ../nbs/09_command.ipynb #bce64151
 @dataclass(frozen=True)
 class _Field:
     "A parameter that is an option."
@@ -94,17 +94,18 @@ def _fields(function):
         if option: found.append(_Field(name, _kind_of(p.annotation), p.default, comments.get(name) or "", option))
     return found
 
-# %% ../nbs/09_command.ipynb #d8e72a77
+# %% ../nbs/09_command.ipynb #ba075da1
 def _help(field, more):
     "Return the help text of an option: the comment of the parameter, and what happens when it is left out."
     text = "; ".join(t for t in (" ".join(field.help.split()), more) if t)
     text = re.sub(r"; (None|False|empty): ", "; left out: ", text)
     default = field.default
     if isinstance(default, (tuple, list)): default = ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in default)
-    shown = default not in (None, False, "", Parameter.empty) and "left out" not in text
+    none = default is None or default is False or default == "" or default is Parameter.empty
+    shown = not none and "left out" not in text
     return (text + f"; default {default}"*shown).replace("%", "%%")
 
-# %% ../nbs/09_command.ipynb #0a89d3ef
+# %% ../nbs/09_command.ipynb #323642e9
 def with_options(
     text:str,        # a message; parameters stand in backticks
     options:dict,    # parameter: names of its option
@@ -122,7 +123,7 @@ def error_with_options(
     "Return the message of an error with the options of a command."
     return with_options(str(error), options)
 
-# %% ../nbs/09_command.ipynb #802d8053
+# %% ../nbs/09_command.ipynb #97bc1f27
 class Parser(argparse.ArgumentParser):
     "An argument parser that reads its options from functions and reports errors in one line."
     def __init__(self,
@@ -141,17 +142,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {' '.join(message.split())}{hint} (see {self.prog} --help)\n")
 
     def place_of(self, option:Option):
-        "Return the group of options that an option belongs to; groups are made when they are needed."
-        place = self
-        if option.group:
-            if option.group not in self._headings: self._headings[option.group] = self.add_argument_group(option.group)
-            place = self._headings[option.group]
+        "Return the group of options that an option belongs to."
+        place = self._headings[option.group] if option.group else self
         if not option.either: return place
         if option.either not in self._choices:
             self._choices[option.either] = place.add_mutually_exclusive_group(required=option.needed)
         return self._choices[option.either]
 
-# %% ../nbs/09_command.ipynb #cc9d4265
+# %% ../nbs/09_command.ipynb #668cd765
 def _settings(field):
     "Return how argparse reads an option: a flag, one of some words, or a value."
     option, settings = field.option, {}
@@ -173,7 +171,7 @@ def _add(parser, field, required, more):
     if required: settings["required"] = True
     parser.place_of(option).add_argument(*parser.options[field.name], dest=field.name, **settings)
 
-# %% ../nbs/09_command.ipynb #f54aa9da
+# %% ../nbs/09_command.ipynb #06ad789f
 def command_parser(
     prog:str,          # name of the command
     description:str,   # what it does
@@ -184,6 +182,8 @@ def command_parser(
     "Build the parser of a command from documented functions."
     parser, functions = Parser(prog, description, example), list(functions)
     fields = [{f.name: f for f in _fields(function)} for function in functions]
+    headings = dict.fromkeys(f.option.group for found in fields for f in found.values() if f.option.group)
+    for heading in sorted(headings, key=lambda h: h == RARE): parser._headings[heading] = parser.add_argument_group(heading)
     for name in dict.fromkeys(name for found in fields for name in found):
         required = all(name in found and found[name].default is Parameter.empty for found in fields)
         first = next(found[name] for found in fields if name in found)
@@ -194,16 +194,27 @@ def command_parser(
 def call_with(
     function,      # a documented function, or a dataclass
     values:dict,   # of the options, by the names of the parameters
-    **others,      # parameters that are not options
+    **others,      # other parameters, by their names
 ):
     "Call a function with the values of a command line."
     for name, p in signature(function).parameters.items():
+        if name in others: continue
         group = _group_of(p.annotation)
         if group: others[name] = call_with(group, values)
         elif _option_of(p.annotation): others[name] = values[name]
     return function(**others)
 
-# %% ../nbs/09_command.ipynb #589e8fd6
+def unused_options(
+    parser:Parser,
+    function,        # that is called
+    values:dict,     # of the options, by the names of the parameters
+)->list[str]:        # names of options
+    "List the options that were given and that a function does not take."
+    taken = {f.name for f in _fields(function)}
+    given = [name for name, value in values.items() if value != parser.get_default(name)]
+    return [parser.options[name][0] for name in given if name not in taken]
+
+# %% ../nbs/09_command.ipynb #67a4f291
 @contextlib.contextmanager
 def input_notes(
     options=None,   # parameter: names of its option
@@ -226,14 +237,14 @@ def input_notes(
         try: yield
         finally: threading.excepthook = in_threads
 
-# %% ../nbs/09_command.ipynb #ed679980
+# %% ../nbs/09_command.ipynb #5274bf82
 def _last_line(error, options):
     "Return the line and the exit code of an error; an empty line for a mistake of the program."
     if isinstance(error, KeyboardInterrupt): return "; ".join(["interrupted", *filter(None, [str(error)])]), 130
     if isinstance(error, InputError): return error_with_options(error, options), 2
     return str(error) if isinstance(error, Stopped) else failure(error), 1
 
-# %% ../nbs/09_command.ipynb #6eb48eb4
+# %% ../nbs/09_command.ipynb #28515ae8
 def run_command(
     parser:Parser,
     work:Callable,   # takes the values of the options, a dict by the names of the parameters
@@ -251,7 +262,7 @@ def run_command(
             return code
     return 0
 
-# %% ../nbs/09_command.ipynb #0c90988d
+# %% ../nbs/09_command.ipynb #f73d9e06
 def float_list(
     *counts:int,   # how many numbers are allowed
 )->Callable:
@@ -277,7 +288,7 @@ def name_weights(
             raise argparse.ArgumentTypeError(f"expected NAME=WEIGHT with commas between, got {text!r}") from None
     return found
 
-# %% ../nbs/09_command.ipynb #d68e1f03
+# %% ../nbs/09_command.ipynb #b11edab1
 def positive_float(text:str)->float:
     "Parse a positive number."
     try: value = float(text)
@@ -316,7 +327,7 @@ def folder_path(
         raise argparse.ArgumentTypeError(f"expected a folder, such as {Path(text).parent}, got the file {text}")
     return text
 
-# %% ../nbs/09_command.ipynb #a4a727d2
+# %% ../nbs/09_command.ipynb #b78cd31d
 def counter(
     name:str,   # of the items, shown before the bar
 )->Callable:

@@ -7,9 +7,9 @@ __all__ = ['PathLike', 'RunFolder', 'DeviceName', 'DataRoot', 'open_run', 'run_b
            'RunScene', 'own_params', 'split_outputs', 'evaluate_split', 'distinct_splits', 'replaced_frames',
            'LpipsWeights', 'note_missing', 'control_capture', 'evaluate_control', 'Evaluation', 'evaluate_run']
 
-# %% ../../nbs/74_evaluation.runs.ipynb #85e0ccd3
+# %% ../../nbs/74_evaluation.runs.ipynb #8a751bdc
 import functools, sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 import torch
@@ -32,7 +32,7 @@ from .scores import SeenStates, evaluate, seen_moments, write_json
 from .control import SWEEPS, control_cameras, control_report, person_truth
 from .outputs import check_folder, output_folder
 
-# %% ../../nbs/74_evaluation.runs.ipynb #f9d055db
+# %% ../../nbs/74_evaluation.runs.ipynb #29b7b27f
 PathLike = str | Path
 RunFolder = Annotated[PathLike | Run, Option("RUN", folder_path, place=True)]
 DeviceName = Annotated[Literal["cpu", "cuda"] | None, Option(group=RARE)]
@@ -52,7 +52,7 @@ def run_background(run:Run)->tuple[float, ...]:
     "Return the colour behind the head that a RUN was trained with."
     return tuple(parse_background(run.config.background).tolist())
 
-# %% ../../nbs/74_evaluation.runs.ipynb #c6ae4e63
+# %% ../../nbs/74_evaluation.runs.ipynb #19d9276f
 @dataclass(frozen=True)
 class TrainFrames:
     "The training frames of a scene: their timesteps and head parameters."
@@ -84,7 +84,7 @@ def read_train_frames(
     params = None if head is None else load_frame_params(frames, data, head, file, root or data)
     return TrainFrames(tuple(f.get("timestep_index") for f in frames), params)
 
-# %% ../../nbs/74_evaluation.runs.ipynb #91987cef
+# %% ../../nbs/74_evaluation.runs.ipynb #d572ea1b
 class RunScene:
     "A RUN and its scene, for an evaluation."
     def __init__(self,
@@ -117,7 +117,7 @@ class RunScene:
             print(f"note: {e}; all frames are rendered in the captured state", file=sys.stderr)
             return scene, None
 
-# %% ../../nbs/74_evaluation.runs.ipynb #fcf63271
+# %% ../../nbs/74_evaluation.runs.ipynb #5c8eaac1
 def own_params(
     run:Run,
     scene:Scene,               # a split
@@ -134,7 +134,7 @@ def own_params(
         moved = transfer_motion(scene.params[unknown], found[0], reference)
     return cat_params([found[row] if row is not None else moved[unknown.index(i)] for i,row in enumerate(rows)])
 
-# %% ../../nbs/74_evaluation.runs.ipynb #d9e640e3
+# %% ../../nbs/74_evaluation.runs.ipynb #46b02c72
 def split_outputs(
     out:Path,     # folder of a split
     names=(),     # of its frames, as far as they are known
@@ -162,7 +162,7 @@ def evaluate_split(
     with output_folder(out.parent, split_outputs(out, scene.names)):
         return evaluate(model, scene.to(model.device), out, lpips, driven, out, seen)
 
-# %% ../../nbs/74_evaluation.runs.ipynb #619d5c0a
+# %% ../../nbs/74_evaluation.runs.ipynb #36fcbe52
 def distinct_splits(
     frames:dict,    # split: the entries of its frames in the JSON file
 )->dict:            # split: those before it that show the same frames
@@ -180,7 +180,7 @@ def replaced_frames(
     ends = tuple(name for f in files for name in (f.stem, f.name) if name)
     return [p.stem for p in Path(out).glob("*.png") if p.stem.endswith(ends)]
 
-# %% ../../nbs/74_evaluation.runs.ipynb #e9128ab0
+# %% ../../nbs/74_evaluation.runs.ipynb #4756cfad
 @dataclass(frozen=True)
 class LpipsWeights:
     "The source of the weights of VGG16 for LPIPS."
@@ -201,7 +201,7 @@ def note_missing(lpips:Lpips):
     remedy = f"nerflame_eval fetches them with --lpips-download, or reads a copy of {VGG_URL} with --lpips-weights FILE"
     if lpips.reason: print(f"note: LPIPS is left out: {lpips.reason}; {remedy}", file=sys.stderr)
 
-# %% ../../nbs/74_evaluation.runs.ipynb #1546a799
+# %% ../../nbs/74_evaluation.runs.ipynb #65ae397e
 def control_capture(
     run:Run,
     data:PathLike,       # scene folder
@@ -227,7 +227,7 @@ def evaluate_control(
     cameras = control_cameras(capture, size)
     return control_report(run.model, truth, person.params(), cameras, sweeps, background, out, lambda s: tqdm(s, "control"))
 
-# %% ../../nbs/74_evaluation.runs.ipynb #d7a3c358
+# %% ../../nbs/74_evaluation.runs.ipynb #90c2cb82
 _CONTROL_FILES = ("control.json", "control.png", "control_strip.png")
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class Evaluation:
         whole = {split: {k: v for k, v in r.items() if k != "frames"} for split, r in self.reports.items()}
         return whole | ({} if self.control is None else dict(control=self.control))
 
-# %% ../../nbs/74_evaluation.runs.ipynb #30c914dc
+# %% ../../nbs/74_evaluation.runs.ipynb #38353c6b
 def evaluate_run(
     run:RunFolder,   # folder that nerflame_train wrote
     # which transforms_NAME.json; may be given several times; None: val and test, those that are there
@@ -278,7 +278,7 @@ def _chosen_splits(split, data):
     there = scene_splits(data)
     return [s for s in ("val", "test") if s in there] or ["test"]
 
-# %% ../../nbs/74_evaluation.runs.ipynb #5a39d474
+# %% ../../nbs/74_evaluation.runs.ipynb #634faa91
 def _evaluate_all(about, same, out, lpips, sweeps, own):
     "Measure splits and control, and write evaluation.json."
     for old in (out/"evaluation.json", *(out/split/"metrics.json" for split in same)): old.unlink(missing_ok=True)
