@@ -66,7 +66,7 @@ def align_command(arguments=None)->int:
         print(*align_lines(values["data"], found), sep="\n")
     return run_command(align_parser(), work, arguments)
 
-# %% ../../nbs/89_use.commands.ipynb #e607387e
+# %% ../../nbs/89_use.commands.ipynb #6f1ec56c
 @dataclass(frozen=True)
 class _TrainChoice:
     "The option that chooses the published test."
