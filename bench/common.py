@@ -71,7 +71,7 @@ _STARTER = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:
 
 def command(name, *arguments):
     "Run a console command of nerflame, such as `train`, in a process of its own: (seconds, peak resident bytes, output). Raises RuntimeError when it fails."
-    call = f"import sys; from nerflame.use.cli import {name}_command; sys.argv[0] = 'nerflame_{name}'; sys.exit({name}_command())"
+    call = f"import sys; from nerflame.use.commands import {name}_command; sys.argv[0] = 'nerflame_{name}'; sys.exit({name}_command())"
     root = str(Path(__file__).resolve().parent.parent)   # the package beside this folder, wherever another one is installed
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]))
     begin = time.perf_counter()

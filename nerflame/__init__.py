@@ -1,6 +1,7 @@
 __version__ = "0.1.0"
 
 import os, sys
+from importlib import import_module
 
 # torch's threads read this when torch is loaded; see "Device and threads" in nbs/00_core.ipynb
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -25,3 +26,70 @@ if os.environ.get("NERFLAME_TYPECHECK") == "1":   # under test; see nbs/03_check
     install_checks()
 
 _place_for_matplotlib()
+
+# The names that users need, by the module that defines them. They are loaded when they are first used (PEP 562), so
+# that `import nerflame` stays quick and loads no torch. Editors and type checkers read the imports below.
+_NAMES = {
+    "core": "InputError",
+    "cameras": "Cameras orbit_camera",
+    "heads.flame": "HeadParams",
+    "heads.head": "Head load_head",
+    "scenes.scene": "Scene load_scene",
+    "scenes.capture": "CaptureConfig built_in_capture write_capture",
+    "field.model": "NeRFlame",
+    "training.settings": "TrainConfig preset",
+    "training.run": "Run RunConfig load_run",
+    "training.train": "train",
+    "evaluation.render": "render_frames save_image turntable write_video yawn",
+    "evaluation.scores": "evaluate",
+    "evaluation.runs": "evaluate_run",
+    "evaluation.states": "FaceState View render_run",
+    "use.motion": "load_motion read_live_link",
+    "use.drive": "Driver Film FilmCamera drive_run",
+    "use.preview": "preview",
+    "use.export": "ExportFiles ExportForm export_run",
+    "use.train": "PhotoOptions SettingChanges align_folder resume_run train_folder",
+    "use.published": "CheckpointOptions import_run render_published train_published",
+    "use.demo": "run_demo"}
+_PLACES = {name: module for module, names in _NAMES.items() for name in names.split()}
+_OTHER_NAMES = {"train": "fit"}   # the name within the module, where it differs
+
+TYPE_CHECKING = False   # as in `typing`, which takes as long to import as this package
+if TYPE_CHECKING:
+    from nerflame.core import InputError as InputError
+    from nerflame.cameras import Cameras as Cameras, orbit_camera as orbit_camera
+    from nerflame.heads.flame import HeadParams as HeadParams
+    from nerflame.heads.head import Head as Head, load_head as load_head
+    from nerflame.scenes.scene import Scene as Scene, load_scene as load_scene
+    from nerflame.scenes.capture import (
+        CaptureConfig as CaptureConfig, built_in_capture as built_in_capture, write_capture as write_capture)
+    from nerflame.field.model import NeRFlame as NeRFlame
+    from nerflame.training.settings import TrainConfig as TrainConfig, preset as preset
+    from nerflame.training.run import Run as Run, RunConfig as RunConfig, load_run as load_run
+    from nerflame.training.train import fit as train
+    from nerflame.evaluation.render import (
+        render_frames as render_frames, save_image as save_image, turntable as turntable, write_video as write_video,
+        yawn as yawn)
+    from nerflame.evaluation.scores import evaluate as evaluate
+    from nerflame.evaluation.runs import evaluate_run as evaluate_run
+    from nerflame.evaluation.states import FaceState as FaceState, View as View, render_run as render_run
+    from nerflame.use.motion import load_motion as load_motion, read_live_link as read_live_link
+    from nerflame.use.drive import Driver as Driver, Film as Film, FilmCamera as FilmCamera, drive_run as drive_run
+    from nerflame.use.preview import preview as preview
+    from nerflame.use.export import ExportFiles as ExportFiles, ExportForm as ExportForm, export_run as export_run
+    from nerflame.use.train import (
+        PhotoOptions as PhotoOptions, SettingChanges as SettingChanges, align_folder as align_folder,
+        resume_run as resume_run, train_folder as train_folder)
+    from nerflame.use.published import (
+        CheckpointOptions as CheckpointOptions, import_run as import_run, render_published as render_published,
+        train_published as train_published)
+    from nerflame.use.demo import run_demo as run_demo
+
+def __getattr__(name):
+    "Load a name of the package when it is first used."
+    if name not in _PLACES: raise AttributeError(f"module 'nerflame' has no attribute {name!r}")
+    value = getattr(import_module(f"nerflame.{_PLACES[name]}"), _OTHER_NAMES.get(name, name))
+    globals()[name] = value
+    return value
+
+def __dir__(): return sorted([*globals(), *_PLACES])

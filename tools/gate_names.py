@@ -2,7 +2,7 @@
 
 After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else.
 """
-from nerflame.use import cli
+from nerflame.use import commands
 from nerflame.use import gltf, texture
 from nerflame.use import preview as preview_module
 from nerflame.cameras import (
@@ -46,6 +46,7 @@ from nerflame.fitting.track import TrackConfig, bounded_step, check_track_config
 from nerflame.heads.files import load_flame, load_landmarks, save_head_arrays, save_params
 from nerflame.heads.flame import Landmarks, cat_params, head_yaw, rodrigues
 from nerflame.heads.head import Head, flame_to_scene, load_head, load_saved_head, transform_points
+from nerflame.runtime import pick_device
 from nerflame.mesh import (
     face_areas, face_frames, face_normals, icosphere, interpolate, load_obj, save_obj, vertex_normals)
 from nerflame.metrics import (
@@ -74,9 +75,10 @@ from nerflame.training.run import RunConfig, load_run
 from nerflame.training.settings import FieldStage, MeshStage, PublishedStage, TrainConfig, preset
 from nerflame.training.stages import published_batch, published_rate, published_stages, schedule_position
 from nerflame.training.train import fit
+from nerflame.use import drive
 from nerflame.use.drive import (
-    arkit_mapping, camera_path, drive_params, drive_take, film_times, render_film, resample, swing_cameras,
-    take_params, unused_weights)
+    Film, arkit_mapping, camera_path, drive_params, drive_take, film_times, resample, swing_cameras, take_params,
+    unused_weights)
 from nerflame.use.motion import load_motion, read_live_link
 from nerflame.use.preview import (
     Preview, best_matches, depth_picture, error_picture, expression_groups, expression_strength, mesh_layer,
@@ -87,7 +89,7 @@ CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig
     model=ModelConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
     mesh_stage=MeshStage,
     published_stage=PublishedStage, run=RunConfig, train=TrainConfig, quirks=Quirks)
-COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
+COMMANDS = {name: getattr(commands, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
     "import", "demo")}
 
 # methods and fields
@@ -134,3 +136,6 @@ def save_model(model, folder): model.save(folder)
 def pool_batch(pool, n): return pool.batch(n)
 def preview_picture(preview, width, draft): return preview.paint(width, draft=draft)[0]
 def preview_state(preview): return preview.state()
+def render_film(model, cameras, params, out, fps=25., formats=("mp4", "gif"), pictures=False, progress=True):
+    film = Film(fps=fps, formats=formats, frames=pictures)
+    return drive.render_film(model, cameras, params, out, film, progress=progress)

@@ -462,7 +462,7 @@ def bad_arguments(case, folder):
         preview=lambda: nf.preview_module.preview("nowhere"), preview_size=lambda: nf.preview_module.preview(model,
         size=100, draft=200),
         points=lambda: nf.similarity_between(ones(2, 3), ones(2, 3)), face=lambda: nf.texture.choose_layout(toy,
-        toy(rest)[0].detach().numpy(), 256, True), device=lambda: nf.cli.pick_device("abacus"))
+        toy(rest)[0].detach().numpy(), 256, True), device=lambda: nf.pick_device("abacus"))
     for name, act in cases.items(): case(name, act)
 
 def run_commands(gate, root):

@@ -11,7 +11,7 @@ from PIL import Image
 from nerflame.cameras import orbit_camera
 from nerflame.scenes.person import make_person
 from nerflame.scenes.light import Lighting
-from nerflame.use.cli import control_capture
+from nerflame.evaluation.runs import control_capture
 from nerflame.evaluation.control import person_truth
 from nerflame.core import InputError
 from nerflame.use.motion import ARKIT_WEIGHTS
