@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['random_arrays', 'random_params', 'string', 'python2_array', 'python2_dict', 'torch_archive', 'tensor', 'Harm',
-           'stream', 'toy_head', 'PaintedField', 'toy_model']
+           'stream', 'toy_head', 'PaintedField', 'toy_model', 'ball_images', 'ball_cameras']
 
 # %% ../nbs/95_testing.ipynb #5d8e7200
 import numpy as np, torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from .cameras import Cameras, image_rays, orbit_camera
 from .heads.flame import HeadArrays, PARENTS
 from .heads.head import Head, transform_points
 from .field.density import EpsilonSchedule
@@ -87,16 +88,21 @@ def _icosphere(
     return np.array(verts), np.array(faces)
 
 def _split(verts, faces):
-    "Every triangle into four, new vertices on the unit sphere."
-    verts, middle, out = list(verts), {}, []
+    "Split every triangle into four, with new vertices on the unit sphere."
+    verts = list(verts)
+    middle = {}
+    out = []
     def mid(i, j):
         key = (min(i, j), max(i, j))
         if key not in middle:
             m = verts[i] + verts[j]
-            middle[key] = len(verts); verts.append(m/np.linalg.norm(m))
+            middle[key] = len(verts)
+            verts.append(m/np.linalg.norm(m))
         return middle[key]
     for i, j, k in faces:
-        a, b, c = mid(i, j), mid(j, k), mid(k, i)
+        a = mid(i, j)
+        b = mid(j, k)
+        c = mid(k, i)
         out += [(i, a, c), (a, j, b), (c, b, k), (a, b, c)]
     return verts, out
 
@@ -195,3 +201,31 @@ def toy_model()->NeRFlame:
     generator = torch.Generator().manual_seed(0)
     for _ in range(8): model.update_density(fade=1., generator=generator)   # one look at a random place of a cell can miss the shell
     return model
+
+# %% ../nbs/95_testing.ipynb #c353a9c9
+def ball_images(
+    cameras:Cameras,   # N of them, of one size
+    scale:int=4,       # rays along each side of a pixel
+)->Float[Tensor, "n h w 4"]:
+    "Trace the ball: RGBA with straight alpha, in [0, 1]."
+    images = []
+    for i in range(len(cameras)):
+        rays = image_rays(cameras[i].resized(cameras.width*scale))
+        b = (rays.origins*rays.directions).sum(-1)
+        root = b**2 - (rays.origins**2).sum(-1) + 1
+        hit = root > 0
+        normal = rays.at(-b - root.clamp(min=0).sqrt())
+        colour = torch.where(normal[:, 1:2] < -0.97, torch.tensor([0.3, 0.1, 0.1]), 0.5 + 0.5*normal)
+        rgba = torch.cat([colour*hit[:, None], hit[:, None].float()], -1)
+        rgba = rgba.reshape(cameras.height, scale, cameras.width, scale, 4).mean((1, 3))
+        rgba[..., :3] /= rgba[..., 3:].clamp(min=1e-6)
+        images.append(rgba)
+    return torch.stack(images).clamp(0, 1)
+
+def ball_cameras(
+    n:int=7,          # cameras on an arc around the ball
+    width:int=80,     # pixels
+    height:int=60,    # pixels
+)->Cameras:
+    "Return cameras around the ball, 4 units away."
+    return orbit_camera(torch.linspace(-1.2, 1.2, n), torch.linspace(-0.3, 0.5, n), radius=4, width=width, height=height)

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from ..runtime import launch, warp_arrays
 from ..mesh import face_frames, interpolate, vertex_normals
-from ..closest import FaceNeighbours, Surface, walk_down
+from ..closest import FaceNeighbours, MeshTopology, walk_to_closest
 from ..cameras import Rays
 from .volume import Samples
 
@@ -116,11 +116,11 @@ def _angle_at(p:wp.vec3, q:wp.vec3, r:wp.vec3):
     return wp.acos(wp.clamp(wp.dot(wp.normalize(q - p), wp.normalize(r - p)), -0.999999, 0.999999))
 
 @wp.kernel(enable_backward=False)
-def _vertices_kernel(start:int, s:Surface, posed:wp.array(dtype=wp.vec3), unposed:wp.array(dtype=wp.vec3), rotations:wp.array(dtype=wp.mat33), normals:wp.array(dtype=wp.vec3)):
+def _vertices_kernel(start:int, s:MeshTopology, posed:wp.array(dtype=wp.vec3), unposed:wp.array(dtype=wp.vec3), rotations:wp.array(dtype=wp.mat33), normals:wp.array(dtype=wp.vec3)):
     v = start + wp.tid()
     total, normal = wp.mat33(), wp.vec3()
-    for j in range(s.first[v], s.first[v + 1]):
-        face = s.around[j]
+    for j in range(s.offsets[v], s.offsets[v + 1]):
+        face = s.vertex_faces[j]
         a, b, c = s.faces[face, 0], s.faces[face, 1], s.faces[face, 2]
         here, area = _frame(posed[a], posed[b], posed[c])
         there, other = _frame(unposed[a], unposed[b], unposed[c])
@@ -142,7 +142,7 @@ def _vertices_kernel(start:int, s:Surface, posed:wp.array(dtype=wp.vec3), unpose
 @wp.struct
 class Maps:
     "A posed mesh and the unposed one, for kernels."
-    surface: Surface
+    surface: MeshTopology
     posed: wp.array(dtype=wp.vec3)
     normals: wp.array(dtype=wp.vec3)       # of the posed mesh at its vertices
     unposed: wp.array(dtype=wp.vec3)
@@ -159,7 +159,7 @@ class There:
 @wp.func
 def carry_from(m:Maps, point:wp.vec3, direction:wp.vec3, face:int):
     "Carry a point to the unposed mesh by the part of the surface that a face near it belongs to."
-    there, foot = There(), walk_down(m.surface, m.posed, point, face)
+    there, foot = There(), walk_to_closest(m.surface, m.posed, point, face)
     w, a, b, c = foot.bary, m.surface.faces[foot.face, 0], m.surface.faces[foot.face, 1], m.surface.faces[foot.face, 2]
     offset = point - (w[0]*m.posed[a] + w[1]*m.posed[b] + w[2]*m.posed[c])
     turn = w[0]*m.rotations[a] + w[1]*m.rotations[b] + w[2]*m.rotations[c]

@@ -19,7 +19,8 @@ from ..runtime import HeldInterrupt
 from ..heads.head import Head, transform_points
 from ..cameras import Cameras, check_rigid, pixel_rays, project
 from ..scenes.transforms import read_transforms, scene_splits
-from ..scenes.scene import Scene, check_similarity, in_scene_frame, load_scene
+from ..scenes.scene import Scene, check_similarity, in_scene_frame
+from ..scenes.reading import ReadOptions, load_scene
 from .outlines import OutlineConfig, crown_point, downward, find_head, nearest_point, require_outlines
 
 # %% ../../nbs/41_fitting.align.ipynb #c4d153fc
@@ -295,9 +296,9 @@ def align_scene(
 )->Alignment:
     "Make a reconstruction of any place, direction and scale a scene: its JSON files are written anew, with what was there in `before_alignment` or a folder beside it. Raises `InputError` for a folder without a scene or masks, for a frame that is not there, and when the head covers the masks too little; then nothing is written."
     require(scene_splits(path), path, "folder", "a scene folder with transforms.json or transforms_train.json", "none in it")
-    try: scene = load_scene(path, resolution=resolution, mask_labels=mask_labels)
+    try: scene = load_scene(path, resolution=resolution, options=ReadOptions(mask_labels=mask_labels))
     except InputError as e:
         if e.field != "resolution": raise
-        scene = load_scene(path, mask_labels=mask_labels)   # smaller pictures stay as they are
+        scene = load_scene(path, options=ReadOptions(mask_labels=mask_labels))   # smaller pictures stay as they are
     found = find_alignment(scene, head, front, config, generator, progress, least)
     return replace(found, before=rewrite_scene(path, found.similarity))

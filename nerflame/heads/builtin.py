@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import spsolve
-from ..core import InputError, atomic_path, require
+from ..core import InputError, require
 from ..files import cache_folder
+from ..mesh import edge_graph, face_edges
 from .flame import HeadArrays, Landmarks
 from .files import load_flame, save_head_arrays
 
@@ -183,8 +183,7 @@ def cavities(
     "The islands of the texture atlas on the body's skin that surround tongue and eyes."
     body = base.group == "body"
     quads, uv = base.quads[body], base.uv_quads[body]
-    links = sp.coo_matrix((np.ones(uv.size), (uv.ravel(), np.roll(uv, 1, 1).ravel())), shape=(len(base.uv),)*2)
-    island = connected_components(links)[1][uv[:, 0]]
+    island = connected_components(edge_graph(face_edges(uv), len(base.uv)))[1][uv[:, 0]]
     pieces, out = {"mouth": "helper-tongue", "socket_l": "helper-l-eye", "socket_r": "helper-r-eye"}, {}
     for part, piece in pieces.items():
         centre = base.verts[base.ids(piece)].mean(0)
@@ -203,7 +202,7 @@ def skin_rings(
     holes = cavities(base)
     inside = np.concatenate([np.setdiff1d(quads, seam) for quads,seam in holes.values()])
     skin = base.quads[(base.group == "body") & ~np.isin(base.quads, inside).any(1)]
-    edges = np.concatenate([skin[:, [0, 1, 2, 3]].reshape(-1, 2), skin[:, [1, 2, 3, 0]].reshape(-1, 2)])
+    edges = face_edges(skin)
     edges = np.concatenate([edges, edges[:, ::-1]])
     ring = np.full(len(base.verts), most + 1)
     ring[holes[cavity][1]] = 0
@@ -317,10 +316,9 @@ def smooth_shift(
 )->np.ndarray:         # (V, 3)
     "Fill in a displacement between fixed vertices, as smoothly as possible."
     n = len(fixed)
-    edges = np.concatenate([quads[:, [0, 1]], quads[:, [1, 2]], quads[:, [2, 3]], quads[:, [3, 0]]])
-    links = sp.csr_matrix((np.ones(2*len(edges)), (np.r_[edges[:, 0], edges[:, 1]], np.r_[edges[:, 1], edges[:, 0]])), shape=(n, n))
+    links = edge_graph(face_edges(quads), n)
     links.data[:] = 1.                                   # an edge of two faces counts once
-    laplacian = sp.diags(np.asarray(links.sum(1)).ravel()) - links
+    laplacian = sp.diags_array(links.sum(1)) - links
     energy, free = (laplacian.T @ laplacian).tocsr(), ~fixed
     out = np.where(fixed[:, None], shift, 0.)
     out[free] = spsolve(energy[free][:, free].tocsc(), -(energy[free][:, fixed] @ out[fixed]))
@@ -332,7 +330,7 @@ def walk_loop(
     ids:np.ndarray,    # vertices that form one closed loop along edges
 )->np.ndarray:         # the same, in order
     "Put the vertices of a loop in order."
-    edges = np.concatenate([quads[:, [0, 1]], quads[:, [1, 2]], quads[:, [2, 3]], quads[:, [3, 0]]])
+    edges = face_edges(quads)
     edges = np.unique(np.sort(edges[np.isin(edges, ids).all(1)], 1), axis=0)
     around = {i: [] for i in ids.tolist()}
     for a,b in edges.tolist(): around[a].append(b); around[b].append(a)
@@ -566,10 +564,8 @@ def jaw_weights(
     "The share of the rigid jaw in the movement of each vertex, smoothed over its neighbours."
     rigid = turn_x(verts, hinge, angle) - verts
     share = (opening*rigid).sum(1)/((rigid**2).sum(1) + 0.004**2)
-    edges = np.concatenate([cut.quads[:, [0, 1]], cut.quads[:, [1, 2]], cut.quads[:, [2, 3]], cut.quads[:, [3, 0]]])
-    links = sp.csr_matrix((np.ones(len(edges)), edges.T), shape=(len(verts),)*2)
-    links = links + links.T
-    mean = sp.diags(1/np.maximum(np.asarray(links.sum(1)).ravel(), 1)) @ links
+    links = edge_graph(face_edges(cut.quads), len(verts))
+    mean = sp.diags_array(1/np.maximum(links.sum(1), 1)) @ links
     share = np.clip(1.08*share - 0.04, 0, 1)
     for _ in range(3): share = 0.5*share + 0.5*(mean @ share)
     share[cut.ids("eye_l", "eye_r", "teeth_upper", "socket_l", "socket_r", "scalp")] = 0

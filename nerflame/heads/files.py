@@ -13,8 +13,8 @@ import numpy as np, torch
 from safetensors import safe_open
 from ..core import InputError, atomic_path, require, warn_input
 from ..files import error_name, read_npy, read_npz, read_pickle, text_keys
-from .flame import HeadArrays, HeadParams, LANDMARK_SOURCE, Landmarks, PARAM_WIDTHS, check_head_arrays
-from .flame import check_landmarks, shape_text
+from .flame import HeadArrays, HeadParams, LANDMARK_SOURCE, Landmarks, check_head_arrays, check_landmarks
+from .flame import param_widths, shape_text
 
 # %% ../../nbs/11_heads.files.ipynb #6bd57199
 FLAME_SITE = "https://flame.is.tue.mpg.de"
@@ -278,7 +278,7 @@ def load_params(
     entries = read_npz(path, (*_FILE_KEYS.values(), "scale", "head", "static_offset", "dynamic_offset"))
     head = str(np.asarray(entries.get("head", arrays.fingerprint)))
     require(head == arrays.fingerprint, path, "head", f"parameters of {_size(arrays)} with the fingerprint {arrays.fingerprint}", head)
-    widths = dict(betas=arrays.n_shape, expression=arrays.n_expr, **PARAM_WIDTHS)
+    widths = param_widths(arrays.n_shape, arrays.n_expr)
     rows = {k: _rows(entries, name, widths[k], arrays, path) for k,name in _FILE_KEYS.items()}
     rows["scale"] = _rows(entries, "scale", 1, arrays, path) if "scale" in entries else np.ones((1, 1), np.float32)
     n = max(len(a) for a in rows.values())

@@ -10,7 +10,7 @@ __all__ = ['MODULE', 'STEPS', 'FlameHparams', 'FlameEntry', 'TrainerKeys', 'Hpar
 # %% ../../nbs/63_published.files.ipynb #26d5ff0c
 import difflib, math, os, re
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +21,8 @@ from ..heads.head import Head
 from ..field.density import EpsilonSchedule
 from ..field.march import RayConfig
 from ..field.network import FrequencyField, NetworkConfig
-from ..scenes.scene import Scene, load_scene
+from ..scenes.scene import Scene
+from ..scenes.reading import ReadOptions, load_scene
 from ..field.model import ModelConfig, NeRFlame, Quirks
 from ..training.settings import TrainConfig, preset
 
@@ -233,7 +234,8 @@ def load_published_scene(
     split:str="train",   # or "val", "test"
 )->Scene:
     "The scene that a published file names, at its size, on its background, with its near and far. Raises `InputError`."
-    scene = load_scene(hparams.datadir, split, half_res=hparams.half_res, testskip=hparams.testskip, background="white" if hparams.white_bkgd else "black")
+    options = ReadOptions("white" if hparams.white_bkgd else "black", hparams.half_res, hparams.testskip)
+    scene = load_scene(hparams.datadir, split, options=options)
     return replace(scene, near=hparams.near, far=hparams.far)
 
 # %% ../../nbs/63_published.files.ipynb #547812f8

@@ -17,7 +17,8 @@ from ..core import InputError, from_dict, read_yaml, require, save_config, write
 from ..heads.flame import cat_params
 from ..heads.files import save_params
 from ..heads.head import Head
-from ..scenes.scene import Scene, load_scene
+from ..scenes.scene import Scene
+from ..scenes.reading import ReadOptions, load_scene
 from ..scenes.timesteps import Moments
 from ..field.model import NeRFlame, load_model
 from .settings import TrainConfig
@@ -220,4 +221,5 @@ def run_scene(
 )->Scene:
     "The pictures of a split at the size that a RUN works with. Raises `InputError`."
     c = run.config
-    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, c.mask_labels, c.strict, progress=progress)
+    options = ReadOptions(c.background, c.half_res, c.testskip, c.data_root or None, c.mask_labels, c.strict)
+    return load_scene(data, split, c.resolution, head, options, progress)

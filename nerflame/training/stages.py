@@ -28,7 +28,7 @@ from .loop import batch_loss, field_optimiser, rate_factor, set_rates
 from .mouth import HiddenParts, hidden_loss, hidden_parts, residual_loss
 
 # %% ../../nbs/56_training.stages.ipynb #7d2baa42
-_SHAPED, _PLACED = ("betas", "expression"), ("global_orient", "neck_pose", "jaw_pose", "transl", "log_scale")
+_PLACED = ("global_orient", "neck_pose", "jaw_pose", "transl", "log_scale")
 
 def fit_mesh(
     model:NeRFlame,
@@ -40,10 +40,10 @@ def fit_mesh(
     keeper:Keeper|None=None,   # None: nothing is kept
 )->int:
     "Stage 1. Changes the model's parameters and its field; returns the number of steps."
-    settings, leaves, keeper = config.mesh, leaves_of(model.params, _SHAPED + _PLACED), keeper or Keeper(None, clock, generator)
+    settings, leaves, keeper = config.mesh, leaves_of(model.params, HeadParams.SHAPE + _PLACED), keeper or Keeper(None, clock, generator)
     start, posed = model.params, model.move(None, model.params, config.mesh.margin)
     bank, pilot = pixels_in_shell(scene, posed.shell), 20
-    optimiser, heads = field_optimiser(model, config), torch.optim.Adam([dict(params=[leaves[k] for k in names]) for names in (_SHAPED, _PLACED)])
+    optimiser, heads = field_optimiser(model, config), torch.optim.Adam([dict(params=[leaves[k] for k in names]) for names in (HeadParams.SHAPE, _PLACED)])
     steps, parts = config.mesh_steps, dict(field=model.field, nets=optimiser, heads=heads, leaves=leaves)
     if steps is None and config.steps is not None: steps = max(int(settings.share*config.steps), min(config.steps, 40))   # no clock to share
     at = keeper.restore("stage 1", SimpleNamespace(step=0, steps=steps, end=clock.spent + settings.share*min(clock.left, 1e9), marked=0.), parts)

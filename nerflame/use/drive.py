@@ -4,18 +4,22 @@
 
 # %% auto #0
 __all__ = ['HEAD_JOINTS', 'arkit_mapping', 'take_params', 'unused_weights', 'drive_params', 'drive_take', 'film_times',
-           'driver_rate', 'resample', 'camera_path', 'swing_cameras', 'render_film']
+           'driver_rate', 'resample', 'camera_path', 'swing_cameras', 'Film', 'render_film', 'Driver', 'driver_motion',
+           'FilmCamera', 'DrivenFilm', 'drive_run']
 
 # %% ../../nbs/81_use.drive.ipynb #a8042325
-import json, math
-from dataclasses import replace
+import argparse, json, math, sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 import numpy as np, torch
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 from tqdm import tqdm
 from ..core import InputError, read_text, require, warn_input
+from ..command import Option, RARE, float_list, int_at_least, positive_float, some_of
 from ..files import byte_store
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
@@ -23,7 +27,11 @@ from ..heads.head import Head
 from ..field.model import NeRFlame
 from ..evaluation.render import picture_path, render_each, same_identity, save_image, to_bytes, transfer_motion
 from ..evaluation.render import write_video
-from .motion import ARKIT_WEIGHTS, LINEAR_PARAMS, Motion, ROTATION_PARAMS, Take, name_and_side
+from .motion import ARKIT_WEIGHTS, Motion, Take, load_motion, name_and_side
+from .motion import read_live_link
+from ..scenes.pictures import parse_background
+from ..evaluation.outputs import check_folder, output_folder
+from ..evaluation.runs import DeviceName, PathLike, RunFolder, open_run
 
 # %% ../../nbs/81_use.drive.ipynb #74624a30
 def arkit_mapping(
@@ -115,12 +123,12 @@ def resample(
     if last == 0: return cat_params([motion.params]*len(times))
     after = np.searchsorted(old, times, "right").clip(1, last)
     share = ((times - old[after - 1])/(old[after] - old[after - 1])).clip(0, 1)
-    new = {k: rows[k][after - 1] + share[:, None]*(rows[k][after] - rows[k][after - 1]) for k in LINEAR_PARAMS}
-    for k in ROTATION_PARAMS:
+    new = {k: rows[k][after - 1] + share[:, None]*(rows[k][after] - rows[k][after - 1]) for k in HeadParams.LINEAR}
+    for k in HeadParams.ROTATIONS:
         vectors = rows[k].reshape(len(old), -1, 3)
         turns = [Slerp(old, Rotation.from_rotvec(vectors[:, j]))(times.clip(old[0], old[-1])).as_rotvec() for j in range(vectors.shape[1])]
         new[k] = np.concatenate(turns, 1)
-    if smooth and len(times) > 1: new |= {k: gaussian_filter1d(new[k], smooth/(times[1] - times[0]), axis=0, mode="nearest") for k in ("expression", "transl", *ROTATION_PARAMS)}
+    if smooth and len(times) > 1: new |= {k: gaussian_filter1d(new[k], smooth/(times[1] - times[0]), axis=0, mode="nearest") for k in ("expression", "transl", *HeadParams.ROTATIONS)}
     return cat_params([motion.params[0]]*len(times)).replace(**new)
 
 # %% ../../nbs/81_use.drive.ipynb #e1fc22c2
@@ -181,27 +189,179 @@ def swing_cameras(
     "Cameras that turn to one side, to the other, and back once in the film."
     return orbit_camera(azimuth + swing*torch.sin(2*math.pi*torch.arange(n)/max(n - 1, 1)), elevation, radius, width=width)
 
+# %% ../../nbs/81_use.drive.ipynb #08829789
+def _colour(text):
+    "Parse a background: white, black or three numbers with commas."
+    try: value = text if text in ("white", "black") else float_list(3)(text)
+    except argparse.ArgumentTypeError: value = None
+    try: parse_background(value)
+    except InputError:
+        raise argparse.ArgumentTypeError(f"expected white, black or R,G,B from 0 to 1, got {text!r}") from None
+    return value
+
+# %% ../../nbs/81_use.drive.ipynb #833c69ec
+@dataclass(frozen=True)
+class Film:
+    "The pictures of a film and the files that are written."
+    # width and height of the pictures, pixels
+    size: Annotated[int, Option("PX", int_at_least(8))] = 400
+    # pictures of the film a second; None: the driver's, at most 30
+    fps: Annotated[float | None, Option("N", positive_float)] = None
+    # behind the head, white, black or three numbers from 0 to 1; None: the RUN's
+    background: Annotated[str | Sequence[float] | None, Option("white|black|R,G,B", _colour)] = None
+    # films to write; a gif of a long film takes much memory
+    formats: Annotated[Sequence[str], Option("mp4,gif", some_of("mp4", "gif", expected="mp4, gif, or mp4,gif"))] = ("mp4", "gif")
+    # also write each picture, DIR/frames/frame_00000.png; False: only films
+    frames: Annotated[bool, Option()] = False
+
+    def __post_init__(self):
+        for suffix in self.formats: require(suffix in ("mp4", "gif"), "formats", suffix, "mp4 or gif")
+
 # %% ../../nbs/81_use.drive.ipynb #7c5138e9
 def render_film(
     model:NeRFlame,
     cameras:Cameras,             # N
     params:HeadParams,           # N rows
     out,                         # folder
-    fps:float=25.,               # pictures a second
-    background=(1., 1., 1.),     # rgb
-    formats=("mp4", "gif"),      # of the films
-    pictures:bool=False,         # also write each picture, out/frames/frame_00000.png
+    film:Film=Film(),            # 25 pictures a second where it does not say; the cameras decide the size
     memory:int=1 << 30,          # bytes of pictures beyond which they are kept in a temporary file
     progress:bool=True,          # show a bar with the time left
 )->tuple[list[Path], int]:       # the films, and how many pictures they show: N, or fewer when interrupted
-    "Render a driven face. An interrupt (Ctrl-C) ends the rendering, not the film."
+    "Render a driven face. An interrupt (Ctrl-C) ends the rendering and still writes the film."
     n, shape = len(cameras), (len(cameras), cameras.height, cameras.width, 3)
-    for suffix in formats: require(suffix in ("mp4", "gif"), "formats", suffix, "mp4 or gif")
+    background = tuple(parse_background(film.background or "white").tolist())
     frames, done = byte_store(shape, math.prod(shape) <= memory), 0
+    shown = tqdm(render_each(model, cameras, params, background), "drive", n, disable=not progress)
     try:
-        for pixels in tqdm(render_each(model, cameras, params, background), "drive", n, disable=not progress):
+        for pixels in shown:
             frames[done] = torch.from_numpy(to_bytes(pixels.rgb))
-            if pictures: save_image(pixels.rgb, picture_path(Path(out)/"frames", f"frame_{done:05d}"))
+            if film.frames: save_image(pixels.rgb, picture_path(Path(out)/"frames", f"frame_{done:05d}"))
             done += 1
-    except KeyboardInterrupt: pass   # what is done is worth showing; the caller sees that it is less than all
-    return [write_video(frames[:done], Path(out)/f"film.{suffix}", fps) for suffix in formats if done], done
+    except KeyboardInterrupt: pass   # the pictures so far are worth showing; the caller sees that some are missing
+    names = [f"film.{suffix}" for suffix in film.formats if done]
+    return [write_video(frames[:done], Path(out)/name, film.fps or 25.) for name in names], done
+
+# %% ../../nbs/81_use.drive.ipynb #e3dc9f9c
+@dataclass(frozen=True)
+class Driver:
+    "A recording that moves the face, and how it is read."
+    # face recording of Live Link Face, of MediaPipe, or of another program with ARKit's names in the header,
+    # for heads whose expressions have the names of ARKit, such as the built-in one;
+    # sample: a small made-up one that comes along; None: `params`
+    arkit: Annotated[PathLike | None, Option("FILE.csv|sample", either="driver", needed=True)] = None
+    # head parameters (keys of VHAP and GaussianAvatars): a folder of 00000.npz, 00001.npz, ..., or a folder that
+    # holds it as flame_param, or one file with a row a frame; None: `arkit`
+    params: Annotated[PathLike | None, Option("FOLDER|FILE.npz", either="driver", needed=True)] = None
+    # add the driver's movement from its own neutral face to the captured state; False: parameters count from the
+    # neutral face of the head model, and those of the RUN's own person are used as they are
+    relative: Annotated[bool, Option()] = False
+    # the driver's neutral face, a file of one frame (.npz, with `arkit` .csv), or its first frame;
+    # implies `relative`; None: first, with `relative`
+    neutral: Annotated[PathLike | None, Option("FILE|first")] = None
+    # calm the movement by a Gaussian of so many seconds, such as 0.05; None: not at all
+    smooth: Annotated[float | None, Option("S", positive_float)] = None
+    # with `arkit`, what turns with the recorded head: the neck joint, the root (the whole head), none; None: neck
+    head: Annotated[Literal["neck", "root", "none"] | None, Option(group=RARE)] = None
+    # with `arkit`, angles of the head to turn over, for a phone that lay on its side and for files by other
+    # programs; None: none
+    flip_head: Annotated[Sequence[str] | None, Option("yaw,pitch,roll", some_of("yaw", "pitch", "roll"), RARE)] = None
+    # with `arkit`, frames that the timecodes count a second; None: what their frame numbers show
+    timecode_fps: Annotated[int | None, Option("N", int_at_least(1), RARE)] = None
+    # frames of the driver a second; None: 25 with `params`; with `arkit`, what the times in its rows say, and 30
+    # where they say nothing
+    source_fps: Annotated[float | None, Option("N", positive_float, RARE)] = None
+
+    def __post_init__(self):
+        one = (self.arkit is None) != (self.params is None)
+        require(one, "driver", "`arkit`, `params`", "one of them", "both" if self.arkit else "none")
+        for name in () if self.arkit else ("head", "flip_head", "timecode_fps"):
+            require(getattr(self, name) is None, "driver", f"`{name}`", "`arkit` beside it", "`params`")
+        rates = self.timecode_fps and self.source_fps
+        require(not rates, "driver", "`source_fps`", "either `source_fps` or `timecode_fps`", "both")
+
+# %% ../../nbs/81_use.drive.ipynb #62599bda
+def driver_motion(
+    model:NeRFlame,
+    driver:Driver,
+)->Motion:        # of the trained face
+    "Read the movement of a driver, on the trained face. Raises `InputError`."
+    relative = driver.relative or driver.neutral is not None
+    first = driver.neutral is None or str(driver.neutral) == "first"
+    if driver.arkit: return _recorded_motion(model, driver, relative, first)
+    motion = load_motion(driver.params, model.head, driver.source_fps or 25.)
+    neutral = (motion.params[0] if first else model.head.load_params(driver.neutral)) if relative else None
+    single = neutral is None or len(neutral) == 1
+    require(single, driver.neutral, "expr", "the parameters of a single frame", neutral and f"{len(neutral)} rows")
+    return replace(motion, params=drive_params(model, motion.params, neutral))
+
+def _recorded_motion(model, driver, relative, first):
+    "Read a face recording, on the trained face, and note what is lost."
+    flip, fps = driver.flip_head or (), driver.source_fps
+    take = read_live_link(driver.arkit, driver.timecode_fps, flip, fps)
+    neutral = (take if first else read_live_link(driver.neutral, None, flip, fps)) if relative else None
+    params, lost = drive_take(model, take, neutral, driver.head or "neck"), unused_weights(model.head, take)
+    gap = "the movement goes on from the one before to the one after"
+    if take.unseen: print(f"note: {driver.arkit}: no face was seen in {take.unseen} frames; {gap}", file=sys.stderr)
+    named = ", ".join(f"{k} (up to {v:.2f})" for k,v in lost.items())
+    if lost: print(f"note: the head {model.head.name!r} has no expressions for these weights: {named}", file=sys.stderr)
+    return Motion(params, take.times)
+
+# %% ../../nbs/81_use.drive.ipynb #4bb223bd
+@dataclass(frozen=True)
+class FilmCamera:
+    "The camera of a film."
+    # azimuth and elevation of the camera, radians (0,0 is in front of the face, +AZ on the subject's left),
+    # and its distance from the origin, scene units (1/8 m); None: 0,0,4
+    camera: Annotated[Sequence[float] | None, Option("AZ,EL,R", float_list(3), "the camera")] = None
+    # let the camera turn by SWING radians to either side of `camera`, once in the film; None: it stands still
+    orbit: Annotated[float | None, Option("SWING", positive_float, "the camera")] = None
+    # move the camera along key frames of time, azimuth, elevation, radius, target (the page Driving of the
+    # documentation has an example); None: `camera`
+    camera_path: Annotated[PathLike | None, Option("FILE.json", group="the camera")] = None
+
+    def __post_init__(self):
+        both = self.camera_path and (self.camera or self.orbit)
+        require(not both, "cameras", "`camera_path`", "either `camera_path`, or `camera` and `orbit`", "both")
+
+    def cameras(self,
+        times:np.ndarray,   # (N,) of the pictures, seconds
+        size:int=400,       # width and height, pixels
+    )->Cameras:             # N
+        "Return the cameras of a film. Raises `InputError`."
+        if self.camera_path: return camera_path(self.camera_path, times, size)
+        azimuth, elevation, radius = self.camera or (0., 0., 4.)
+        return swing_cameras(len(times), self.orbit or 0., azimuth, elevation, radius, size)
+
+# %% ../../nbs/81_use.drive.ipynb #75afcae5
+@dataclass(frozen=True)
+class DrivenFilm:
+    "The films of `drive_run`."
+    files: list     # the films
+    done: int       # pictures that they show
+    n: int          # pictures that they should show; more than `done` when the rendering was interrupted
+    fps: float      # pictures a second
+
+def drive_run(
+    run:RunFolder,   # folder that nerflame_train wrote
+    out:Annotated[PathLike, Option("DIR")],   # folder to write: film.mp4, film.gif
+    driver:Driver,                     # what moves the face
+    film:Film=Film(),                  # the pictures and files
+    camera:FilmCamera=FilmCamera(),    # the place to look from
+    device:DeviceName=None,   # where to compute; None: cuda when there is such a device
+    tell:Callable=lambda text: None,   # takes a line about the film before it is rendered
+)->DrivenFilm:
+    "Move the face of a RUN as a driver moves, and film it. Raises `InputError`."
+    names = [f"film.{suffix}" for suffix in film.formats]
+    check_folder(out, names)
+    camera.cameras(film_times(0., 1.), film.size)   # a mistake shows before the work
+    run = open_run(run, device)
+    require(run.model.config.mesh, run.folder, "preset", "a face with a head, to drive it", "plain NeRF, which cannot be moved")
+    motion = driver_motion(run.model, driver)
+    fps = film.fps or driver_rate(motion.times)
+    times = film_times(motion.times[-1], fps)
+    params, cameras = resample(motion, times, driver.smooth or 0.), camera.cameras(times, film.size)
+    tell(f"{len(motion.times)} moments in {motion.times[-1]:.2f} s; {len(times)} pictures at {fps:g} a second")
+    film = replace(film, fps=fps, background=film.background or run.config.background)
+    with output_folder(out, names + [f"frames/frame_{i:05d}.png" for i in range(len(times)*film.frames)]):
+        files, done = render_film(run.model, cameras, params, out, film)
+    return DrivenFilm(files, done, len(times), fps)

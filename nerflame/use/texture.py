@@ -21,7 +21,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from tqdm import tqdm
 from ..core import require
-from ..mesh import face_areas, face_normals, interpolate, vertex_normals
+from ..mesh import edge_graph, face_areas, face_normals, interpolate, vertex_normals
 from ..closest import MeshBVH
 from ..cameras import image_rays, orbit_camera
 from ..heads.head import Head, transform_points
@@ -51,7 +51,7 @@ def neighbour_mean(
 ):                      # (n, n) sparse
     "The matrix that takes the mean over the neighbours of each vertex."
     ends = mesh_edges(faces)[0]
-    links = coo_array((np.ones(2*len(ends)), (ends.ravel(), ends[:, ::-1].ravel())), (n, n)).tocsr()
+    links = edge_graph(ends, n)
     return diags_array(1/np.maximum(links.sum(1), 1)) @ links
 
 def box_sides(
@@ -133,7 +133,7 @@ def small_pieces(
 )->np.ndarray:          # (F,) bool
     "Test whether faces belong to pieces that are eyes, teeth or tongue by their size."
     ends = mesh_edges(faces)[0]
-    piece = connected_components(coo_array((np.ones(len(ends)), ends.T), (len(verts),)*2))[1][faces[:, 0]]
+    piece = connected_components(edge_graph(ends, len(verts)))[1][faces[:, 0]]
     return np.isin(piece, [p for p in np.unique(piece) if np.ptp(verts[faces[piece == p]], axis=(0, 1)).max() < _SMALL])
 
 # %% ../../nbs/82_use.texture.ipynb #75e3d569
@@ -361,7 +361,7 @@ def even_rim(
     edges, index = mesh_edges(faces)
     stay, go = (np.bincount(index[m].ravel(), minlength=len(edges)) > 0 for m in (~gone, gone))
     rim, moved = edges[stay & go], verts.astype(np.float64)
-    links = coo_array((np.ones(2*len(rim)), (rim.ravel(), rim[:, ::-1].ravel())), (len(verts),)*2).tocsr()
+    links = edge_graph(rim, len(verts))
     inner = links.sum(1) == 2
     for _ in range(rounds): moved[inner] = moved[inner]/2 + (links @ moved)[inner]/4
     return moved - verts
