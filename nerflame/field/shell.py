@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BRICK', 'THICK', 'VoxelShell', 'grid_index', 'lattice_near_mesh', 'number_bricks', 'fill_bricks', 'build_shell',
-           'Voxels', 'voxels_struct', 'voxel_slot', 'point_slot', 'voxel_value', 'DensityGrid']
+           'Voxels', 'voxels_struct', 'voxel_slot', 'point_slot', 'voxel_value', 'OccupancyGrid']
 
 # %% ../../nbs/32_field.shell.ipynb #41754078
 import math
@@ -27,7 +27,7 @@ class VoxelShell:
     "The voxels near a mesh, each with a face that is near. Values of voxels are kept like `face`: one row a brick."
     low: Float[Tensor, "3"]        # the corner of the first voxel, scene units
     voxel: float                   # edge of a voxel, scene units
-    epsilon: float                 # every point within this distance of the mesh lies in a voxel of the shell (or of the part of it that was asked for), scene units
+    max_epsilon: float             # every point within this distance of the mesh lies in a voxel of the shell (or of the part of it that was asked for), scene units
     brick: Int[Tensor, "x y z"]    # int32, the row of each brick; -1 where there is none
     face: Int[Tensor, "b 512"]     # int32, a face near each voxel of a brick, the last axis first; -1 outside the shell
     other: Int[Tensor, "b 512"] | None = None   # int32, a face of another part of the surface that is near, too, or -2 - face for the other side of a thin part; -1: none. Known for posed heads (*The canonical map*)
@@ -96,7 +96,7 @@ def number_bricks(
 def fill_bricks(
     low:Float[Tensor, "3"],    # the corner of the first voxel, scene units
     voxel:float,               # edge of a voxel, scene units
-    epsilon:float,             # what the shell promises to hold, scene units
+    max_epsilon:float,         # every point within this distance of the mesh is covered, scene units
     blocks,                    # bricks along each axis
     index:Int[Tensor, "n 3"],  # the voxels that there are
     values:Int[Tensor, "n"],   # of each, int32, from 0
@@ -104,22 +104,22 @@ def fill_bricks(
     "Bricks around given voxels; what they hold is `face`."
     there = torch.zeros(blocks, dtype=torch.bool, device=low.device)
     there[tuple((index//int(BRICK)).T)] = True
-    shell = VoxelShell(low, voxel, epsilon, number_bricks(blocks, there.flatten()), torch.full((int(there.sum()), int(BRICK)**3), -1, dtype=torch.int32, device=low.device))
+    shell = VoxelShell(low, voxel, max_epsilon, number_bricks(blocks, there.flatten()), torch.full((int(there.sum()), int(BRICK)**3), -1, dtype=torch.int32, device=low.device))
     shell.face.view(-1)[shell.slot(index)] = values
     return shell
 
 def build_shell(
     bvh:MeshBVH,      # the mesh
-    epsilon:float,    # half the thickness of the shell, scene units
+    max_epsilon:float,  # half the thickness of the shell, scene units
     voxel:float,      # edge of a voxel, scene units
 )->VoxelShell:
-    "The voxels within `epsilon` of a mesh, each with the face that is nearest to its middle."
-    require(epsilon > 0 and voxel > 0, "build_shell", "epsilon, voxel", "positive lengths", (epsilon, voxel))
+    "The voxels within `max_epsilon` of a mesh, each with the face that is nearest to its middle."
+    require(max_epsilon > 0 and voxel > 0, "build_shell", "max_epsilon, voxel", "positive lengths", (max_epsilon, voxel))
     verts, edge = bvh.verts.detach(), int(BRICK)
-    low, high = verts.amin(0) - epsilon - voxel, verts.amax(0) + epsilon + voxel
+    low, high = verts.amin(0) - max_epsilon - voxel, verts.amax(0) + max_epsilon + voxel
     blocks = ((high - low)/(voxel*edge)).ceil().long().tolist()
-    index, nearest = lattice_near_mesh(bvh, low + 0.5*voxel, voxel, blocks, epsilon + math.sqrt(3)/2*voxel*1.001)
-    return fill_bricks(low, voxel, epsilon, blocks, index, nearest)
+    index, nearest = lattice_near_mesh(bvh, low + 0.5*voxel, voxel, blocks, max_epsilon + math.sqrt(3)/2*voxel*1.001)
+    return fill_bricks(low, voxel, max_epsilon, blocks, index, nearest)
 
 # %% ../../nbs/32_field.shell.ipynb #8d03cc18
 @wp.struct
@@ -193,7 +193,7 @@ def near_face(self:VoxelShell,
     return out
 
 # %% ../../nbs/32_field.shell.ipynb #721a575e
-class DensityGrid:
+class OccupancyGrid:
     "The recent density of the field, in cells around the unposed mesh."
     def __init__(self,
         shell:VoxelShell,   # of the unposed mesh; its voxels are the cells
@@ -209,7 +209,7 @@ class DensityGrid:
 
 # %% ../../nbs/32_field.shell.ipynb #6bdcc45d
 @patch
-def update(self:DensityGrid,
+def update(self:OccupancyGrid,
     density,                              # takes positions (N, 3), faces (N,) int32, and other faces (N,) int32 or None; returns density (N,)
     fraction:float=1.0,                   # of the cells, evenly spread
     fade:float=0.8,                       # of the old value
