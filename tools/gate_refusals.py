@@ -41,8 +41,9 @@ def bad_settings(case, folder):
         field=[dict(spacings=()), dict(spacings=(0.1, 0.2)), dict(width=0), dict(residual=-1),
         dict(spacings=(0.1, -1.)), dict(features=0)],
         epsilon=[dict(start=0.), dict(end=-1.), dict(begin=5, finish=5), dict(begin=9, finish=1)],
-        model=[dict(mesh=False), dict(voxel=0.), dict(step=-1.), dict(group=0), dict(backend="x"),
-        dict(backend="pytorch3d"), dict(mesh_epsilon=0.), dict(quirks=nf.Quirks(True))],
+        model=[dict(voxel=0.), dict(step=-1.), dict(cell_size=0), dict(mesh_epsilon=0.)],
+        published_model=[dict(backend="x"), dict(backend="pytorch3d"), dict(mesh_epsilon=0.),
+        dict(quirks=nf.Quirks(True))],
         train=[dict(minutes=None), dict(minutes=-1.), dict(steps=0, minutes=None), dict(preset="paper"),
         dict(preset="nerf"), dict(preset="x"), dict(parameters="x"), dict(warm_up=-1), dict(growth=2.)],
         published_stage=[dict(freeze=50_000), dict(freeze=-1), dict(length=-5)])
@@ -436,8 +437,14 @@ def bad_arguments(case, folder):
         composite=lambda: nf.composite(ones(2), ones(3, 3), ones(3), torch.zeros(3).long(), 1, ones(3)),
         other_head=lambda: nf.render(model, view, rest.replace(head="0"*16)),
         nan_pose=lambda: nf.render(model, view, rest.replace(jaw_pose=[math.nan, 0., 0.])),
+<<<<<<< /tmp/tmpo2fk21x6/o
         posed_plain=lambda: nf.render(plain, view, rest), no_head=lambda: nf.NeRFlame(None, None),
         ssim=lambda: nf.ssim(ones(1, 5, 5, 3), ones(1, 5, 5, 3)),
+=======
+        posed_plain=lambda: nf.render(plain, view, rest),
+        ssim=lambda: nf.ssim(ones(1, 5, 5, 3), ones(1, 5, 5, 3)), loss=lambda: nf.colour_loss(ones(3, 3), ones(3, 3),
+        "l1"),
+>>>>>>> /tmp/tmpo2fk21x6/t
         frames=lambda: nf.render_frames(model, nf.orbit_camera(torch.tensor([0., 1., 2.]), 0.1, width=8), rest[[0, 0]]),
         names=lambda: nf.save_frames([ones(4, 4, 3)], ["../a"], folder),
         names_twice=lambda: nf.save_frames([ones(4, 4, 3)]*2, ["a", "a"], folder),
