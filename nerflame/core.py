@@ -69,6 +69,13 @@ def _hint_name(hint):
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
 
 # %% ../nbs/00_core.ipynb #1abe13ae
+def _fitting_kind(hint, value):
+    "Return of several dataclasses in `hint` the first that has all keys of `value`; other hints stay."
+    kinds = [a for a in get_args(hint) if is_dataclass(a)]
+    if not kinds: return hint
+    names = {k: {f.name for f in fields(k)} for k in kinds}
+    return next((k for k in kinds if isinstance(value, dict) and set(value) <= names[k]), kinds[0])
+
 def from_dict(
     cls,               # a dataclass
     values:dict,       # its settings; nested dataclasses are nested dicts
@@ -82,8 +89,8 @@ def from_dict(
     for key in values: require(key in names, where, f"{path}{key}", f"one of {', '.join(names)}", "an unknown setting")
     def convert(key, value):
         hint = hints[key]
-        # settings that may be None: convert to the dataclass among the two types
-        if value is not None: hint = next((a for a in get_args(hint) if is_dataclass(a)), hint)
+        # a part of the settings that may be absent: its kind, or None
+        hint = hint if value is None else _fitting_kind(hint, value)
         if is_dataclass(hint): return from_dict(hint, value, where, f"{path}{key}.")
         try: return _matches(value, hint)
         except TypeError as e: raise InputError(where, f"{path}{key}", str(e), repr(value)) from None

@@ -2,19 +2,16 @@
 
 After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else.
 """
-<<<<<<< /tmp/tmpf99w4n47/o
-from nerflame.use import commands
-=======
 import torch
-from nerflame.use import cli
->>>>>>> /tmp/tmpf99w4n47/t
-from nerflame.use import gltf, texture
+from nerflame.use import commands
+from nerflame.use import gltf
+from nerflame.use import texture
 from nerflame.use import preview as preview_module
+from nerflame.use import drive
 from nerflame.cameras import (
     Cameras, check_rigid, distort, distortion_limit, focal_from_fov, image_rays, look_at, orbit_camera, pixel_rays,
     project, undistort)
-from nerflame.closest import (
-    FaceNeighbours, MeshBVH, closest_on_triangle, closest_reference, signed_distance)
+from nerflame.closest import FaceNeighbours, MeshBVH, closest_on_triangle, closest_reference, signed_distance
 from nerflame.core import InputError, InputWarning, from_dict, load_config, read_yaml, save_config
 from nerflame.evaluation.control import SWEEPS, control_report
 from nerflame.evaluation.render import (
@@ -40,29 +37,24 @@ from nerflame.fitting.observations import (
     agreed_colours, blur_pictures, fit_light, gauss_newton_model, geman_mcclure_weight, harmonics, landmark_corners,
     outline_model, project_each, sample_pictures, visible_vertices)
 from nerflame.fitting.outlines import (
-    OutlineConfig, crown_point, MaskOutlines, even_frames, find_head, first_guess, head_vertices,
-    likely_cause, mask_floor, outline_distance, match_outlines, outline_iou, outline_loss, outline_points, outlines_above, read_map,
-    scene_up, search_outlines)
+    MaskOutlines, OutlineConfig, crown_point, even_frames, find_head, first_guess, head_vertices, likely_cause,
+    mask_floor, match_outlines, outline_distance, outline_iou, outline_loss, outline_points, outlines_above,
+    read_map, scene_up, search_outlines)
 from nerflame.fitting.relief import ReliefConfig, picture_relief, rest_normals, smooth_heights
 from nerflame.fitting.track import TrackConfig, bounded_step, check_track_config, expression_bounds, track
 from nerflame.heads.files import load_flame, load_landmarks, save_head_arrays, save_params
 from nerflame.heads.flame import Landmarks, cat_params, head_yaw, rodrigues
 from nerflame.heads.head import Head, flame_to_scene, load_head, load_saved_head, transform_points
-from nerflame.runtime import pick_device
 from nerflame.mesh import (
     face_areas, face_frames, face_normals, icosphere, interpolate, load_obj, save_obj, vertex_normals)
-from nerflame.metrics import (
-<<<<<<< /tmp/tmpf99w4n47/o
-    Lpips, _VGG as VGG_LAYERS, head_psnr, image_scores, psnr, read_vgg, ssim)
-=======
-    Lpips, _VGG as VGG_LAYERS, colour_loss, head_psnr, head_ssim, image_scores, psnr, read_vgg, ssim)
+from nerflame.metrics import Lpips, _VGG as VGG_LAYERS, head_psnr, image_scores, psnr, read_vgg, ssim
 from nerflame.published.distance import EdgeBVH, mesh_search, small_faces
+from nerflame.published.files import (
+    import_checkpoint, published_config, published_files, published_states, read_checkpoint, read_hparams)
 from nerflame.published.model import (
     FrequencyField, NetworkConfig, PlainConfig, PublishedConfig, Quirks, RayConfig, around_nearest, even_depths,
     frequency_encoding, importance_depths, keep_nearest, load_model, map_points_by_face)
->>>>>>> /tmp/tmpf99w4n47/t
-from nerflame.published.files import (
-    import_checkpoint, published_config, published_files, published_states, read_checkpoint, read_hparams)
+from nerflame.runtime import pick_device
 from nerflame.scenes.capture import (
     CaptureConfig, built_in_capture, driven_params, plan_views, read_capture, write_capture)
 from nerflame.scenes.light import render_truth, vertex_colour_render
@@ -70,11 +62,11 @@ from nerflame.scenes.person import make_person
 from nerflame.scenes.pictures import (
     area_resize, area_weights, composite_image as composite_picture, parse_background, parse_labels, picture_size,
     read_image, read_mask, with_coverage)
-from nerflame.scenes.scene import Scene, as_bytes, check_similarity
-from nerflame.scenes.writing import FrameLabels, save_scene as write_scene
 from nerflame.scenes.reading import ReadOptions, load_scene as read_scene, working_sizes
+from nerflame.scenes.scene import Scene, as_bytes, check_similarity
 from nerflame.scenes.timesteps import group_moments
 from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
+from nerflame.scenes.writing import FrameLabels, save_scene as write_scene
 from nerflame.testing import toy_head, toy_model
 from nerflame.training.callbacks import Callback
 from nerflame.training.checkpoint import Clock, read_unfinished
@@ -85,7 +77,6 @@ from nerflame.training.run import RunConfig, load_run
 from nerflame.training.settings import FieldStage, MeshStage, PublishedStage, TrainConfig, preset
 from nerflame.training.stages import published_batch, published_rate, published_stages, schedule_position
 from nerflame.training.train import fit
-from nerflame.use import drive
 from nerflame.use.drive import (
     Film, arkit_mapping, camera_path, drive_params, drive_take, film_times, resample, swing_cameras, take_params,
     unused_weights)

@@ -437,14 +437,8 @@ def bad_arguments(case, folder):
         composite=lambda: nf.composite(ones(2), ones(3, 3), ones(3), torch.zeros(3).long(), 1, ones(3)),
         other_head=lambda: nf.render(model, view, rest.replace(head="0"*16)),
         nan_pose=lambda: nf.render(model, view, rest.replace(jaw_pose=[math.nan, 0., 0.])),
-<<<<<<< /tmp/tmpo2fk21x6/o
-        posed_plain=lambda: nf.render(plain, view, rest), no_head=lambda: nf.NeRFlame(None, None),
-        ssim=lambda: nf.ssim(ones(1, 5, 5, 3), ones(1, 5, 5, 3)),
-=======
         posed_plain=lambda: nf.render(plain, view, rest),
-        ssim=lambda: nf.ssim(ones(1, 5, 5, 3), ones(1, 5, 5, 3)), loss=lambda: nf.colour_loss(ones(3, 3), ones(3, 3),
-        "l1"),
->>>>>>> /tmp/tmpo2fk21x6/t
+        ssim=lambda: nf.ssim(ones(1, 5, 5, 3), ones(1, 5, 5, 3)),
         frames=lambda: nf.render_frames(model, nf.orbit_camera(torch.tensor([0., 1., 2.]), 0.1, width=8), rest[[0, 0]]),
         names=lambda: nf.save_frames([ones(4, 4, 3)], ["../a"], folder),
         names_twice=lambda: nf.save_frames([ones(4, 4, 3)]*2, ["a", "a"], folder),

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ..core import InputError, atomic_path, require
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 
 # %% ../../nbs/70_evaluation.render.ipynb #0547a3a0
 def same_params(
@@ -32,7 +32,7 @@ def same_params(
 
 # %% ../../nbs/70_evaluation.render.ipynb #a3efd798
 def render_each(
-    model:NeRFlame,
+    model:RadianceModel,
     cameras:Cameras,               # N
     params:HeadParams|None=None,   # one row, or one per camera; None for the captured state, and for plain NeRF
     background=(1., 1., 1.),       # rgb
@@ -49,7 +49,7 @@ def render_each(
 
 # %% ../../nbs/70_evaluation.render.ipynb #2a25fa12
 def render_frames(
-    model:NeRFlame,
+    model:RadianceModel,
     cameras:Cameras,               # N
     params:HeadParams|None=None,   # one row, or one per camera; None for the captured state
     background=(1., 1., 1.),       # rgb
@@ -90,7 +90,7 @@ def same_identity(
     return a.head == b.head and close(a.betas[:1], b.betas[:1]) and close(a.scale[:1], b.scale[:1])
 
 def frame_params(
-    model:NeRFlame,
+    model:RadianceModel,
     params:HeadParams|None,            # N rows that a scene's frames name, or None
     reference:HeadParams|None=None,    # one row: the scene's parameters of the captured state
 )->HeadParams|None:                    # one row for all frames, or one each; None for plain NeRF, which cannot be moved
@@ -157,7 +157,7 @@ def turntable_cameras(
     return orbit_camera(azimuth, elevation, radius, fov=fov, width=size)
 
 def turntable(
-    model:NeRFlame,
+    model:RadianceModel,
     n:int=60,                     # pictures
     size:int=400,                 # width and height, pixels
     params:HeadParams|None=None,  # one row; None for the captured state
@@ -182,7 +182,7 @@ def yawn_params(
     return cat_params([params]*n).replace(jaw_pose=jaw_pose, neck_pose=neck_pose)
 
 def yawn(
-    model:NeRFlame,
+    model:RadianceModel,
     n:int=48,                     # pictures
     size:int=400,                 # width and height, pixels
     jaw:float=0.35,               # largest opening, radians

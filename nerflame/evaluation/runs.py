@@ -209,7 +209,7 @@ def control_capture(
 )->CaptureConfig:
     "Read how the person of a RUN was photographed. Raises `InputError` for other scenes and other heads."
     capture, head = read_capture(data), load_head("anny")
-    found = run.model.head.fingerprint if run.model.config.mesh else "plain NeRF, which cannot be moved"
+    found = run.model.head.fingerprint if run.model.head is not None else "plain NeRF, which cannot be moved"
     known = f"a face with the built-in head ({head.fingerprint}), whose true movements are known"
     require(found == head.fingerprint, run.folder, "`control`", known, found)
     return capture

@@ -16,10 +16,9 @@ from ..core import require
 from ..command import Option, float_list, folder_path, int_at_least, name_weights
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from ..training.run import Run, data_folder, run_scene
-from .render import (
-    frame_params, render_each, save_frames, to_bytes, turntable_cameras, write_video)
+from .render import frame_params, render_each, save_frames, to_bytes, turntable_cameras, write_video
 from .outputs import check_folder, output_folder
 from .runs import DeviceName, PathLike, RunFolder, open_run, run_background
 
@@ -49,7 +48,7 @@ class FaceState:
         return {k: list(v) for k, v in found.items() if v is not None}
 
     def apply(self,
-        model:NeRFlame,
+        model:RadianceModel,
     )->HeadParams:        # one row a frame
         "Return the parameters of this state. Raises `InputError` for unknown expressions and another head."
         file, head = self.params, model.head
@@ -106,7 +105,7 @@ def render_run(
     check_folder(out)
     run = open_run(run, device)
     moved = bool(state.poses() or state.expression or state.params)
-    posable = run.model.config.mesh or not moved
+    posable = run.model.head is not None or not moved
     require(posable, run.folder, "preset", "a face with a head, to pose it", "plain NeRF, which cannot be moved")
     params = run.model.params and state.apply(run.model)
     cameras, names = view.cameras(run)

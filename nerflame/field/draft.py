@@ -16,20 +16,20 @@ from ..core import require
 from ..runtime import launch, warp_arrays
 from ..cameras import Rays
 from .density import PRIOR_GAIN, PRIOR_SCALE, PRIOR_STEEPNESS
-from .shell import VoxelShell, voxel_value
+from .shell import voxel_value
 from .march import enter_box, next_sample, ray_arrays, ray_slot
-from .canonical import CanonicalMap, carry_back
-from .driven import Driven
+from .canonical import to_canonical
+from .driven import DrivenHead, Driven
 from .encoding import Level, ShellGrid, trilinear
 from .network import Field, in_pieces
-from .volume import Pixels, end_light
+from .volume import Pixels, finish_rays
 
 # %% ../../nbs/38_field.draft.ipynb #3ddbea75
 @dataclass(frozen=True, eq=False)
 class Baked:
     "A field as one table: on every grid point the output for density, and three colours before the sigmoid."
     grid: ShellGrid    # of one level
-    epsilon: float     # the length of the density's prior, scene units
+    max_epsilon: float # the length of the density's prior, scene units
 
 @torch.no_grad()
 def bake(
@@ -47,13 +47,13 @@ def bake(
         rows.append(torch.cat([out[:, :1], field.colour(out[:, 1:], F.normalize(middle - points, dim=1)).logit(1e-4)], 1))
     one = ShellGrid(grid.low, grid.spacings[level:level + 1], grid.dims[level:level + 1], [getattr(grid, f"keys{level}")], torch.Generator(grid.low.device))
     one.tables[0].copy_(torch.cat(rows))
-    return Baked(one, field.epsilon)
+    return Baked(one, field.max_epsilon)
 
 # %% ../../nbs/38_field.draft.ipynb #c7719079
 @wp.struct
 class _Draft:
     epsilon: float                      # half the thickness of the shell
-    dark: float                         # light that counts as none
+    min_transmittance: float            # below it a ray ends
     level: Level
     table: wp.array(dtype=wp.vec4)
     scale: float                        # of the density's prior, with the next two
@@ -76,12 +76,12 @@ def _draft_kernel(start:int, q:Driven, f:_Draft, origins:wp.array(dtype=wp.vec3)
     first, end = enter_box(q.posed, o, d, nears[r], fars[r], q.step, 0.5)
     k, light, depth, rgb = int(first), float(1.0), float(0.0), wp.vec3()
     t = (float(k) + 0.5)*q.step
-    while t < end and light > f.dark:
+    while t < end and light > f.min_transmittance:
         slot = ray_slot(q.posed, o, d, t)
         if slot >= 0:
             if q.face[slot] >= 0:
-                there = carry_back(q.maps, o + d*t, d, q.face[slot], q.other[slot])
-                if wp.abs(there.signed_distance) <= f.epsilon and voxel_value(q.unposed, q.sigma, there.position) > q.least:
+                there = to_canonical(q.maps, o + d*t, d, q.face[slot], q.other[slot])
+                if wp.abs(there.signed_distance) <= f.epsilon and voxel_value(q.canonical, q.sigma, there.position) > q.threshold:
                     v = trilinear(f.level, f.table, there.position)
                     passed = wp.exp(-q.step*f.scale*_softplus(f.gain*v[0] - f.slope*there.signed_distance))
                     weight = light*(1.0 - passed)
@@ -96,21 +96,19 @@ def _draft_kernel(start:int, q:Driven, f:_Draft, origins:wp.array(dtype=wp.vec3)
 
 # %% ../../nbs/38_field.draft.ipynb #d451fe19
 def draft_pixels(
-    baked:Baked,                         # the field around the unposed mesh
-    to_unposed:CanonicalMap,             # from the posed mesh
+    baked:Baked,                         # the field around the canonical mesh
+    head:DrivenHead,                     # posed
     rays:Rays,                           # R rays
-    shell:VoxelShell,                    # of the posed mesh
-    unposed:VoxelShell,                  # of the unposed one
-    sigma:Float[Tensor, "b 512"],        # remembered density of its voxels, per scene unit
     epsilon:float,                       # half the thickness of the shell, scene units
-    step:float,                          # distance of samples, scene units
-    least:float=1e-2,                    # optical depth of a step below which there is nothing
-    dark:float=2e-2,                     # light that counts as none
+    min_transmittance:float=2e-2,        # light that counts as none
 )->Pixels:                               # in front of black
     "Render rays through a baked field, without gradients."
-    n, device, f = len(rays), shell.face.device, _Draft()
-    rgb, light, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
-    f.epsilon, f.dark, f.level, (f.table,) = epsilon, dark, baked.grid.levels()[0], warp_arrays(baked.grid.tables[0])
-    f.scale, f.gain, f.slope = PRIOR_SCALE, PRIOR_GAIN, PRIOR_STEEPNESS/baked.epsilon
-    if n: launch(_draft_kernel, n, [to_unposed.driven(shell, unposed, sigma, step, least), f, *ray_arrays(rays), *warp_arrays(rgb, light, depth)], device, items=256)
-    return end_light(rgb, light, depth, dark)
+    n, device, f = len(rays), head.device, _Draft()
+    rgb, transmittance, depth = torch.zeros(n, 3, device=device), torch.ones(n, device=device), torch.zeros(n, device=device)
+    f.epsilon, f.min_transmittance, f.level = epsilon, min_transmittance, baked.grid.levels()[0]
+    f.table, = warp_arrays(baked.grid.tables[0])
+    f.scale, f.gain, f.slope = PRIOR_SCALE, PRIOR_GAIN, PRIOR_STEEPNESS/baked.max_epsilon
+    if n:
+        arguments = [head.struct, f, *ray_arrays(rays), *warp_arrays(rgb, transmittance, depth)]
+        launch(_draft_kernel, n, arguments, device, items=256)
+    return finish_rays(rgb, transmittance, depth, min_transmittance)

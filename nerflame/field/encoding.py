@@ -23,13 +23,13 @@ def shell_points(
     low:Float[Tensor, "3"],      # first grid point
     dims:tuple[int, int, int],   # grid points along each axis
     spacing:float,               # scene units
-    epsilon:float,               # half the thickness of the shell, scene units
+    max_epsilon:float,           # half the thickness of the shell, scene units
 )->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick, int64
-    "The grid points that some position of the shell needs: those within `epsilon` and a cell's diagonal of the mesh."
-    index, _ = lattice_near_mesh(bvh, low, spacing, [-(-n//8) for n in dims], epsilon + math.sqrt(3)*spacing*1.001)
+    "The grid points that some position of the shell needs: those within `max_epsilon` and a cell's diagonal of the mesh."
+    index, _ = lattice_near_mesh(bvh, low, spacing, [-(-n//8) for n in dims], max_epsilon + math.sqrt(3)*spacing*1.001)
     index = index[(index < torch.tensor(dims, device=low.device)).all(1)]
     # neighbours in space become neighbours in memory: bricks of 8 x 8 x 8, one after the other
-    bricks = fill_bricks(low - spacing/2, spacing, epsilon, [-(-n//int(BRICK)) for n in dims], index, torch.zeros(len(index), dtype=torch.int32, device=low.device))
+    bricks = fill_bricks(low - spacing/2, spacing, max_epsilon, [-(-n//int(BRICK)) for n in dims], index, torch.zeros(len(index), dtype=torch.int32, device=low.device))
     index = bricks.voxels
     return (index[:, 0]*dims[1] + index[:, 1])*dims[2] + index[:, 2]
 
@@ -171,12 +171,12 @@ class ShellGrid(nn.Module):
         self._bricks = None
 
     @classmethod
-    def around(cls, bvh:MeshBVH, spacings:tuple[float, ...], epsilon:float, generator:torch.Generator|None=None)->"ShellGrid":
+    def around(cls, bvh:MeshBVH, spacings:tuple[float, ...], max_epsilon:float, generator:torch.Generator|None=None)->"ShellGrid":
         "A grid in the shell of an unposed mesh."
-        verts, margin = bvh.verts.detach(), epsilon + 2*max(spacings)
+        verts, margin = bvh.verts.detach(), max_epsilon + 2*max(spacings)
         low = verts.amin(0) - margin
         dims = [tuple((((verts.amax(0) + margin - low)/s).ceil().long() + 1).tolist()) for s in spacings]
-        return cls(low, spacings, dims, [shell_points(bvh, low, d, s, epsilon) for d,s in zip(dims, spacings)], generator)
+        return cls(low, spacings, dims, [shell_points(bvh, low, d, s, max_epsilon) for d,s in zip(dims, spacings)], generator)
 
     @property
     def width(self)->int: return 4*len(self.spacings)   # numbers that encode one position

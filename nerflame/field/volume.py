@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Samples', 'pack', 'cat_samples', 'weights_reference', 'volume_weights', 'Pixels', 'sum_by_ray', 'composite',
-           'spread_pixels', 'end_light', 'crossing']
+           'spread_pixels', 'finish_rays', 'crossing']
 
 # %% ../../nbs/31_field.volume.ipynb #e44a1001
 import math
@@ -171,7 +171,7 @@ def spread_pixels(
     return Pixels(background.index_copy(0, index, pixels.rgb), zeros.index_copy(0, index, pixels.accumulation), zeros.index_copy(0, index, pixels.depth), coarse)
 
 # %% ../../nbs/31_field.volume.ipynb #78b10743
-def end_light(
+def finish_rays(
     rgb:Float[Tensor, "r 3"],    # sums of weighted colours, in front of black
     light:Float[Tensor, "r"],    # what is left of each ray's light, 0 to 1
     depth:Float[Tensor, "r"],    # sums of weighted distances, scene units

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ..core import require, warn_input
 from ..metrics import psnr
 from ..scenes.pictures import area_resize
+from ..field.model import NeRFlame
 
 # %% ../../nbs/52_training.callbacks.ipynb #90b0f776
 class Callback:
@@ -111,7 +112,7 @@ class TensorBoardLog(Callback):
     def _picture(self, name, step, width=None):
         view, model = self._view, self._model
         # with samples on whole rays a picture takes minutes
-        if view is None or model is None or model.config.rays or self._writer is None: return
+        if view is None or model is None or not isinstance(model, NeRFlame) or self._writer is None: return
         camera, photo = view.cameras, view.rgb[0].cpu()
         if width and width < camera.width:
             camera = camera.resized(width)

@@ -72,7 +72,7 @@ def told_pace(
     return step
 
 # %% ../../nbs/53_training.checkpoint.ipynb #ef89cf7b
-UNFINISHED, UNFINISHED_FORMAT = "unfinished.safetensors", "nerflame-unfinished-1"
+UNFINISHED, UNFINISHED_FORMAT = "unfinished.safetensors", "nerflame-unfinished-2"
 
 def _tensors_of(part):
     "The tensors of a module, an optimiser, a generator, or a dict of them."

@@ -86,7 +86,7 @@ def hidden_loss(
     directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator, device=device), dim=1)
     below = hidden.below[chosen]
     sigma, features = model.field.density(hidden.points[chosen], -below)
-    solid = prior_sigma(torch.zeros_like(below), -below, model.field.epsilon)
+    solid = prior_sigma(torch.zeros_like(below), -below, model.field.max_epsilon)
     return ((model.field.colour(features, directions) - hidden.colours[chosen])**2).mean() + (((sigma - solid)/(sigma + solid))**2).mean()
 
 # %% ../../nbs/55_training.mouth.ipynb #d62fe0de
@@ -100,5 +100,5 @@ def residual_loss(
     residual, faces = model.field.residual, model.head.faces
     if residual is None: return torch.zeros((), device=model.device)
     chosen = torch.randint(len(faces), (n*len(posed),), generator=generator, device=faces.device)
-    encoded = model.field.grid(model.unposed[faces[chosen]].mean(1))
-    return (residual(encoded, torch.stack([model.code(p) for p in posed]).repeat_interleave(n, 0))**2).mean()
+    encoded = model.field.grid(model.canonical_verts[faces[chosen]].mean(1))
+    return (residual(encoded, torch.stack([model.expression_code(p) for p in posed]).repeat_interleave(n, 0))**2).mean()

@@ -120,7 +120,7 @@ class MomentPool:
                 if len(self._unseen) == len(self.moments): raise
 
     def _pose(self, i):
-        posed = self.model.pose_whole(self.moments.params[i])
+        posed = self.model.pose_for_training(self.moments.params[i])
         return Ready(i, posed, pixels_in_shell(self.scene, posed.shell, self.moments.frames[i]))
 
     @property

@@ -20,12 +20,13 @@ from ..heads.head import Head
 from ..scenes.scene import Scene
 from ..scenes.reading import ReadOptions, load_scene
 from ..scenes.timesteps import Moments
-from ..field.model import NeRFlame, load_model
+from ..field.model import EARLIER, RadianceModel
+from ..published.model import load_model
 from .settings import TrainConfig
 from .checkpoint import UNFINISHED
 
 # %% ../../nbs/57_training.run.ipynb #66d85c3b
-RUN_FORMAT = "nerflame-run-1"
+RUN_FORMAT = "nerflame-run-2"
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -152,7 +153,7 @@ def remove_run(
 # %% ../../nbs/57_training.run.ipynb #15ce5104
 def save_run(
     folder,              # the RUN
-    model:NeRFlame,
+    model:RadianceModel,
     config:RunConfig,
     metrics:dict,        # what goes into `metrics.json`
     moments:Moments|None=None,   # of a capture with several
@@ -172,7 +173,7 @@ class Run:
     "A finished training, as `fit` returns and `load_run` reads it."
     folder: Path | None   # where it is written; None: nowhere
     config: RunConfig     # what it was made from, and the settings
-    model: NeRFlame       # the face: `model.render(camera, parameters)` is a picture, `model.params` the captured state
+    model: RadianceModel       # the face: `model.render(camera, parameters)` is a picture, `model.params` the captured state
     metrics: dict         # `stages`, each with seconds, steps and PSNR (dB); `psnr_on`: val or train; `seconds` of everything
     moments: Moments | None = None   # what the face did in a capture with several moments; frames are not known
     interrupted: bool = False        # before its end; the training can go on
@@ -188,7 +189,7 @@ def load_run(
         require(not (folder/UNFINISHED).is_file(), folder, "config.yaml", f"a RUN that is finished; go on with nerflame_train --resume {folder}", "an unfinished one")
         raise InputError(folder, "config.yaml", "a RUN folder that nerflame_train finished", "no such file" if folder.is_dir() else "no such folder")
     values = read_yaml(folder/"config.yaml")
-    require(values.get("format") == RUN_FORMAT, folder/"config.yaml", "format", f"{RUN_FORMAT}, which this version of nerflame reads", values.get("format", "none"))
+    require(values.get("format") == RUN_FORMAT, folder/"config.yaml", "format", f"{RUN_FORMAT}, which this version of nerflame reads{EARLIER}", values.get("format", "none"))
     config = from_dict(RunConfig, values, folder/"config.yaml")
     try: metrics = json.loads((folder/"metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None

@@ -9,10 +9,8 @@ __all__ = ['MeshStage', 'FieldStage', 'PublishedStage', 'TrainConfig', 'preset']
 from dataclasses import dataclass, field, replace
 from typing import Literal
 from ..core import require
-from ..field.density import EpsilonSchedule
-from ..field.march import RayConfig
-from ..field.network import NetworkConfig
 from ..field.model import ModelConfig
+from ..published.model import PlainConfig, PublishedConfig
 from ..fitting.outlines import OutlineConfig
 from ..fitting.track import TrackConfig, track
 from ..fitting.relief import ReliefConfig
@@ -84,12 +82,12 @@ class TrainConfig:
     mesh: MeshStage = field(default_factory=MeshStage)         # stage 1, of captures with one moment
     field_stage: FieldStage = field(default_factory=FieldStage)  # stage 2
     published: PublishedStage = field(default_factory=PublishedStage)  # of presets `paper` and `nerf`, in place of the two above
-    model: ModelConfig = field(default_factory=ModelConfig)    # what is trained: shell, samples, field
+    model: ModelConfig | PlainConfig | PublishedConfig = field(default_factory=ModelConfig)    # what is trained: shell, samples, field; of presets `paper` and `nerf` their own kind
 
     def __post_init__(self):
         require(self.minutes is not None or self.steps is not None, "TrainConfig", "minutes, steps", "one of them", "neither")
         require(self.minutes is None or self.minutes > 0, "--minutes", "minutes", "a positive number", self.minutes)
-        require((self.preset == "fast") == (self.model.rays is None) and (self.preset == "nerf") != self.model.mesh, "TrainConfig", "preset, model", "the model of the preset: begin with `preset(name)`", self.preset)
+        require(isinstance(self.model, dict(fast=ModelConfig, paper=PublishedConfig, nerf=PlainConfig).get(self.preset, ())), "TrainConfig", "preset, model", "the model of the preset: begin with `preset(name)`", self.preset)
         require(self.steps is None or self.steps >= 1, "--steps", "steps", "at least 1", self.steps)
 
 # %% ../../nbs/50_training.settings.ipynb #0ccb2eaf
@@ -99,9 +97,6 @@ def preset(
     "The settings of a method. Raises `InputError` for another name."
     require(name in ("fast", "paper", "nerf"), "--preset", "preset", "fast, paper or nerf", name)
     if name == "fast": return TrainConfig()
-    # below this weight a sample changes no pixel by more than rounding does
-    paper = ModelConfig(mesh_epsilon=0.016, epsilon=EpsilonSchedule(0.016, 0.1, 0, 30_000), visible=1e-8, rays=RayConfig())
-    if name == "paper": return TrainConfig(preset=name, minutes=None, steps=40_000, model=paper)
-    plain = replace(paper, mesh=False, rays=RayConfig(coarse=64, fine=128, inverse=False, farthest=0, central=0, additional=0), network=NetworkConfig(view_octaves=4))
+    if name == "paper": return TrainConfig(preset=name, minutes=None, steps=40_000, model=PublishedConfig())
     stage = PublishedStage(length=200_000, freeze=0, decay=500_000, one_image=True, crop=500)
-    return TrainConfig(preset=name, minutes=None, steps=200_000, published=stage, model=plain)
+    return TrainConfig(preset=name, minutes=None, steps=200_000, published=stage, model=PlainConfig())

@@ -18,7 +18,9 @@ from ..metrics import mse_to_psnr
 from ..heads.flame import HeadParams
 from ..scenes.scene import Scene
 from ..scenes.timesteps import Moments
-from ..field.model import NeRFlame, PosedHead, expression_state
+from ..field.density import ShellDensity
+from ..field.model import NeRFlame, expression_inputs
+from ..published.model import PlainNeRF, PosedMesh, PublishedNeRFlame
 from ..fitting.outlines import leaves_of, with_leaves
 from .settings import FieldStage, PublishedStage, TrainConfig
 from .pixels import MomentPool, PixelBatch, pixels_in_shell, take_pixels
@@ -41,7 +43,7 @@ def fit_mesh(
 )->int:
     "Stage 1. Changes the model's parameters and its field; returns the number of steps."
     settings, leaves, keeper = config.mesh, leaves_of(model.params, HeadParams.SHAPE + _PLACED), keeper or Keeper(None, clock, generator)
-    start, posed = model.params, model.move(None, model.params, config.mesh.margin)
+    start, posed = model.params, model.pose_with_grad(None, model.params, config.mesh.margin)
     bank, pilot = pixels_in_shell(scene, posed.shell), 20
     optimiser, heads = field_optimiser(model, config), torch.optim.Adam([dict(params=[leaves[k] for k in names]) for names in (HeadParams.SHAPE, _PLACED)])
     steps, parts = config.mesh_steps, dict(field=model.field, nets=optimiser, heads=heads, leaves=leaves)
@@ -59,7 +61,7 @@ def fit_mesh(
             set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
             set_rates(heads, (settings.rate_shape*factor, settings.rate_pose*factor))
             params, batch = with_leaves(start, leaves), bank.batch(settings.rays, generator)
-            posed, model.params = model.move(posed, params, settings.margin), params.detach()
+            posed, model.params = model.pose_with_grad(posed, params, settings.margin), params.detach()
             loss, error = batch_loss(model, posed, batch, scene.background, settings.mask_weight, generator)
             prior = settings.shape_prior*((leaves["betas"]**2).mean() + (leaves["expression"]**2).mean())
             optimiser.zero_grad(); heads.zero_grad(); (loss + prior).backward(); optimiser.step(); heads.step()
@@ -96,10 +98,10 @@ def train_field(
     keeper:Keeper|None=None,   # None: nothing is kept
 )->int:
     "Stage 2. Changes the model's field; returns the number of steps. An interrupt (Ctrl-C) ends it early; before the first step it is raised."
-    model.stage.fill_(2)
+    model.density = ShellDensity(model.config.epsilon)
     optimiser, settings, keeper = field_optimiser(model, config), config.field_stage, keeper or Keeper(None, clock, generator)
-    if model.field.residual is not None: model.field.residual.see(expression_state(moments.params))
-    parts = dict(field=model.field, density={"sigma": model.density_grid.sigma}, nets=optimiser)
+    if model.field.residual is not None: model.field.residual.see(expression_inputs(moments.params))
+    parts = dict(field=model.field, density={"sigma": model.occupancy.sigma}, nets=optimiser)
     warm, end = warm_steps(config, config.steps) if config.steps else 0, clock.spent + max(min(clock.left, 1e9), LEAST_SHARE*(clock.budget or 0))
     at = keeper.restore("stage 2", SimpleNamespace(step=0, steps=config.steps, warm=warm, begun=clock.spent, end=end, since=0, marked=clock.spent, coming=[], batches=0), parts)
     pool = MomentPool(model, scene, moments, settings.moments, settings.renew, generator, at.coming, at.batches)
@@ -116,7 +118,7 @@ def train_field(
                     call(callbacks, "begin", "stage 2", at.steps)
                 factor = rate_factor(at.step, at.steps or at.step, at.warm or at.step, config.final_rate)
                 set_rates(optimiser, (config.rate_grid*factor, config.rate_nets*factor))
-                model.step.fill_(at.step)
+                model.density = model.density.at(at.step)
                 if at.step % settings.refresh == 0:
                     model.update_density(1.0 if at.step == 0 else 0.5 if at.step < (at.warm or config.warm_up) else settings.refresh_share, generator=generator, posed=pool.posed[-1])
                     pool.refresh()
@@ -129,7 +131,7 @@ def train_field(
         if not at.step: raise   # there is no face yet
         # the work of an hour is not thrown away: what was learned so far is a face, too
         call(callbacks, "note", f"interrupted at step {at.step}: keeping what was learned until here")
-    model.step.fill_(at.step)
+    model.density = model.density.at(at.step)
     for p in (pool.posed*4)[:max(4, len(pool.posed))]: model.update_density(fade=1.0, generator=generator, posed=p)   # one look at a random place of a cell can miss a thin wall
     return at.step
 
@@ -160,7 +162,8 @@ def grow_shell(
     steps:int,           # of stage 2
 ):
     "Let epsilon grow in a part of the steps after the warm-up."
-    model.config = replace(model.config, epsilon=replace(model.config.epsilon, begin=begin, finish=begin + int(config.growth*(steps - begin))))
+    finish = begin + int(config.growth*(steps - begin))
+    model.density = replace(model.density, schedule=replace(model.density.schedule, begin=begin, finish=finish))
 
 def kept_parts(
     keeper:Keeper,
@@ -170,7 +173,7 @@ def kept_parts(
 ):
     "The hidden parts of a head: those that a training kept, or what the moments of a pool do not show."
     if "hidden" not in keeper.lasting:
-        hidden = hidden_parts(model.head, model.unposed, ((r.posed.verts, r.bank) for r in pool.ready), generator)
+        hidden = hidden_parts(model.head, model.canonical_verts, ((r.posed.verts, r.bank) for r in pool.ready), generator)
         keeper.lasting["hidden"] = dict(points=hidden.points, below=hidden.below, colours=hidden.colours) if hidden else {}
         return hidden
     kept = keeper.lasting["hidden"]
@@ -234,8 +237,8 @@ def with_published(
 
 # %% ../../nbs/56_training.stages.ipynb #5b917444
 def published_loss(
-    model:NeRFlame,
-    posed:PosedHead|None,          # None for plain NeRF
+    model:PublishedNeRFlame|PlainNeRF,
+    posed:PosedMesh|None,          # None for plain NeRF
     batch:PixelBatch,
     background:Tensor,             # (3) that the pictures are composited on
     generator:torch.Generator,
@@ -247,20 +250,20 @@ def published_loss(
 
 # %% ../../nbs/56_training.stages.ipynb #4fffa542
 def hold_head(
-    model:NeRFlame,
+    model:PublishedNeRFlame,
     params:HeadParams,   # one row
 ):
     "From now on the field lives around this mesh."
     model.params = params.detach()
-    with torch.no_grad(): model.unposed.copy_(model.scene_verts(model.params)[0])
+    with torch.no_grad(): model.canonical_verts.copy_(model.scene_verts(model.params)[0])
 
 def freeze_head(
-    model:NeRFlame,
+    model:PublishedNeRFlame,
     params:HeadParams,   # one row
-)->PosedHead:            # the mesh, to render
+)->PosedMesh:            # to render
     "The end of stage 1: the mesh stands still, and density is learned around it."
     hold_head(model, params)
-    model.stage.fill_(2)
+    model.density = ShellDensity(model.config.epsilon)
     return model.pose(model.params)
 
 def published_stages(
@@ -268,14 +271,14 @@ def published_stages(
 ):                        # names, and the steps of each or None when the clock decides
     "The stages of a run."
     stage, steps = config.published, None if config.minutes else config.steps
-    if not config.model.mesh: return {"stage 2": steps}
+    if config.preset == "nerf": return {"stage 2": steps}
     if steps is None: return {"stage 1": None, "stage 2": None}
     first = min(math.ceil(stage.freeze*min(steps/stage.length, 1)), steps)
     return {"stage 1": first, "stage 2": steps - first}
 
 # %% ../../nbs/56_training.stages.ipynb #15215d46
 def train_published(
-    model:NeRFlame,              # with `rays` in its settings
+    model:PublishedNeRFlame|PlainNeRF,
     scene:Scene,
     config:TrainConfig,
     clock:Clock,
@@ -286,7 +289,7 @@ def train_published(
 )->int:
     "Presets `paper` and `nerf`. Changes the model; returns the number of steps. An interrupt (Ctrl-C) ends it early; before the first step it is raised."
     stage, start, lengths, keeper = config.published, model.params, published_stages(config), keeper or Keeper(None, clock, generator)
-    leaves = published_leaves(start, stage) if model.config.mesh and config.parameters != "given" else {}
+    leaves = published_leaves(start, stage) if model.head is not None and config.parameters != "given" else {}
     current = lambda: with_published(start, leaves) if leaves else start
     nets = torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=stage.rate)
     heads = torch.optim.Adam(leaves.values(), lr=stage.rate_head, weight_decay=stage.weight_decay) if leaves else None
@@ -294,7 +297,7 @@ def train_published(
     # finding the head is not part of the schedule
     at = keeper.restore("published", SimpleNamespace(step=0, begun=0, name=next(iter(lengths)), spent=0., budget=max(min(clock.left, 1e9), 1e-9)), parts)
     steps, part, posed = None if config.minutes else config.steps, Clock(at.budget, clock.now() - at.spent, clock.now), None
-    if at.name == "stage 2" and at.step and model.config.mesh: heads, posed = None, freeze_head(model, current())
+    if at.name == "stage 2" and at.step and model.head is not None: heads, posed = None, freeze_head(model, current())
     position = lambda: schedule_position(at.step, steps, part, stage.length)
     call(callbacks, "begin", at.name, lengths[at.name])
     try:
@@ -312,9 +315,9 @@ def train_published(
                     call(callbacks, "begin", at.name, lengths[at.name])
                 if at.name == "stage 1":
                     params = current()
-                    posed, model.params = model.move(posed, params), params.detach()
-                    model.unposed.copy_(posed.verts.detach())
-                else: model.step.fill_(int(where) - stage.freeze)
+                    posed, model.params = model.pose_with_grad(posed, params), params.detach()
+                    model.canonical_verts.copy_(posed.verts.detach())
+                else: model.density = model.density.at(int(where) - stage.freeze)
                 loss, error = published_loss(model, posed, published_batch(scene, stage, where, generator), scene.background, generator)
                 set_rates(nets, [published_rate(where, stage)])
                 published_update(loss, nets, heads)
@@ -325,7 +328,7 @@ def train_published(
         if not at.step: raise   # there is no face yet
         call(callbacks, "note", f"interrupted at step {at.step}: keeping what was learned until here")
     if at.name == "stage 1": hold_head(model, current())
-    else: model.step.fill_(max(int(position()) - stage.freeze, 0))
+    else: model.density = model.density.at(max(int(position()) - stage.freeze, 0))
     measured(at.name, at.step - at.begun)
     return at.step
 

@@ -20,7 +20,8 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head, save_head
 from ..scenes.scene import Scene
 from ..scenes.timesteps import Moments, group_moments
-from ..field.model import NeRFlame
+from ..field.model import NeRFlame, RadianceModel
+from ..published.model import PlainConfig, PlainNeRF, PublishedConfig, PublishedNeRFlame
 from ..fitting.outlines import even_frames, find_head, likely_cause, require_seen
 from ..fitting.track import TrackConfig, track
 from ..fitting.relief import picture_relief, with_offset
@@ -34,14 +35,14 @@ from .run import Run, RunConfig, save_run
 # %% ../../nbs/58_training.train.ipynb #9c8c2bc0
 @torch.no_grad()
 def scene_psnr(
-    model:NeRFlame,
+    model:RadianceModel,
     scene:Scene,
     moments:Moments|None=None,  # what the face does in each moment; frames of other moments are left out. None: all frames show the captured state
     most:int=8,           # frames to look at, evenly chosen
     pixels:int=512,       # that are looked at in a frame with samples on whole rays: a whole picture would take minutes
 )->float:
     "Mean PSNR over frames, whole image (with samples on whole rays: estimated from random pixels), data range 1. NaN when no frame shows a known moment."
-    c = model.config.rays
+    c = None if isinstance(model, NeRFlame) else model.config.rays
     if c: scene = replace(scene, near=c.near, far=c.far)
     rows, states = ([0]*len(scene), model.params) if c or moments is None else (moments.rows_of(scene), moments.params)
     known = [i for i,row in enumerate(rows) if row is not None]
@@ -71,7 +72,7 @@ def fit(
     config, callbacks = config or TrainConfig(), [ProgressBar()] if callbacks is None else list(callbacks)
     clock = clock or Clock(None if config.minutes is None else config.minutes*60)
     torch.set_num_threads(cpu_threads())
-    generator, head = torch.Generator(device=scene.device).manual_seed(config.seed), head if config.model.mesh else None
+    generator, head = torch.Generator(device=scene.device).manual_seed(config.seed), None if config.preset == "nerf" else head
     run = run or RunConfig(head=head.name if head else "", device=scene.device.type)
     keeper = Keeper(out, clock, generator, about_training(scene, head, replace(run, train=config)))
     if resume: keeper.go_on(scene.device)
@@ -153,14 +154,17 @@ def new_model(
     params:HeadParams|None,       # where training starts
     config:TrainConfig,
     generator:torch.Generator,
-)->NeRFlame:
+)->RadianceModel:
     "A model before its first step; samples on whole rays go from the scene's near to its far."
-    settings = config.model
-    if settings.rays: require(scene.near > 0, scene.source, "near", "a positive depth, as rays of this preset begin there", scene.near)
-    if settings.rays: settings = replace(settings, rays=replace(settings.rays, near=scene.near, far=scene.far))
+    settings, to_scene = config.model, scene.flame_to_scene
+    if isinstance(settings, (PlainConfig, PublishedConfig)):
+        require(scene.near > 0, scene.source, "near", "a positive depth, as rays of this preset begin there", scene.near)
+        settings = replace(settings, rays=replace(settings.rays, near=scene.near, far=scene.far))
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)   # the networks' first weights come from torch's own generator
-        return NeRFlame(head, params, settings, scene.flame_to_scene, generator)
+        if isinstance(settings, PlainConfig): return PlainNeRF(settings, to_scene)
+        if isinstance(settings, PublishedConfig): return PublishedNeRFlame(head, params, settings, to_scene)
+        return NeRFlame(head, params, settings, to_scene, generator)
 
 # %% ../../nbs/58_training.train.ipynb #12d9f796
 def keep_moments(

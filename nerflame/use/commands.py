@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 import torch
-from ..core import require
+from ..core import InputError, require
 from ..command import Option, Parser, call_with, command_parser, run_command, unused_options, when_interrupted
 from ..command import with_options
 from ..fitting.align import Alignment
@@ -284,8 +284,8 @@ def import_command(arguments=None)->int:
     def work(values):
         out = values["out"]
         with when_interrupted("nothing was written"): run = call_with(import_run, values)
-        stage = "the mesh is the density" if int(run.model.stage) == 1 else "learned density"
-        print(f"{out}: {stage}, epsilon {run.model.epsilon:g}")
+        stage = "the mesh is the density" if not run.model.density.learned else "learned density"
+        print(f"{out}: {stage}, epsilon {run.model.density.epsilon:g}")
         print(f"next: nerflame_eval {out}; nerflame_render {out} --out pictures --turntable 12")
     return run_command(import_parser(), work, arguments)
 

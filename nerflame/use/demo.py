@@ -22,7 +22,7 @@ from ..scenes.scene import Scene
 from ..scenes.person import make_person
 from ..scenes.light import on_background, vertex_colour_render
 from ..scenes.capture import CaptureConfig, read_capture, write_capture
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from ..training.settings import TrainConfig
 from ..training.run import RunConfig
 from ..evaluation.render import turntable, write_video, yawn
@@ -33,7 +33,7 @@ from .train import TrainingData, run_training
 
 # %% ../../nbs/88_use.demo.ipynb #bee4dc3f
 def film_face(
-    model:NeRFlame,
+    model:RadianceModel,
     out:PathLike,    # folder
     n:int=48,        # pictures of the turntable
     size:int=256,    # width and height, pixels

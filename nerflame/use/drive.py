@@ -24,7 +24,7 @@ from ..files import byte_store
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from ..evaluation.render import picture_path, render_each, same_identity, save_image, to_bytes, transfer_motion
 from ..evaluation.render import write_video
 from .motion import ARKIT_WEIGHTS, Motion, Take, load_motion, name_and_side
@@ -72,7 +72,7 @@ def unused_weights(
 
 # %% ../../nbs/81_use.drive.ipynb #cad4a071
 def drive_params(
-    model:NeRFlame,
+    model:RadianceModel,
     params:HeadParams,               # N rows of the driver
     neutral:HeadParams|None=None,    # one row: the driver at rest; None: the neutral face of the head model
 )->HeadParams:                       # N rows of the trained face
@@ -81,7 +81,7 @@ def drive_params(
     return transfer_motion(params, model.params, neutral)
 
 def drive_take(
-    model:NeRFlame,
+    model:RadianceModel,
     take:Take,
     neutral:Take|None=None,    # one moment: the driver at rest; None: all weights and angles zero
     joint:str="neck",          # see `take_params`
@@ -219,7 +219,7 @@ class Film:
 
 # %% ../../nbs/81_use.drive.ipynb #7c5138e9
 def render_film(
-    model:NeRFlame,
+    model:RadianceModel,
     cameras:Cameras,             # N
     params:HeadParams,           # N rows
     out,                         # folder
@@ -281,7 +281,7 @@ class Driver:
 
 # %% ../../nbs/81_use.drive.ipynb #62599bda
 def driver_motion(
-    model:NeRFlame,
+    model:RadianceModel,
     driver:Driver,
 )->Motion:        # of the trained face
     "Read the movement of a driver, on the trained face. Raises `InputError`."
@@ -355,7 +355,7 @@ def drive_run(
     check_folder(out, names)
     camera.cameras(film_times(0., 1.), film.size)   # a mistake shows before the work
     run = open_run(run, device)
-    require(run.model.config.mesh, run.folder, "preset", "a face with a head, to drive it", "plain NeRF, which cannot be moved")
+    require(run.model.head is not None, run.folder, "preset", "a face with a head, to drive it", "plain NeRF, which cannot be moved")
     motion = driver_motion(run.model, driver)
     fps = film.fps or driver_rate(motion.times)
     times = film_times(motion.times[-1], fps)

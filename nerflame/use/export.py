@@ -105,7 +105,7 @@ def export_run(
         return ", ".join(told) or "nothing was written"
     with when_interrupted(kept):
         if files.glb or files.obj or files.ply:
-            require(run.model.config.mesh, run.folder, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
+            require(run.model.head is not None, run.folder, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
             _write_meshes(run.model, files, form, done)
         if files.frames: done.files += _write_pictures(run.model, files.frames, form)
     return done

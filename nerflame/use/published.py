@@ -19,7 +19,7 @@ from ..mesh import Mesh, save_obj
 from ..heads.head import flame_file, load_head
 from ..scenes.transforms import scene_splits
 from ..scenes.scene import Scene
-from ..field.march import RayConfig
+from ..published.model import RayConfig
 from ..training.settings import preset
 from ..training.run import Run, RunConfig, load_run, save_run
 from ..published.files import (
@@ -92,7 +92,7 @@ def published_run(
     folder = Path(folder)
     if (folder/"config.yaml").is_file():
         run = load_run(folder, device)
-        require(run.model.config.mesh, folder, "`render_only`", "a RUN with a head", "plain NeRF, which cannot be moved")
+        require(run.model.head is not None, folder, "`render_only`", "a RUN with a head", "plain NeRF, which cannot be moved")
         return run
     files = sorted(folder.glob("*.tar"))
     require(files, folder, "`render_only`", "a RUN, or .tar checkpoints of the published code", "neither")

@@ -19,7 +19,7 @@ from ..core import InputError, from_dict, require
 from ..command import RARE, Option, counter, folder_path, int_at_least, positive_float, when_interrupted
 from ..files import can_write
 from ..runtime import pick_device
-from ..closest import pytorch3d_missing
+from ..published.distance import pytorch3d_missing
 from ..heads.head import Head, load_head, load_saved_head
 from ..scenes.pictures import parse_labels
 from ..scenes.transforms import read_transforms, scene_splits
@@ -219,7 +219,7 @@ def resume_run(
     note, near, far = _begun(folder)
     there = note.device == "cpu" or torch.cuda.is_available()
     require(there, folder/UNFINISHED, "device", f"{note.device}, where the training began", "none that torch can see")
-    head = load_saved_head(folder/"head.safetensors").to(note.device) if note.train.model.mesh else None
+    head = load_saved_head(folder/"head.safetensors").to(note.device) if note.train.preset != "nerf" else None
     begun = SimpleNamespace(folder=folder, config=note)
     data = data_folder(begun, data)
     reader = head if note.train.parameters in ("given", "refine") else None
