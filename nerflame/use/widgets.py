@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['running_loop', 'run_later', 'in_loop', 'DraftScheduler', 'FilmRecorder', 'View', 'to_png', 'file_link', 'free_path',
-           'TextLine', 'smooth_curve', 'Watch']
+           'TextLine', 'Watch']
 
 # %% ../../nbs/86_use.widgets.ipynb #bc9b2df7
 import asyncio, base64, html, io, time
