@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['Avatar', 'rest_params', 'avatar_params', 'expression_targets', 'make_avatar', 'posed_avatar', 'posing_error',
-           'glb_bytes', 'save_glb', 'plain_stem', 'obj_files', 'save_textured_obj', 'save_ply', 'draw_avatar',
-           'cutouts']
+           'glb_bytes', 'check_place', 'save_glb', 'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
 
 # %% ../../nbs/83_use.gltf.ipynb #20c52cc1
 import contextlib, itertools, json, os, re, struct, unicodedata
@@ -352,6 +351,7 @@ def new_files(
     except OSError as e:
         raise InputError(paths[0], "file", "a place that can be written", e.strerror or str(e)) from None
 
+# %% ../../nbs/83_use.gltf.ipynb #3407ad8f
 def check_place(
     path,          # of a file that is to be written
     suffix:str,    # that its name must have
