@@ -81,9 +81,11 @@ from nerflame.use.drive import (
     Film, arkit_mapping, camera_path, drive_params, drive_take, film_times, resample, swing_cameras, take_params,
     unused_weights)
 from nerflame.use.motion import load_motion, read_live_link
-from nerflame.use.preview import (
-    Preview, best_matches, depth_picture, error_picture, expression_groups, expression_strength, mesh_layer,
-    mesh_picture, moves_code, overlay, slider_params, turn_orbit)
+from nerflame.plot import depth_picture, error_picture
+from nerflame.use.preview import Preview
+from nerflame.use.sliders import (
+    best_matches, expression_groups, expression_strength, moves_code, slider_params, turn_orbit)
+from nerflame.use.views import mesh_layer, mesh_picture, overlay
 
 CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig, network=NetworkConfig,
     outline=OutlineConfig,
@@ -139,8 +141,13 @@ def grid_values(grid): return grid.sigma
 def static_landmarks(head, params): return head.flame.static_landmarks(head(params))
 def save_model(model, folder): model.save(folder)
 def pool_batch(pool, n): return pool.batch(n)
+<<<<<<< /tmp/tmpbk573ugv/o
 def preview_picture(preview, width, draft): return preview.paint(width, draft=draft)[0]
 def preview_state(preview): return preview.state()
 def render_film(model, cameras, params, out, fps=25., formats=("mp4", "gif"), pictures=False, progress=True):
     film = Film(fps=fps, formats=formats, frames=pictures)
     return drive.render_film(model, cameras, params, out, film, progress=progress)
+=======
+def preview_picture(preview, width, draft): return preview.renderer.render(preview.state(), width, draft)[0]
+def preview_state(preview): return preview.state().sliders
+>>>>>>> /tmp/tmpbk573ugv/t
