@@ -46,7 +46,7 @@ _NAMES = {
     "evaluation.states": "FaceState View render_run",
     "use.motion": "load_motion read_live_link",
     "use.drive": "Driver Film FilmCamera drive_run",
-    "use.preview": "preview",
+    "widget.preview": "preview",
     "use.export": "ExportFiles ExportForm export_run",
     "use.train": "PhotoOptions SettingChanges align_folder resume_run train_folder",
     "use.published": "CheckpointOptions import_run render_published train_published",
@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from nerflame.evaluation.states import FaceState as FaceState, View as View, render_run as render_run
     from nerflame.use.motion import load_motion as load_motion, read_live_link as read_live_link
     from nerflame.use.drive import Driver as Driver, Film as Film, FilmCamera as FilmCamera, drive_run as drive_run
-    from nerflame.use.preview import preview as preview
+    from nerflame.widget.preview import preview as preview
     from nerflame.use.export import ExportFiles as ExportFiles, ExportForm as ExportForm, export_run as export_run
     from nerflame.use.train import (
         PhotoOptions as PhotoOptions, SettingChanges as SettingChanges, align_folder as align_folder,

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Picture', 'new_figure', 'save_figure', 'show_images', 'error_map', 'show_error', 'plot_curves', 'equal_axes',
-           'draw_mesh', 'show_cameras']
+           'draw_mesh', 'show_cameras', 'depth_picture', 'error_picture']
 
 # %% ../nbs/04_plot.ipynb #8d857f35
 import io
@@ -204,3 +204,29 @@ def show_cameras(
     ax.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", zlabel=f"z ({unit})")
     equal_axes(ax, everything)
     return figure
+
+# %% ../nbs/04_plot.ipynb #67122912
+from matplotlib import colormaps
+
+# %% ../nbs/04_plot.ipynb #035e4437
+def depth_picture(
+    depth,                      # (H, W) along the rays, scene units
+    accumulation,               # (H, W) opacity in [0, 1]
+    low:float,                  # the depth that is brightest
+    high:float,                 # the depth that is darkest
+    background=(1., 1., 1.),    # rgb behind the head
+)->torch.Tensor:                # (H, W, 3)
+    "Show depth as brightness, bright where the surface is near."
+    near = ((high - depth)/max(high - low, 1e-6)).clamp(0, 1)
+    colour = torch.from_numpy(colormaps["viridis"](_numpy(near))[..., :3].astype(np.float32)).to(depth)
+    cover = accumulation[..., None]
+    return cover*colour + (1 - cover)*depth.new_tensor(background)
+
+def error_picture(
+    rgb,                        # (H, W, 3) in [0, 1]
+    truth,                      # (H, W, 3) in [0, 1]
+    top:float=0.2,              # the absolute error that gets the brightest colour
+)->torch.Tensor:                # (H, W, 3), on the CPU
+    "Show the error of a render against a photograph, dark where it is right."
+    error = error_map(rgb.clamp(0, 1), truth)
+    return torch.from_numpy(colormaps["inferno"](np.clip(error/top, 0, 1))[..., :3].astype(np.float32))

@@ -28,7 +28,7 @@ def find_chromium():
 
 def write_notebook(path, avatar, size):
     "A notebook whose only cell previews a face."
-    source = ["from nerflame.use.preview import preview"]
+    source = ["from nerflame.widget.preview import preview"]
     if avatar: source.append(f"preview({str(Path(avatar).resolve())!r}, size={size})")
     else: source += ["from nerflame.testing import toy_model", f"preview(toy_model(), size={size})"]
     nb = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}})

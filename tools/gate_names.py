@@ -6,7 +6,7 @@ import torch
 from nerflame.use import commands
 from nerflame.use import gltf
 from nerflame.use import texture
-from nerflame.use import preview as preview_module
+from nerflame.widget import preview as preview_module
 from nerflame.use import drive
 from nerflame.cameras import (
     Cameras, check_rigid, distort, distortion_limit, focal_from_fov, image_rays, look_at, orbit_camera, pixel_rays,
@@ -48,6 +48,7 @@ from nerflame.heads.head import Head, flame_to_scene, load_head, load_saved_head
 from nerflame.mesh import (
     face_areas, face_frames, face_normals, icosphere, interpolate, load_obj, save_obj, vertex_normals)
 from nerflame.metrics import Lpips, _VGG as VGG_LAYERS, head_psnr, image_scores, psnr, read_vgg, ssim
+from nerflame.plot import depth_picture, error_picture
 from nerflame.published.distance import EdgeBVH, mesh_search, small_faces
 from nerflame.published.files import (
     import_checkpoint, published_config, published_files, published_states, read_checkpoint, read_hparams)
@@ -81,11 +82,10 @@ from nerflame.use.drive import (
     Film, arkit_mapping, camera_path, drive_params, drive_take, film_times, resample, swing_cameras, take_params,
     unused_weights)
 from nerflame.use.motion import load_motion, read_live_link
-from nerflame.plot import depth_picture, error_picture
-from nerflame.use.preview import Preview
-from nerflame.use.sliders import (
+from nerflame.widget.preview import Preview
+from nerflame.widget.sliders import (
     best_matches, expression_groups, expression_strength, moves_code, slider_params, turn_orbit)
-from nerflame.use.views import mesh_layer, mesh_picture, overlay
+from nerflame.widget.views import mesh_layer, mesh_picture, overlay
 
 CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig, network=NetworkConfig,
     outline=OutlineConfig,
@@ -141,13 +141,8 @@ def grid_values(grid): return grid.sigma
 def static_landmarks(head, params): return head.flame.static_landmarks(head(params))
 def save_model(model, folder): model.save(folder)
 def pool_batch(pool, n): return pool.batch(n)
-<<<<<<< /tmp/tmpbk573ugv/o
-def preview_picture(preview, width, draft): return preview.paint(width, draft=draft)[0]
-def preview_state(preview): return preview.state()
+def preview_picture(preview, width, draft): return preview.renderer.render(preview.state(), width, draft)[0]
+def preview_state(preview): return preview.state().sliders
 def render_film(model, cameras, params, out, fps=25., formats=("mp4", "gif"), pictures=False, progress=True):
     film = Film(fps=fps, formats=formats, frames=pictures)
     return drive.render_film(model, cameras, params, out, film, progress=progress)
-=======
-def preview_picture(preview, width, draft): return preview.renderer.render(preview.state(), width, draft)[0]
-def preview_state(preview): return preview.state().sliders
->>>>>>> /tmp/tmpbk573ugv/t

@@ -17,7 +17,7 @@ from nerflame.evaluation.render import to_bytes, transfer_motion, write_video
 from nerflame.heads.flame import cat_params
 from nerflame.heads.head import load_head
 from nerflame.closest import MeshBVH
-from nerflame.use.views import mesh_layer, mesh_picture
+from nerflame.widget.views import mesh_layer, mesh_picture
 from nerflame.training.run import data_folder, load_run
 
 ROOT = Path(__file__).resolve().parent.parent
