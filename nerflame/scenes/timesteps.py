@@ -32,12 +32,13 @@ def group_moments(
     timestep = sorted(set(keys))
     frames = tuple(tuple(i for i,k in enumerate(keys) if k == t) for t in timestep)
     if scene.params is None: return Moments(tuple(timestep), frames, None)
+    def same(values, tolerance, expected):
+        agrees = bool((values - values[:1]).abs().max() < tolerance)
+        require(agrees, scene.source, "flame_param_path", expected, "frames that differ")
     for name, rows in scene.params.tensors().items():
         if name == "static_offset": continue
-        def same(values, tolerance, expected):
-            agrees = bool((values - values[:1]).abs().max() < tolerance)
-            require(agrees, scene.source, "flame_param_path", expected, "frames that differ")
-        for t, group in zip(timestep, frames): same(rows[list(group)], 1e-6, f"the same {name} in all frames of moment {t}")
+        for t, group in zip(timestep, frames):
+            same(rows[list(group)], 1e-6, f"the same {name} in all frames of moment {t}")
         if name in ("betas", "scale"): same(rows, 1e-4, f"one person: the same {name} in all frames")
     return Moments(tuple(timestep), frames, scene.params[[group[0] for group in frames]])
 

@@ -501,7 +501,7 @@ def train(
     require(not (options.model or options.render_only), "arguments", "--model, --render_only", "--hparams_path beside them", "none")
     config, device = chosen_settings(options, config or preset(options.preset or "fast")), pick_device(options.device)
     head = load_head(options.head).to(device) if config.model.mesh else None
-    read = ReadOptions(root=options.data_root, mask_labels=options.mask_labels or (), strict=options.strict)
+    read = ReadOptions(data_root=options.data_root, mask_labels=options.mask_labels or (), strict=options.strict)
     known = head if config.parameters in ("given", "refine") else None
     def load(name): return load_scene(options.data, name, options.resolution, known, read, counter(f"photographs, {name}")).to(device)
     note = RunConfig(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type, mask_labels=options.mask_labels or (), strict=options.strict)
