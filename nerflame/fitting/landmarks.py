@@ -26,7 +26,7 @@ def _name_forms(name:str)->list:
     if stem and ending in _PICTURES: parts[-1] = stem
     return ["_".join(parts[i:]) for i in range(len(parts))]
 
-# %% ../../nbs/42_fitting.landmarks.ipynb #448fdf3d
+# %% ../../nbs/42_fitting.landmarks.ipynb #cfaa647e
 def _matches(key, frames, names, where):
     "Return the frames that an entry may belong to, by its longest form. Raises `InputError` for more than one."
     match = next((frames[form] for form in _name_forms(key) if form in frames), [])
@@ -41,7 +41,8 @@ def match_frames(
 )->dict:        # number of a frame: its key
     "Return which entry of a file belongs to which frame, by equal names or similar ones. Raises `InputError`."
     found = {i: name for i, name in enumerate(names) if name in keys}
-    exact, frames, candidates = set(found.values()), {}, {}
+    exact = set(found.values())
+    frames, candidates = {}, {}
     for i, name in enumerate(names):
         if i not in found: frames.setdefault(_name_forms(name)[0], []).append(i)
     for key in (k for k in keys if k not in exact):
@@ -66,7 +67,7 @@ def _landmark_entries(path)->dict:
     require(isinstance(content, dict), path, "top level", "an object: frame name to 68 points", type(content).__name__)
     return content
 
-# %% ../../nbs/42_fitting.landmarks.ipynb #9efdb8fd
+# %% ../../nbs/42_fitting.landmarks.ipynb #d02784f5
 def _table(value, shapes, path, field):
     "Return an entry as floats of one of the shapes; null is NaN. Raises `InputError`."
     try: a = np.asarray(value, dtype=np.float64)
@@ -88,7 +89,7 @@ def _landmark_scale(size, path, cameras):
     require(fits, path, "size", expected, size.tolist())
     return largest/size
 
-# %% ../../nbs/42_fitting.landmarks.ipynb #d6d01343
+# %% ../../nbs/42_fitting.landmarks.ipynb #908a5b2d
 def _seen_points(a, path, name):
     "Return which points (68, 2 or 3) of a frame were seen, and their confidence. Raises `InputError`."
     seen = np.isfinite(a).all(1)
