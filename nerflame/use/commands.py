@@ -16,7 +16,7 @@ _STARTED = time.monotonic()
 
 # %% ../../nbs/89_use.commands.ipynb #d785276c
 import torch
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 from ..core import require
@@ -66,14 +66,15 @@ def align_command(arguments=None)->int:
         print(*align_lines(values["data"], found), sep="\n")
     return run_command(align_parser(), work, arguments)
 
-# %% ../../nbs/89_use.commands.ipynb #6f1ec56c
-@dataclass(frozen=True)
-class _TrainChoice:
-    "The option that chooses the published test."
+# %% ../../nbs/89_use.commands.ipynb #789355b1
+def _choose_test(
     # with `hparams_path`: train nothing; render the test views of the RUN (or of the newest .tar of the published
     # code) in that folder, neutral, jaw opened by 10 degrees, neck turned by 20 degrees, with a face.obj of each and
     # the metrics; False: train
-    render_only: Annotated[bool, Option(group=PUBLISHED)] = False
+    render_only:Annotated[bool, Option(group=PUBLISHED)]=False,
+)->bool:
+    "Return whether to run the published test instead of a training."
+    return render_only
 
 _TRAIN = """Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA
 images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN goes on. In stage 2, with
@@ -83,7 +84,7 @@ _TRAIN_MORE = dict(data="left out: the one of --resume or --hparams_path",
                    out="required with DATA; left out with --hparams_path: basedir/expname of the file",
                    hparams_path="left out: the options above decide", model="left out: only without --hparams_path")
 
-_TRAIN_FUNCTIONS = (train_folder, resume_run, train_published, render_published, _TrainChoice)
+_TRAIN_FUNCTIONS = (train_folder, resume_run, train_published, render_published, _choose_test)
 
 # %% ../../nbs/89_use.commands.ipynb #9aacd48a
 def train_parser()->Parser:
@@ -98,7 +99,7 @@ def train_function(
     "Choose the function that a command line asks for. Raises `InputError` for options that do not go together."
     file, run = values["hparams_path"], values["run"]
     function = resume_run if run else train_folder
-    if file and not run: function = render_published if values["render_only"] else train_published
+    if file and not run: function = render_published if call_with(_choose_test, values) else train_published
     chosen = ("--render_only",) if function is render_published else ()
     others = ", ".join(name for name in unused_options(parser, function, values) if name not in chosen)
     if run: require(not others, run, "--resume", "none but DATA beside it, as the RUN has its settings", others)
