@@ -19,8 +19,8 @@ def pick_device(
     name:str|None=None,  # "cpu", "cuda" or None for a CUDA device when there is one
 )->torch.device:
     "The device to work on. Raises `InputError` when CUDA is asked for and absent."
-    require(name in (None, "cpu", "cuda"), "--device", "device", "cpu or cuda", name)
-    if name == "cuda": require(torch.cuda.is_available(), "--device", "device", "a CUDA device that torch can see; use --device cpu", "none")
+    require(name in (None, "cpu", "cuda"), "pick_device", "`device`", "cpu or cuda", name)
+    if name == "cuda": require(torch.cuda.is_available(), "torch", "`device`", "a CUDA device that torch can see; use `device=cpu`", "none")
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 def cpu_threads()->int:

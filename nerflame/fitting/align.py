@@ -220,8 +220,8 @@ def find_alignment(
     if found.iou < 0.85:   # the mean of the cameras is not always the front
         other = find_head(moved, head, config, generator, progress, headings=(math.pi, math.pi/2, -math.pi/2))
         found = other if other.iou > found.iou else found
-    require(found.iou >= least, scene.source, "outlines", f"a head that covers the masks (intersection over union {least:g} or more). Look at the masks: white is the head with hair and neck, and nothing else. Look at the front: name a picture that shows the face from there (--front). Look at the cameras: they are held level or rolled by quarter turns. "
-            "Or give points that are known (notebook Your photographs). If this is as good as it gets, --least takes less", f"{found.iou:.2f}")
+    require(found.iou >= least, scene.source, "outlines", f"a head that covers the masks (intersection over union {least:g} or more). Look at the masks: white is the head with hair and neck, and nothing else. Look at the front: name a picture that shows the face from there (`front`). Look at the cameras: they are held level or rolled by quarter turns. "
+            "Or give points that are known (Your photographs, in the documentation). If this is as good as it gets, `min_iou` takes less", f"{found.iou:.2f}")
     rest = head.neutral().to(scene.device).replace(betas=found.params.betas, neck_pose=found.params.neck_pose)
     verts = lambda p: transform_points(scene.flame_to_scene, head(p))[0].detach()
     exact = similarity_between(verts(found.params), verts(rest)) @ guess

@@ -379,11 +379,11 @@ def import_checkpoint(
 )->NeRFlame:                         # on the head's device
     "A model like any other, with the weights and the quirks of a checkpoint. Raises `InputError`."
     c, rays, step = checkpoint, rays or RayConfig(), checkpoint.step if step is None else step
-    require(step >= 0, "--step", "step", "a step of training from 0", step)
+    require(step >= 0, "checkpoint", "`step`", "a step of training from 0", step)
     if c.fine is None: rays = replace(rays, fine=0)   # one network, one pass: the second one looks at the same samples with the same weights
     # its epsilon has grown since if the file is from later on; the other one is that of the settings
     if epsilon is None: epsilon = c.trans_epsilon if step > freeze or c.step <= freeze else c.epsilon
-    require(0 < epsilon < math.inf, "--epsilon", "epsilon", "a positive length in scene units", epsilon)
+    require(0 < epsilon < math.inf, "checkpoint", "`epsilon`", "a positive length in scene units", epsilon)
     config = ModelConfig(mesh_epsilon=epsilon, epsilon=EpsilonSchedule(epsilon, epsilon, 0, 0), visible=preset("paper").model.visible, rays=rays, network=c.network,
                          backend=backend, min_triangle_area=min_triangle_area, quirks=Quirks(True, True, True, True))
     model = NeRFlame(head, checkpoint_params(c, head), config)

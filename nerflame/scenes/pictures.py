@@ -119,7 +119,7 @@ def _in_areas(values):
 
 def _check_levels(values, full, path, field):
     "Refuse grey levels that are no coverage."
-    top, remedy = values.max(initial=0), "label maps are read with --mask-labels, which says which labels are the head"
+    top, remedy = values.max(initial=0), "label maps are read with `mask_labels`, which says which labels are the head"
     require(top == 0 or top > full/2, path, field, f"a mask that is white ({full:g}) where the head is; {remedy}", f"values up to {top:g}")
     covered = values > 0.05*full
     areas = covered & (values < 0.95*full) & _in_areas(values)
@@ -143,7 +143,7 @@ def read_mask(
             rgba, full = np.asarray(image.convert("RGBA")), 255
             colours, alpha = rgba[..., :3].astype(np.int16), rgba[..., 3]
             if alpha.min(initial=255) < alpha.max(initial=0): return alpha.astype(np.float32)/255
-            require((colours.max(-1) - colours.min(-1)).max(initial=0) <= _COLOURED, path, field, "a mask in black and white; coloured label maps are read with --mask-labels, which says which colours are the head",
+            require((colours.max(-1) - colours.min(-1)).max(initial=0) <= _COLOURED, path, field, "a mask in black and white; coloured label maps are read with `mask_labels`, which says which colours are the head",
                     "colours such as " + ", ".join(sorted({"#%02x%02x%02x" % tuple(c) for c in np.unique(colours.reshape(-1, 3), axis=0)[-4:]})))
             values = colours[..., 0]
         _check_levels(values, full, path, field)

@@ -258,7 +258,7 @@ def _without_lost(found, where, strict):
         first = lost[0]
         if len(lost) == 1: raise first
         raise LostFile(first.where, first.field, first.expected, f"{first.got or 'none'}, and {len(lost)} of {len(found)} frames are lost like that")
-    if lost: warn_input(where, "frames", f"{len(lost)} of {len(found)} are left out (--strict refuses them instead): {'; '.join(map(str, lost[:3]))}{'; ...' if len(lost) > 3 else ''}")
+    if lost: warn_input(where, "frames", f"{len(lost)} of {len(found)} are left out (`strict` refuses them instead): {'; '.join(map(str, lost[:3]))}{'; ...' if len(lost) > 3 else ''}")
     return [i for i, e in enumerate(found) if not isinstance(e, LostFile)]
 
 def _attempt(fn, i):

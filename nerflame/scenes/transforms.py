@@ -88,7 +88,7 @@ def read_transforms(
         frames = frames.get(split, [])
     else:
         file = files.get(split, path/f"transforms_{split}.json")
-        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(scene_splits(path)) or 'there is none; the notebook Your photographs shows how nerfstudio makes a transforms.json'}", split)
+        require(file.is_file(), file, "split", f"one of the splits of this scene: {', '.join(scene_splits(path)) or 'there is none; the page Your photographs of the documentation shows how nerfstudio makes a transforms.json'}", split)
         content = read_json(file)
         frames = content["frames"]
     content = {**content, "frames": frames}
@@ -300,7 +300,7 @@ def named_path(
     # both readings must lead inside: as it is written, links inside a scene are the owner's
     for text in dict.fromkeys((value, slashes)):
         path, top = (Path(os.path.normpath(os.path.abspath(p))) for p in (Path(folder)/text, root))
-        require(path.is_relative_to(top), where, field, f"a path inside {root}; for files beside the scene's folder name a folder that holds both (--data_root)", reprlib.repr(value))
+        require(path.is_relative_to(top), where, field, f"a path inside {root}; for files beside the scene's folder name a folder that holds both (`data_root`)", reprlib.repr(value))
     return Path(folder)/(value if os.path.lexists(Path(folder)/value) else slashes)
 
 def _alike(path, suffixes):

@@ -88,16 +88,16 @@ class TrainConfig:
 
     def __post_init__(self):
         require(self.minutes is not None or self.steps is not None, "TrainConfig", "minutes, steps", "one of them", "neither")
-        require(self.minutes is None or self.minutes > 0, "--minutes", "minutes", "a positive number", self.minutes)
+        require(self.minutes is None or self.minutes > 0, "TrainConfig", "minutes", "a positive number", self.minutes)
         require((self.preset == "fast") == (self.model.rays is None) and (self.preset == "nerf") != self.model.mesh, "TrainConfig", "preset, model", "the model of the preset: begin with `preset(name)`", self.preset)
-        require(self.steps is None or self.steps >= 1, "--steps", "steps", "at least 1", self.steps)
+        require(self.steps is None or self.steps >= 1, "TrainConfig", "steps", "at least 1", self.steps)
 
 # %% ../../nbs/50_training.settings.ipynb #0ccb2eaf
 def preset(
     name:str,        # "fast": a shell, minutes on a CPU; "paper": NeRFlame as it was published; "nerf": NeRF without a head
 )->TrainConfig:      # change what you like with `dataclasses.replace`
     "The settings of a method. Raises `InputError` for another name."
-    require(name in ("fast", "paper", "nerf"), "--preset", "preset", "fast, paper or nerf", name)
+    require(name in ("fast", "paper", "nerf"), "preset", "name", "fast, paper or nerf", name)
     if name == "fast": return TrainConfig()
     # below this weight a sample changes no pixel by more than rounding does
     paper = ModelConfig(mesh_epsilon=0.016, epsilon=EpsilonSchedule(0.016, 0.1, 0, 30_000), visible=1e-8, rays=RayConfig())
