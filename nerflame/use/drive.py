@@ -70,7 +70,8 @@ def unused_weights(
 )->dict[str, float]:   # name: its largest value in the recording
     "List weights that are not always zero and that drive no expression of the head."
     lost = ~arkit_mapping(head).any(1)
-    return {n: float(abs(take.weights[:, i]).max()) for i,n in enumerate(ARKIT_WEIGHTS) if lost[i] and take.weights[:, i].any()}
+    largest = abs(take.weights).max(0)
+    return {n: float(largest[i]) for i,n in enumerate(ARKIT_WEIGHTS) if lost[i] and largest[i] > 0}
 
 # %% ../../nbs/81_use.drive.ipynb #cad4a071
 def drive_params(
@@ -80,8 +81,8 @@ def drive_params(
 )->HeadParams:                       # N rows of the trained face
     "Transfer the movement of a driver to a trained face. Raises `InputError` for parameters of another head."
     own = model.params
-    if neutral is None and same_identity(params, own): return params.to(own.betas).replace(static_offset=own.static_offset)
-    return transfer_motion(params, own, neutral)
+    if neutral is not None or not same_identity(params, own): return transfer_motion(params, own, neutral)
+    return params.to(own.betas).replace(static_offset=own.static_offset)
 
 def drive_take(
     model:NeRFlame,
@@ -117,6 +118,7 @@ def driver_rate(
     if len(times) < 2: return 25.
     return max(min(max_rate, round(1/float(np.median(np.diff(times))), 2)), 1.)
 
+# %% ../../nbs/81_use.drive.ipynb #989d3621
 def resample(
     motion:Motion,
     times:np.ndarray,      # (M,) seconds, within those of the motion
@@ -134,7 +136,8 @@ def resample(
     new |= {k: _slerp(old, rows[k], times) for k in ROTATION_PARAMS}
     if smooth and len(times) > 1:
         width = smooth/(times[1] - times[0])
-        for k in ("expression", "transl", *ROTATION_PARAMS): new[k] = gaussian_filter1d(new[k], width, axis=0, mode="nearest")
+        for k in ("expression", "transl", *ROTATION_PARAMS):
+            new[k] = gaussian_filter1d(new[k], width, axis=0, mode="nearest")
     return cat_params([motion.params[0]]*len(times)).replace(**new)
 
 def _slerp(old, vectors, times):
@@ -166,6 +169,7 @@ def _is_small(x):
     "Test whether a value is a number below a million; NaN is not."
     return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) < 1e6
 
+# %% ../../nbs/81_use.drive.ipynb #3af1b85e
 def _check_view(values, path):
     "Warn where no key frame shows the head, a ball of one scene unit around the origin, or shows it as a dot."
     azimuth, elevation, radius, *target, fov = values.T
@@ -197,10 +201,14 @@ def camera_path(
 )->Cameras:              # N square ones
     "Place cameras along a path of key frames. Raises `InputError`."
     at, values = zip(*(_key_frame(k, i, path) for i,k in enumerate(_read_keys(path))))
-    for i in range(1, len(at)): require(at[i] > at[i - 1], path, f"keyframes[{i}].time", f"later than {at[i - 1]:g}", at[i])
+    for i in range(1, len(at)):
+        require(at[i] > at[i - 1], path, f"keyframes[{i}].time", f"later than {at[i - 1]:g}", at[i])
     inside, values = np.clip(times, at[0], at[-1]), np.array(values)
     rows = PchipInterpolator(at, values)(inside) if len(at) > 1 else np.repeat(values, len(times), 0)
-    try: each = [orbit_camera(a, e, float(r), tuple(map(float, target)), float(fov), width) for a,e,r,*target,fov in rows]
+    def camera(azimuth, elevation, radius, *target_and_fov):
+        *target, fov = map(float, target_and_fov)
+        return orbit_camera(azimuth, elevation, float(radius), tuple(target), fov, width)
+    try: each = [camera(*row) for row in rows]
     except InputError as e: raise InputError(path, e.field, e.expected, e.got) from None
     _check_view(values, path)
     return replace(each[0], **{k: torch.cat([getattr(c, k) for c in each]) for k in ("c2w", "focal", "centre")})
@@ -217,6 +225,8 @@ def swing_cameras(
     return orbit_camera(azimuth + swing*torch.sin(phase), elevation, radius, width=width)
 
 # %% ../../nbs/81_use.drive.ipynb #08829789
+_formats = some_of("mp4", "gif", expected="mp4, gif, or mp4,gif")
+
 def _colour(text):
     "Parse a background: white, black or three numbers with commas."
     try: value = text if text in ("white", "black") else float_list(3)(text)
@@ -237,7 +247,7 @@ class Film:
     # behind the head, white, black or three numbers from 0 to 1; None: the RUN's
     background: Annotated[str | Sequence[float] | None, Option("white|black|R,G,B", _colour)] = None
     # films to write; a gif of a long film takes much memory
-    formats: Annotated[Sequence[str], Option("mp4,gif", some_of("mp4", "gif", expected="mp4, gif, or mp4,gif"))] = ("mp4", "gif")
+    formats: Annotated[Sequence[str], Option("mp4,gif", _formats)] = ("mp4", "gif")
     # also write each picture, DIR/frames/frame_00000.png; False: only films
     frames: Annotated[bool, Option()] = False
 
@@ -298,13 +308,17 @@ class Driver:
     # where they say nothing
     source_fps: Annotated[float | None, Option("N", positive_float, RARE)] = None
 
-    def __post_init__(self):
-        one = (self.arkit is None) != (self.params is None)
-        require(one, "driver", "`arkit`, `params`", "one of them", "both" if self.arkit else "none")
-        for name in () if self.arkit else ("head", "flip_head", "timecode_fps"):
-            require(getattr(self, name) is None, "driver", f"`{name}`", "`arkit` beside it", "`params`")
-        rates = self.timecode_fps and self.source_fps
-        require(not rates, "driver", "`source_fps`", "either `source_fps` or `timecode_fps`", "both")
+    def __post_init__(self): _check_driver(self)
+
+# %% ../../nbs/81_use.drive.ipynb #c4ff8758
+def _check_driver(driver):
+    "Raise `InputError` for options of a driver that do not go together."
+    one = (driver.arkit is None) != (driver.params is None)
+    require(one, "driver", "`arkit`, `params`", "one of them", "both" if driver.arkit else "none")
+    for name in () if driver.arkit else ("head", "flip_head", "timecode_fps"):
+        require(getattr(driver, name) is None, "driver", f"`{name}`", "`arkit` beside it", "`params`")
+    rates = driver.timecode_fps and driver.source_fps
+    require(not rates, "driver", "`source_fps`", "either `source_fps` or `timecode_fps`", "both")
 
 # %% ../../nbs/81_use.drive.ipynb #62599bda
 def driver_motion(
@@ -368,6 +382,7 @@ class DrivenFilm:
     n: int          # pictures that they should show; more than `done` when the rendering was interrupted
     fps: float      # pictures a second
 
+# %% ../../nbs/81_use.drive.ipynb #025120b2
 def drive_run(
     run:RunFolder,   # folder that nerflame_train wrote
     out:Annotated[PathLike, Option("DIR")],   # folder to write: film.mp4, film.gif
@@ -382,7 +397,8 @@ def drive_run(
     check_folder(out, names)
     camera.cameras(film_times(0., 1.), film.size)   # a mistake shows before the work
     run = open_run(run, device)
-    require(run.model.config.mesh, run.folder, "preset", "a face with a head, to drive it", "plain NeRF, which cannot be moved")
+    posable, plain = run.model.config.mesh, "plain NeRF, which cannot be moved"
+    require(posable, run.folder, "preset", "a face with a head, to drive it", plain)
     motion = driver_motion(run.model, driver)
     fps = film.fps or driver_rate(motion.times)
     times = film_times(motion.times[-1], fps)

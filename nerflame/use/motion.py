@@ -102,6 +102,7 @@ def _cells(text, separator, path):
         return found
     except csv.Error as e: raise InputError(path, f"line {reader.line_num}", "cells of a CSV file", e) from None
 
+# %% ../../nbs/80_use.motion.ipynb #f0698279
 def _table(path):
     "Read the header of a CSV file and its other lines that are not blank: (line number, cells)."
     kinds = "a face recording, a CSV file as Live Link Face or MediaPipe write them, or sample"
@@ -144,8 +145,8 @@ def _join_timecodes(rows, columns):
 
 # %% ../../nbs/80_use.motion.ipynb #58e1b873
 _KNOWN = {name_and_side(n): n for n in (*ARKIT_WEIGHTS, *ARKIT_ANGLES, "Timecode", "BlendshapeCount", "_neutral")}
-_FRAME_NAMES = {"", "unnamed0", "frame", "frames", "framenumber", "frameno", "framenum", "frameid", "frameidx", "frameindex",
-                "index", "idx"}
+_FRAME_NAMES = {"", "unnamed0", "index", "idx", "frame", "frames", "framenumber", "frameno", "framenum", "frameid",
+                "frameidx", "frameindex"}
 _UNITS = r"s|secs?|seconds?|ms|msecs?|millis(?:econds?)?|us|usecs?|micros(?:econds?)?|ns|nanos(?:econds?)?"
 _TIME_NAME = re.compile(rf"(?:elapsed|video)?(?:time)?(?:stamp)?({_UNITS})?")
 
@@ -163,7 +164,8 @@ def _columns(header, path):
     require(any(n in at for n in ARKIT_WEIGHTS), path, "header", names, ", ".join(header)[:60])
     missing = [n for n in (*ARKIT_WEIGHTS, *ARKIT_ANGLES) if n not in at]
     def count(found, one, more): return f"{len(found)} column{more if len(found) > 1 else one}"
-    if missing: warn_input(path, "header", f"{count(missing, ' is missing and counts', 's are missing and count')} as 0: {', '.join(missing)}")
+    zero = count(missing, " is missing and counts", "s are missing and count")
+    if missing: warn_input(path, "header", f"{zero} as 0: {', '.join(missing)}")
     shown = ", ".join(unknown[:20]) + ", ..."*(len(unknown) > 20)
     if unknown: warn_input(path, "header", f"{count(unknown, ' is', 's are')} not read: {shown}")
     return at
@@ -202,7 +204,8 @@ def _row(cells, header, at, line, path):
     angles = _numbers(cells, header, [at.get(n) for n in ARKIT_ANGLES], line, path)
     for names, values, most, kind in ((ARKIT_WEIGHTS, weights, 2, "a weight, 0 to 1 (not per cent)"),
                                       (ARKIT_ANGLES, angles, 3.2, "an angle in radians, at most 3.15 (not degrees)")):
-        for name, value in zip(names, values): require(abs(value) <= most, path, f"line {line}, column {name}", kind, value)
+        for name, value in zip(names, values):
+            require(abs(value) <= most, path, f"line {line}, column {name}", kind, value)
     return weights + _straight_eyes(angles, at)
 
 def _straight_eyes(angles, at):
@@ -253,6 +256,7 @@ def _usual_step(whole, numbers):
     steps = np.diff(numbers)[np.diff(whole) == 0]
     return float(np.median(steps[steps > 0])) if (steps > 0).any() else math.inf
 
+# %% ../../nbs/80_use.motion.ipynb #beb6d483
 def _second_parts(whole, parts, numbers):
     "Count the parts of a second where the numbers behind a last colon are a fraction, HH:MM:SS:mmm; None for frames."
     digits, step, most = _digits(parts), _usual_step(whole, numbers), numbers.max()
@@ -305,7 +309,8 @@ def _check_frames(numbers, unit, rate, name, where, path):
 def _warn_of_dots(whole, parts, numbers, rate, name, path):
     "Warn where two digits behind a dot could be frames or hundredths of a second."
     digits = "the two digits behind the dot are read as"
-    if rate: return warn_input(path, f"column {name}", f"{digits} frames, {rate} a second, not as hundredths of a second")
+    frames = f"{digits} frames, {rate} a second, not as hundredths of a second"
+    if rate: return warn_input(path, f"column {name}", frames)
     short = _digits(parts) == 2 and np.ptp(whole) == 0   # within one second, so it does not show where they begin anew
     if short and _usual_step(whole, numbers) <= 2 and numbers.max() <= 59:
         told = f"{digits} hundredths of a second; if they are frames, `source_fps` says how many rows a second"
@@ -320,7 +325,9 @@ def _said_times(rows, header, i, path, rate):
     if re.match(r"\d{4}-\d\d-\d\d[ T]", cells[0]):
         plain = [re.sub(r"(:\d\d:\d\d):(\d{3}|\d{6})$", r"\1.\2", c.replace("Z", "+00:00")) for c in cells]
         try: return np.array([datetime.fromisoformat(c).timestamp() for c in plain]), 1
-        except ValueError as e: raise InputError(path, f"column {header[i]}", "dates and times such as 2026-01-31 12:00:00.033", e) from None
+        except ValueError as e:
+            dates = "dates and times such as 2026-01-31 12:00:00.033"
+            raise InputError(path, f"column {header[i]}", dates, e) from None
     return _clock_times(cells, header[i], [f"line {line}, column {header[i]}" for line in lines], path, rate)
 
 def _frames(rows, at):
@@ -388,8 +395,8 @@ def _row_times(rows, header, at, path, rate, fps):
 def _spread(times, frames, name, path):
     "Spread rows that share a time, with a warning."
     same, how = int((np.diff(times) <= 1e-6).sum()), "evenly" if frames is None else "by the number of their frame"
-    told = f"{same} of {len(times)} rows have the time of the row before; they are spread {how} over the time until the next one"
-    if same: warn_input(path, f"column {name}", told)
+    told = f"{same} of {len(times)} rows have the time of the row before"
+    if same: warn_input(path, f"column {name}", f"{told}; they are spread {how} over the time until the next one")
     return spread_times(times, frames)
 
 # %% ../../nbs/80_use.motion.ipynb #99316ae3
@@ -399,7 +406,8 @@ def _check_steps(times, rows, path):
     step, gap = np.diff(times), int(np.argmax(np.diff(times)))
     usual = float(np.median(step))
     if not 1e-3 <= usual <= 1:
-        warn_input(path, "time", f"rows are {usual:.3g} s apart, an unlikely rate; `source_fps` reads them as so many a second")
+        told = f"rows are {usual:.3g} s apart, an unlikely rate; `source_fps` reads them as so many a second"
+        warn_input(path, "time", told)
     elif step[gap] > max(2., 5*usual):
         told = f"{step[gap]:.1f} s later than the row before; the movement goes on from one to the other"
         warn_input(path, f"line {rows[gap + 1][0]}", told)
@@ -455,17 +463,17 @@ def _numbered_files(path):
     if not groups and (path/"flame_param").is_dir(): return _numbered_files(path/"flame_param")
     numbered = "a folder of head parameters, a file a frame, named by number: 00000.npz"
     require(groups, path, "`params`", numbered, f"{len(files)} other .npz files")
-    several = "several: " + ", ".join(g[0][1].name for g in groups.values())
-    require("" in groups or len(groups) == 1, path, "`params`", "files of one sequence, named by number: 00000.npz", several)
+    several, alike = "several: " + ", ".join(g[0][1].name for g in groups.values()), "" in groups or len(groups) == 1
+    require(alike, path, "`params`", "files of one sequence, named by number: 00000.npz", several)
     found = sorted(groups.get("") or next(iter(groups.values())))
     for (a, p), (b, q) in zip(found, found[1:]): require(a != b, path, q.name, "each number once", p.name)
     return found
 
 # %% ../../nbs/80_use.motion.ipynb #fe1b1646
 def load_motion(
-    path,                       # folder of NUMBER.npz, or one that holds it as flame_param, or one .npz with a row a frame
+    path,                   # folder of NUMBER.npz, or one that holds it as flame_param, or one .npz with a row a frame
     head:Head,
-    source_fps:float=25.,       # frames of the driver a second
+    source_fps:float=25.,   # frames of the driver a second
 )->Motion:
     "Read a sequence of head parameters. Raises `InputError`."
     path = Path(path)
@@ -477,6 +485,7 @@ def load_motion(
     params = cat_params([row.replace(static_offset=first.static_offset) for row in rows.values()])
     return Motion(_check_turns(params, path), (numbers - numbers[0])/source_fps)
 
+# %% ../../nbs/80_use.motion.ipynb #c9b63d6c
 def _read_frames(path, head):
     "Read the parameters of numbered files, by number; warn of files that cannot be read. Raises `InputError`."
     rows, lost = {}, []
