@@ -295,8 +295,7 @@ def marching(gate):
     points, towards = posed[::2] + random(len(posed[::2]), 3, size=0.03), F.normalize(random(len(posed[::2]), 3,
         seed=1), dim=1)
     near = nf.MeshBVH(posed, faces).closest(points)
-    gate.store("map/reference", nf.map_points(points, towards, near.points, near.face_idx, near.bary, posed, rest,
-        faces, turned))
+    gate.store("map/reference", nf.map_points(points, towards, near, posed, rest, faces, turned))
     for unit in True, False:
         gate.store(f"map/faces/{unit}", nf.map_points_by_face(points, near.face_idx, posed, rest, faces, unit))
     to_rest = nf.CanonicalMap(posed, rest, neighbours)

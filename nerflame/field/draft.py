@@ -75,7 +75,8 @@ def _sigmoid(x:float):
 # %% ../../nbs/38_field.draft.ipynb #1f55b1ef
 @wp.kernel(enable_backward=False)
 def _draft_kernel(start:int, q:Driven, f:_Draft,
-    origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
+    origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3),
+    nears:wp.array(dtype=float), fars:wp.array(dtype=float),
     rgb_out:wp.array(dtype=wp.vec3), light_out:wp.array(dtype=float), depth_out:wp.array(dtype=float)):
     r = start + wp.tid()
     o, d = origins[r], directions[r]

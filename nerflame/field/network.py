@@ -103,8 +103,8 @@ class Field(nn.Module):
         width, outputs = config.width, 1 + config.features
         self.density_net = nn.Sequential(nn.Linear(grid.width, width), nn.ReLU(), nn.Linear(width, outputs))
         self.residual = Residual(inputs, grid.width, config.residual, outputs) if config.residual else None
-        layers = nn.Linear(config.features + 9, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 3)
-        self.colour_net = nn.Sequential(*layers)
+        first, middle, last = nn.Linear(config.features + 9, width), nn.Linear(width, width), nn.Linear(width, 3)
+        self.colour_net = nn.Sequential(first, nn.ReLU(), middle, nn.ReLU(), last)
 
     def density(self,
         positions:Float[Tensor, "n 3"],        # around the canonical mesh, scene units

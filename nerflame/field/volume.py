@@ -25,8 +25,8 @@ class Samples:
     ray_idx: Int[Tensor, "s"]            # the ray of each sample, int64
     offsets: Int[Tensor, "r_1"]          # (R+1): samples of ray r are offsets[r]:offsets[r+1], int64
     face_idx: Int[Tensor, "s"] | None    # a face near each sample, which its voxel remembers, int32; None: not known
-    deltas: Float[Tensor, "s"] | float   # length of ray that each sample stands for, scene units: one for each, or one number
-    other_idx: Int[Tensor, "s"] | None = None   # a face of another part of the surface, see `VoxelShell`; -1, or None for all: none
+    deltas: Float[Tensor, "s"] | float   # length of ray that each sample stands for, scene units: one for each, or one
+    other_idx: Int[Tensor, "s"] | None = None   # of another part, see `VoxelShell`; -1, or None for all: none
 
     def __len__(self): return len(self.t)
 
@@ -145,7 +145,7 @@ class Pixels:
     "The colours, opacities and depths of R rays."
     rgb: Float[Tensor, "*r 3"]          # composited on the background
     accumulation: Float[Tensor, "*r"]   # how much of the pixel is covered, 0 to 1
-    depth: Float[Tensor, "*r"]          # mean distance along the ray of what is covered, scene units; 0 where nothing is
+    depth: Float[Tensor, "*r"]          # mean distance along the ray of what is covered, scene units; 0 for none
     coarse: "Pixels | None" = None      # of a coarse network, where there is one: it learns from the same images
 
 def sum_by_ray(
