@@ -259,7 +259,7 @@ def density(gate):
     rgb = torch.rand(600, 3, generator=draws(1))
     gate.store("pixels", nf.composite(weights, rgb, packed.t, packed.ray_idx, 30, torch.ones(3)))
     gate.store("crossing", nf.crossing(random(10, 8), 0.1))
-    gate.store("end", nf.end_light(rgb[:30], light, t[:, 0], 0.3))
+    gate.store("end", nf.finish_rays(rgb[:30], light, t[:, 0], 0.3))
 
 def shell_toys():
     "A toy head at rest and posed, a shell around it, rays."
@@ -285,7 +285,7 @@ def marching(gate):
     gate.store("spans/lens", nf.row_spans(bent, shell))
     around = rest[::3] + random(len(rest[::3]), 3, size=0.03)
     gate.store("lookup", shell.lookup(sigma, around)); gate.store("near face", shell.near_face(around))
-    grid = nf.DensityGrid(shell)
+    grid = nf.OccupancyGrid(shell)
     for fraction in 1., 0.3:
         nf.update_grid(grid, lambda p, face, other: (p*9).sin().sum(1).abs(), fraction, generator=draws())
         gate.store(f"grid/{fraction}", nf.grid_values(grid))
@@ -295,15 +295,14 @@ def marching(gate):
     points, towards = posed[::2] + random(len(posed[::2]), 3, size=0.03), F.normalize(random(len(posed[::2]), 3,
         seed=1), dim=1)
     near = nf.MeshBVH(posed, faces).closest(points)
-    gate.store("map/reference", nf.map_points(points, towards, near.points, near.face_idx, near.bary, posed, rest,
-        faces, turned))
+    gate.store("map/reference", nf.map_points(points, towards, near, posed, rest, faces, turned))
     for unit in True, False:
         gate.store(f"map/faces/{unit}", nf.map_points_by_face(points, near.face_idx, posed, rest, faces, unit))
     to_rest = nf.CanonicalMap(posed, rest, neighbours)
     gate.store("map", to_rest(points, towards, near.face_idx))
     gate.store("map/other", to_rest(points, towards, near.face_idx, near.face_idx.roll(5)))
     for group in 1, 2:
-        cells = nf.tie_cells(shell, rest, neighbours, group)
+        cells = nf.bind_cells(shell, rest, neighbours, group)
         gate.store(f"cells/{group}", cells)
         moved = nf.move_cells(to_rest, cells, 0.08)
         gate.store(f"carried/{group}", moved)
