@@ -1,4 +1,8 @@
-"Write the documentation site into _docs/ (or the folder given): a page a notebook, an API page a module, a gallery, the benchmarks, how to cite. Needs no Quarto, runs nothing, loads nothing from outside. Fails for links to nowhere, formulas that browsers show wrongly, names without an entry, more parameters without a meaning than before, and a README that cites otherwise than CITATION.cff."
+"""Write the documentation site into _docs/ (or the folder given): notebooks, API, gallery, benchmarks, citation.
+
+We need no Quarto, run no code and load no files from elsewhere. The script fails for dead links, formulas that browsers
+show wrongly, names without an entry, more parameters without a meaning than before, and a README whose citation differs
+from CITATION.cff."""
 import ast, base64, functools, html, io, itertools, json, os, re, shutil, sys, tokenize
 import xml.etree.ElementTree as ET
 from configparser import ConfigParser
@@ -22,7 +26,8 @@ SETTINGS = ConfigParser(delimiters=["="])
 SETTINGS.read(ROOT/"settings.ini", encoding="utf-8")
 REPOSITORY = SETTINGS["DEFAULT"]["git_url"]
 GIT = f"{REPOSITORY}/blob/{SETTINGS['DEFAULT']['branch']}/"
-# parameters, fields and attributes in the tables of the API that have no meaning beside them: `make docs` fails when there are more, and asks for a smaller number here when there are fewer
+# parameters, fields and attributes without a meaning in the tables of the API: `make docs` fails if there are more,
+# and asks for a smaller number here if there are fewer
 MOST_EMPTY = 296
 # notebooks that teach, by their names
 TUTORIAL = re.compile(r"9[0-4]_")
@@ -42,18 +47,22 @@ class Page:
 
 # ---- formulas ----
 CHILDREN = dict(mfrac=2, mroot=2, msup=2, msub=2, msubsup=3, munder=2, mover=2, munderover=3)   # MathML's elements with a fixed number of children
-# what LaTeX sets as a function's name and latex2mathml does not know
+# function names of LaTeX that latex2mathml does not know
 FUNCTIONS = re.compile(r"\\(arg|cosec|injlim|projlim)(?![A-Za-z])")
 
 def mathml(tex, display="inline"):
-    r"""A formula as MathML. latex2mathml puts the parts of an environment side by side where one element is due, as in \begin{pmatrix}..\end{pmatrix}^{-1}: a group around it makes them one. Browsers do not know the sizes of \Big: its brackets grow with what is between them. Raises ValueError with the formula."""
+    r"""Return a formula as MathML. Raises ValueError with the formula.
+
+    latex2mathml puts the parts of an environment side by side in place of one element, for example in
+    \begin{pmatrix}..\end{pmatrix}^{-1}, so we put a group around it. Browsers do not know the sizes of \Big, so we let
+    its brackets grow with their content."""
     text = re.sub(r"\\end\{(\w+\*?)\}", r"\\end{\1}}", re.sub(r"\\begin\{(\w+\*?)\}", r"{\\begin{\1}", FUNCTIONS.sub(r"\\operatorname{\1}", tex)))
     text = re.sub(r"\\[bB]igg?r?\s*(\)|\]|\\\})", r"\\right\1", re.sub(r"\\[bB]igg?l?\s*(\(|\[|\\\{)", r"\\left\1", text))
     try: return convert(text, display=display)
     except Exception as e: raise ValueError(f"{tex}: latex2mathml: {type(e).__name__} {e}") from None
 
 def math_faults(text):
-    "What is wrong with a formula in MathML: no XML, elements with another number of children than they need, commands that were not understood."
+    "Return the faults of a formula in MathML: no XML, a wrong number of children, unknown commands."
     try: root = ET.fromstring(text)
     except ET.ParseError as e: return [f"no XML: {e}"]
     name = lambda e: e.tag.rpartition("}")[2]
@@ -61,7 +70,7 @@ def math_faults(text):
     return wrong + [f"{e.text.strip()} was not understood" for e in root.iter() if name(e) != "mtext" and re.search(r"\\[A-Za-z]", e.text or "")]
 
 INVERSE = r"\begin{pmatrix} a & b \\ c & d \end{pmatrix}^{-1}"
-# what the check is for, and what this version of latex2mathml makes of it
+# faults that the check must find, and a formula that this version of latex2mathml converts without any
 assert math_faults("<math><msup><mo>(</mo><mi>a</mi><mo>)</mo><mn>2</mn></msup></math>") == ["msup has 4 children, not 2"] and math_faults(r"<math><mi>\arg</mi></math>") and math_faults("<math><mi>a</math>")
 assert not math_faults(mathml(INVERSE)) and not math_faults(mathml(rf"\arg\min_x \Big({INVERSE} x\Big)^2 / \begin{{cases}} 1 & x \\ 2 & y \end{{cases}}_i"))
 
@@ -69,14 +78,14 @@ assert not math_faults(mathml(INVERSE)) and not math_faults(mathml(rf"\arg\min_x
 MATH = re.compile(r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|(?<![\\$\w])\$(?! )([^$\n]+?)(?<! )\$(?![\w$])", re.S)
 
 def with_mathml(text):
-    "Markdown whose formulas are MathML, which browsers show without a script; code stays as it is."
+    "Turn the formulas of Markdown into MathML, which browsers show without a script, and leave code alone."
     def turn(m):
         if m[1]: return m[1]
         return mathml((m[2] or m[3]).strip(), "block" if m[2] else "inline")
     return MATH.sub(turn, text)
 
 def fold(source, tutorial):
-    "The beginning of a cell that few readers want to see at once, imports and in tutorials long helpers: what stands in its place, and its number of lines, 0 for none."
+    "Return a title and the number of lines to fold at the beginning of a cell: imports, and long helpers in tutorials."
     try: body = ast.parse(source).body
     except SyntaxError: return "", 0   # magics and shell lines
     if body and all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in body): return "Imports", source.count("\n") + 1 if source.count("\n") else 0
@@ -86,7 +95,7 @@ def fold(source, tutorial):
     return "Helper: " + "; ".join(f"{n.name} - {doc}" if (doc := (ast.get_docstring(n) or "").partition("\n")[0]) else n.name for n in helpers), lines
 
 def visible(nb, tutorial):
-    "The notebook as it is read, and the code that is folded: hidden cells and nbdev's directives are gone, exported code stays."
+    "Return the notebook without hidden cells and nbdev's directives, and the code that is folded."
     cells, folded = [], []
     for cell in nb.cells:
         words = reveal(cell, {"hide", "default_exp"})
@@ -100,13 +109,13 @@ def visible(nb, tutorial):
                 cells.append(nbformat.v4.new_markdown_cell(f"folded code {len(folded)}"))
                 folded.append(f"<details class=fold><summary>{esc(title)}</summary>{highlight(chr(10).join(lines[:n]), PythonLexer(), HtmlFormatter())}</details>")
                 cell.source = "\n".join(lines[n:]).strip("\n")
-            if not cell.source: cell.metadata["transient"] = {"remove_source": True}   # no empty box of code above what it shows
+            if not cell.source: cell.metadata["transient"] = {"remove_source": True}   # no empty box of code above the output
         if cell.cell_type == "markdown" or not cell.metadata.get("transient") or cell.outputs: cells.append(cell)
     nb.cells = cells
     return nb, folded
 
 def headings(nb):
-    "The nearest heading above each cell."
+    "Yield the nearest heading above each cell."
     last = ""
     for cell in nb.cells:
         if cell.cell_type == "markdown":
@@ -114,7 +123,7 @@ def headings(nb):
         yield last
 
 def films(nb, stem):
-    "GIFs among the outputs, by file name, bytes; nbconvert knows none, so that each becomes an image of its page."
+    "Take GIFs out of the outputs, as bytes by file name, because nbconvert does not know them."
     found = {}
     for i, cell in enumerate(nb.cells):
         for j, output in enumerate(cell.get("outputs", [])):
@@ -125,7 +134,7 @@ def films(nb, stem):
     return found
 
 def notebook_page(path, out):
-    "A notebook as a page; pictures of its outputs become files."
+    "Make the page of a notebook, with the pictures of its outputs as files."
     nb = nbformat.read(path, as_version=4)
     module = next((m[1] for c in nb.cells if c.cell_type == "code" and (m := re.search(r"^#\|\s*default_exp\s+([\w.]+)", c.source, re.M))), "")
     nb, folded = visible(nb, TUTORIAL.match(path.stem))
@@ -148,16 +157,16 @@ def notebook_page(path, out):
 
 def markdown(text): return markdown2html_mistune(with_mathml(text))
 
-# ---- what is done to all pages ----
+# ---- all pages ----
 def hanging(body):
-    "Code whose long lines go on further in than they began, so that nothing is cut and every beginning of a line can be told."
+    "Indent the rest of long lines of code, so that they wrap instead of being cut."
     def line(text):
         plain = html.unescape(re.sub(r"<[^>]+>", "", text))
         return f'<span class=line style="--in:{len(plain) - len(plain.lstrip(" ")) + 4}ch">{text}\n</span>'
     return re.sub(r'(<div class="highlight[^"]*"><pre>)(.*?)(</pre>)', lambda m: m[1] + "".join(map(line, m[2].removesuffix("\n").split("\n"))) + m[3], body, flags=re.S)
 
 def stacking(body):
-    "Tables of which every cell knows the heading of its column: on a narrow screen rows of three and more cells become blocks."
+    "Give every cell of a table the heading of its column, because rows become blocks on a narrow screen."
     def one(m):
         heads = [re.sub(r"<[^>]+>", "", h).strip() for h in re.findall(r"<th[^>]*>(.*?)</th>", m[2], re.S)]
         if len(heads) < 3: return f"<div class=wide>{m[0]}</div>"
@@ -169,22 +178,22 @@ def stacking(body):
     return re.sub(r"<table([^>]*)>(.*?)</table>", one, body, flags=re.S)
 
 def chapters(body):
-    "The headings of second rank of a page: (anchor, text)."
+    "Return the headings of second rank of a page: (anchor, text)."
     found = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body, re.S)
     return [(html.unescape(i), html.unescape(re.sub(r"<a class=\"anchor-link\".*?</a>|<[^>]+>", "", t)).strip()) for i, t in found]
 
 def named_pages(body, pages):
-    "The name of a page in italics leads to that page."
+    "Turn names of pages in italics into links."
     known = {esc(p.title): p.file for p in pages}
     return re.sub(r"(?<!\">)<em>([^<]+)</em>", lambda m: f'<a href="{known[m[1]]}"><em>{m[1]}</em></a>' if m[1] in known else m[0], body)
 
 # ---- the interface of modules ----
 def comments(source):
-    "The comment on each line of a piece of source."
+    "Return the comment on each line of a piece of source."
     return {t.start[0]: t.string.lstrip("# ") for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type == tokenize.COMMENT}
 
 def exported(tree):
-    "What a module exports, as (name, node): functions, classes, constants, and what `@patch` adds to classes."
+    "Yield the exports of a module as (name, node): functions, classes, constants, and patched methods."
     listed = next((ast.literal_eval(n.value) for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), [])
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -196,13 +205,13 @@ def exported(tree):
                 for one in target.elts if isinstance(target, ast.Tuple) else [target]:
                     if getattr(one, "id", "") in listed and one.id != "__all__": yield one.id, node
 
-# what these names mean wherever nothing else is said beside them
+# meanings of these names unless a comment gives another
 COMMON = dict(generator="where random numbers come from; `None`: torch's own generator", device="where tensors are, such as `cpu` or `cuda`", dtype="of floating-point tensors, such as `torch.float32`",
               callbacks="list of `Callback`, told what happens", faces="corners of each triangle, as places among the vertices")
 
 @functools.cache
 def classes():
-    "The classes of all modules: name, where they are explained, and their first sentence."
+    "Return the classes of all modules: name, link and first sentence."
     found = {}
     for path in sorted((ROOT/"nerflame").rglob("[!_]*.py")):
         module = ".".join(path.relative_to(ROOT/"nerflame").with_suffix("").parts)
@@ -211,12 +220,12 @@ def classes():
     return found
 
 def meaning(name, note, annotation):
-    "What is said beside a parameter or field; else what its name, or the class that it must be of, means everywhere."
+    "Return the comment beside a parameter or field, else the general meaning of its name or class."
     known = classes().get(annotation)
     return note or COMMON.get(name, "") or (f"{known[1][0].lower() if known[1][1:2].islower() else known[1][0]}{known[1][1:]}" if known and known[1] else "")
 
 def parameters(node, notes):
-    "Name, type, default and meaning of what a function takes."
+    "Yield name, type, default and meaning of the parameters of a function."
     a = node.args
     plain = [*a.posonlyargs, *a.args]
     defaults = [None]*(len(plain) - len(a.defaults)) + list(a.defaults)
@@ -228,7 +237,7 @@ def parameters(node, notes):
         yield star + p.arg, annotation, ast.unparse(default) if default is not None else "", meaning(p.arg, notes.get(line, ""), annotation)
 
 def made_by(default):
-    "The default of a field without the words that dataclasses need for it."
+    "Return the default of a field without the words that dataclasses need for it."
     found = re.fullmatch(r"field\(default_factory=(?:lambda: )?(.+)\)", default)
     return default if not found else f"{found[1]}()" if found[1].isidentifier() else found[1]
 
@@ -249,13 +258,13 @@ def linked(text): return re.sub(r"\b[A-Z]\w+", lambda m: f'<a href="{classes()[m
 def inline(text): return re.sub(r"`([^`]+)`", r"<code>\1</code>", esc(text))
 
 def kind(annotation):
-    "A type as it is read; names in quotes lose them."
+    "Return a type as text, names without quotes."
     return "" if annotation is None else annotation.value if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str) else ast.unparse(annotation)
 
 def is_property(node): return any(ast.unparse(d) == "property" or "as_prop=True" in ast.unparse(d) for d in node.decorator_list)
 
 def function_entry(node, name, notes):
-    "A function, method or property: signature, sentence, parameters, result."
+    "Make the entry of a function, method or property: signature, sentence, parameters, result."
     rows = list(parameters(node, notes))
     signature = name if is_property(node) else f"{name}({', '.join(n + ('=' + d if d else '') for n, _, d, _ in rows)})"
     end = next((i for i in range(node.body[0].lineno - 1, node.lineno - 1, -1) if i in notes and i not in {p.end_lineno for p in ast.walk(node.args) if hasattr(p, "end_lineno")}), None)
@@ -264,15 +273,15 @@ def function_entry(node, name, notes):
     return f"<div class=signature>{label}{highlight(signature, PythonLexer(), HtmlFormatter())}</div>{sentences(node)}" + table(rows, "parameter") + result
 
 def sentences(node):
-    "The docstring; its paragraphs and lists stay."
+    "Return the docstring as HTML, with its paragraphs and lists."
     return markdown(text) if "\n" in (text := ast.get_docstring(node) or "") else f"<p>{inline(text)}</p>" if text else ""
 
 def class_entry(node, name, notes):
-    "A class: sentence, fields, methods that have something to say."
+    "Make the entry of a class: sentence, fields, and methods with a docstring or parameters."
     fields = [(n.target.id, ast.unparse(n.annotation), made_by(ast.unparse(n.value)) if n.value else "", meaning(n.target.id, notes.get(n.end_lineno, ""), ast.unparse(n.annotation))) for n in node.body if isinstance(n, ast.AnnAssign)]
     bases = f"({', '.join(map(ast.unparse, node.bases))})" if node.bases else ""
     text = f"<div class=signature>{highlight(f'class {name}{bases}', PythonLexer(), HtmlFormatter())}</div>{sentences(node)}" + table(fields, "field")
-    # the hooks of callbacks are explained once, at `Callback`
+    # we explain the hooks of callbacks once, at `Callback`
     hooks = any(ast.unparse(b) == "Callback" for b in node.bases)
     shown = [n for n in node.body if isinstance(n, ast.FunctionDef) and (n.name in ("__init__", "__call__", "forward") or not n.name.startswith("_")) and (ast.get_docstring(n) or list(parameters(n, notes)))
              and not (hooks and n.name != "__init__" and not ast.get_docstring(n))]
@@ -283,7 +292,7 @@ def module_file(module):
     return ROOT/"nerflame"/f"{module.replace('.', '/')}.py"
 
 def api_page(module, notebook):
-    "The page of a module."
+    "Make the page of a module."
     source = module_file(module).read_text(encoding="utf-8")
     tree, notes, parts, names, entries = ast.parse(source), comments(source), [], [], []
     for name, node in exported(tree):
@@ -299,13 +308,14 @@ def api_page(module, notebook):
 
 # ---- other pages ----
 def api_index(pages):
-    "All modules and all names."
+    "Make the page of all modules."
     rows = "".join(f'<tr><td><a href="{p.file}"><code>{p.title}</code></a></td><td>{inline(p.sentence)}</td><td>{len(p.entries)}</td></tr>' for p in pages)
-    return Page("api.html", "API", "", f"<h1>API</h1><p>Shapes are in the types; metres and y up in the frame of a head, units of 1/8 m and z up in a scene (<a href=\"07_cameras.html\">Cameras</a>).</p><table><tr><th>module</th><th>what it is for</th><th>names</th></tr>{rows}</table>")
+    return Page("api.html", "API", "", f"<h1>API</h1><p>You find shapes in the types. The frame of a head is in metres with y up, that of a scene in units of 1/8 m with z up (<a href=\"07_cameras.html\">Cameras</a>).</p><table><tr><th>module</th><th>purpose</th><th>names</th></tr>{rows}</table>")
 
-SCAN = '"Infinite, 3D Head Scan by Lee Perry-Smith is licensed under a <a href="https://creativecommons.org/licenses/by/3.0/">Creative Commons Attribution 3.0 Unported License</a>. Based on a work at www.triplegangers.com." The shoulders were cut off, the head was scaled and moved, and it was rendered.'
+SCAN = '"Infinite, 3D Head Scan by Lee Perry-Smith is licensed under a <a href="https://creativecommons.org/licenses/by/3.0/">Creative Commons Attribution 3.0 Unported License</a>. Based on a work at www.triplegangers.com." We cut off the shoulders, scaled and moved the head, and rendered it.'
 ACTOR = 'The synthetic actor: <a href="https://arxiv.org/abs/2004.03458">ICT-FaceKit</a>, MIT licence, © 2020 USC Institute for Creative Technologies.'
-SUBJECTS = dict(lps="head scan", actor_neutral="synthetic actor, one neutral face", actor="synthetic actor, 30 moments", builtin="built-in person")
+SUBJECTS = dict(lps="head scan", actor_neutral="synthetic actor, one neutral face",
+    actor="synthetic actor, 30 timesteps", builtin="built-in person")
 
 @dataclass
 class Sheet:
@@ -317,7 +327,7 @@ class Sheet:
     picture: str     # the file
 
 def sheets():
-    "The sheets of the quality benchmarks, as the rows of their table name them."
+    "Yield the sheets of the quality benchmarks, by the rows of their table."
     sections = json.loads((ROOT/"bench"/"results"/"bench.json").read_text(encoding="utf-8"))
     for r in sections.get("quality", {}).get("rows", []):
         found = re.search(r"\bbench_(\w+)\.png", r["note"])
@@ -327,14 +337,14 @@ def sheets():
         words = SUBJECTS.get(subject.removesuffix("_fit"), subject) + (", parameters found" if subject.endswith("_fit") else "")
         yield Sheet(r["name"], f"{words[0].upper()}{words[1:]}, {size} x {size} pixels, {minutes} minutes, {measured.removeprefix('PSNR on ')} views", r["value"], r["note"].replace(found[0], "").replace("; ;", ";"), found[0])
 
-# hand-picked: sheets of benchmarks and pictures of pages, with what is to be seen
-FACES = {"images/bench_lps_400_15min.png": "A head scan at 400 x 400 pixels, 15 minutes of training: rendered, the truth, and the difference", "images/bench_actor_200_10min_test.png": "A synthetic actor in moments that training has not seen: rendered, the truth, and the difference",
+# hand-picked sheets of benchmarks and pictures of pages, with captions
+FACES = {"images/bench_lps_400_15min.png": "A head scan at 400 x 400 pixels, 15 minutes of training: rendered, the truth, and the difference", "images/bench_actor_200_10min_test.png": "A synthetic actor in timesteps that training has not seen: rendered, the truth, and the difference",
          "images/glb_threejs.jpg": "The exported face (glTF) in three.js beside the field"}
 
 def figure(name, link, text, kind=""): return f'<figure{kind}><a href="{link}"><img loading=lazy src="{name}" alt="{esc(text)}"></a><figcaption>{esc(text.replace("`", ""))}</figcaption></figure>'
 
 def gallery(pages, out):
-    "All pictures, each with the page that made it: first faces, of the front page, of benchmarks and of tutorials, then the figures as the notebooks go."
+    "Make the gallery: faces of the front page, of benchmarks and of tutorials, then the figures of the notebooks in order."
     faces, figures, seen = [], [], set()
     def add(to, name, link, text):
         if name not in seen:
@@ -363,28 +373,28 @@ def benchmarks(out):
     shown = list(sheets())
     for s in shown: body = body.replace(f"{s.picture}", f'<a href="#{Path(s.picture).stem}">sheet</a>')
     figures = "".join(f'<figure class=sheet id="{Path(s.picture).stem}"><h3>{esc(s.what)}: {s.value:.2f} dB</h3><img loading=lazy src="images/{s.picture}" alt="rendered, rendered truth, difference"><figcaption><code>{esc(s.name)}</code>; {esc(s.details.strip("; "))}</figcaption></figure>' for s in shown)
-    pictures = (f'<h2 id="pictures">Pictures of the quality rows</h2><p>Some views of each: what was rendered; the truth, which for these three subjects is a rendered picture, too, even where a sheet says "photograph"; and the absolute difference, '
+    pictures = (f'<h2 id="pictures">Pictures of the quality rows</h2><p>We show some views of each: the render, the truth, which for these three subjects is a rendered picture too, even if a sheet says "photograph", and the absolute difference, '
                 f'black for none, yellow for 0.2 and more. Numbers are the PSNR of the view.</p>{figures}<p class=credit>The head scan: {SCAN}<br>{ACTOR}</p>')
     at = [m.start() for m in re.finditer(r"<h2", body)]
     presets = (f'<h2 id="presets">The presets for the same time</h2>{markdown(read("presets"))}<figure class=sheet><img loading=lazy src="images/presets.png" alt="PSNR on val against minutes"></figure>'
                f'<figure class=sheet><img loading=lazy src="images/presets_picture.png" alt="a view of each preset and the rendered truth"><figcaption>One view after eight minutes of each; what the sheet calls photograph is the rendered truth.</figcaption></figure>')
-    steps = (f'<h2 id="single-steps">One training step of each method, single runs</h2><p>Run once, with another build of torch (the CUDA build, on the CPU), so that PyTorch3D imports; PyTorch3D is its CPU path here, and on CUDA nothing was measured. '
+    steps = (f'<h2 id="single-steps">One training step of each method, single runs</h2><p>We ran these once, with another build of torch (the CUDA build, on the CPU), because PyTorch3D needs it. PyTorch3D uses its CPU path here, and we did not measure on CUDA. '
              f'Speed-ups of the whole of <a href="#{anchor_of(body, "training step")}">the section on steps</a>, which ran in turn and several times, are the ones to quote.</p>{markdown(read("paper_step"))}')
     return Page("benchmarks.html", "Benchmarks", "Quality, speed and memory as `make bench` measured them, each with its machine, versions and spread.", body[:at[1]] + pictures + body[at[1]:] + presets + steps, source="bench/README.md")
 
 def anchor_of(body, words):
-    "The anchor of the heading of second rank that has these words in it."
+    "Return the anchor of the heading of second rank that contains these words."
     return next(i for i, text in chapters(body) if words in text.lower())
 
 def citation():
-    "How to cite, from CITATION.cff."
+    "Make the page that explains how to cite, from CITATION.cff."
     rows = "".join(f'<tr><td>{esc(r.when)}</td><td>{esc(r.title)}</td><td><code>{r.key}</code></td></tr>' for r in references())
-    return Page("citation.html", "Cite", "", f'<h1>Cite</h1><blockquote><p>Always the method, and the head model that you used.</p></blockquote><table><tr><th>when</th><th>what</th><th>key</th></tr>{rows}</table>'
-                f"<h2 id=bibtex>BibTeX</h2><pre class=copy>{esc(bibtex())}</pre><p>The same in the <a href=\"https://citation-file-format.github.io\">Citation File Format</a>: <a href=\"{GIT}CITATION.cff\">CITATION.cff</a>.</p>", source="CITATION.cff")
+    return Page("citation.html", "Cite", "", f'<h1>Cite</h1><blockquote><p>Please cite the method, and the head model that you used.</p></blockquote><table><tr><th>when</th><th>what</th><th>key</th></tr>{rows}</table>'
+                f"<h2 id=bibtex>BibTeX</h2><pre class=copy>{esc(bibtex())}</pre><p>You can also use the <a href=\"https://citation-file-format.github.io\">Citation File Format</a>: <a href=\"{GIT}CITATION.cff\">CITATION.cff</a>.</p>", source="CITATION.cff")
 
 # ---- the site ----
 def navigation(notebooks, api, here):
-    "The list of pages, with this one marked and its headings below it."
+    "Return the list of pages, with this one marked and its headings below it."
     inside = "".join(f'<li><a href="#{esc(i)}">{esc(t)}</a></li>' for i, t in chapters(here.body)) if not here.entries else ""
     link = lambda p, text=None: (f'<li class=here><a href="{p.file}" aria-current=page>{esc(text or p.title)}</a>{f"<ul>{inside}</ul>" if inside else ""}</li>' if p.file == here.file else f'<li><a href="{p.file}">{esc(text or p.title)}</a></li>')
     number = lambda p: int(re.match(r"\d+", p.file)[0]) if re.match(r"\d+", p.file) else -1
@@ -395,14 +405,14 @@ def navigation(notebooks, api, here):
     return "".join((f"<h2>{title}</h2>" if title else "") + f"<ul>{''.join(items)}</ul>" for title, items in groups.items() if items) + folded + f'<p><a href="{REPOSITORY}">Repository</a></p>'
 
 def search_index(pages):
-    "What the search looks through: pages, their headings, what modules export; (what, where, sentence)."
+    "Yield the entries of the search, pages, headings and exported names, as (text, link, sentence)."
     for p in pages:
         yield p.title, p.file, p.sentence.replace("`", "")
         if p.entries: yield from ((n, f"{p.file}#{n}", s.replace("`", "")) for n, s in p.entries)
         else: yield from ((t, f"{p.file}#{i}", p.title) for i, t in chapters(p.body))
 
 def moved_link(m, known):
-    "A link of a notebook on the site: to a page, to a file that was copied, or to the repository."
+    "Turn a link of a notebook into one of the site: to a page, to a copied file, or to the repository."
     target, _, anchor = html.unescape(m[2]).partition("#")
     if not target or "://" in target or target.startswith(("mailto:", "data:")): return m[0]
     path, anchor = os.path.normpath(target).replace(os.sep, "/"), f"#{anchor}" if anchor else ""
@@ -413,7 +423,7 @@ def moved_link(m, known):
     return f'{m[1]}{esc(path + anchor)}"'
 
 def write_page(page, navigate, out, before=None, after=None):
-    "One file of the site."
+    "Write one file of the site."
     body = re.sub(r'((?:href|src)=")([^"]+)"', lambda m: moved_link(m, out), page.body)
     steps = "".join(f'<a class={rel} rel={rel} href="{p.file}">{esc(p.title)}</a>' for rel, p in (("prev", before), ("next", after)) if p)
     api = f'<p class=api><a href="api_{page.module}.html">API of <code>nerflame.{page.module}</code></a></p>' if page.module else ""
@@ -430,7 +440,7 @@ def write_page(page, navigate, out, before=None, after=None):
 """, encoding="utf-8")
 
 class Links(HTMLParser):
-    "Collects the links and the anchors of a page."
+    "Links and anchors of a page."
     def __init__(self, text):
         super().__init__()
         self.links, self.anchors = [], set()
@@ -441,7 +451,7 @@ class Links(HTMLParser):
             if key in ("id", "name") and value: self.anchors.add(value)
 
 def problems(out, api):
-    "What is wrong with the site: links to nowhere, requests to other places, formulas that browsers show wrongly, names without an entry."
+    "Yield the faults of the site: dead links, requests to other places, wrong formulas, names without an entry."
     texts = {p.name: p.read_text(encoding="utf-8") for p in sorted(out.glob("*.html"))}
     read = {name: Links(text) for name, text in texts.items()}
     for name, text in texts.items():
@@ -463,7 +473,7 @@ def problems(out, api):
         yield from (f"api_{module}.html: no entry for {name}" for name in listed if name not in read[f"api_{module}.html"].anchors)
 
 def docs(out):
-    "Write the site and return what is wrong with it."
+    "Write the site, and return its faults and its number of pages."
     if out.exists(): shutil.rmtree(out)
     shutil.copytree(ROOT/"nbs"/"images", out/"images")
     notebooks = [notebook_page(p, out) for p in sorted((ROOT/"nbs").glob("[!_]*.ipynb"))]
@@ -472,7 +482,7 @@ def docs(out):
     extra = [gallery(notebooks, out), measured, citation(), api_index(api)]
     for page in notebooks: page.body = named_pages(page.body, notebooks)
     navigate = lambda here: navigation(notebooks, api, here)
-    order = sorted(notebooks, key=lambda p: (p.file != "index.html", not p.file.startswith("3"), p.file))
+    order = sorted(notebooks, key=lambda p: (p.file != "index.html", not TUTORIAL.match(p.file), p.file))
     for i, page in enumerate(order): write_page(page, navigate, out, order[i - 1] if i else None, order[i + 1] if i + 1 < len(order) else None)
     for page in api + extra: write_page(page, navigate, out)
     (out/"site.css").write_text((ROOT/"tools"/"site.css").read_text(encoding="utf-8") + HtmlFormatter(style="default").get_style_defs(".highlight"), encoding="utf-8")
