@@ -95,12 +95,14 @@ def _fields(function):
     return found
 
 # %% ../nbs/09_command.ipynb #ba075da1
+def _short(value): return f"{value:g}" if isinstance(value, float) else str(value)
+
 def _help(field, more):
     "Return the help text of an option: the comment of the parameter, and what happens when it is left out."
     text = "; ".join(t for t in (" ".join(field.help.split()), more) if t)
     text = re.sub(r"; (None|False|empty): ", "; left out: ", text)
     default = field.default
-    if isinstance(default, (tuple, list)): default = ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in default)
+    if isinstance(default, (tuple, list)): default = ",".join(map(_short, default))
     none = default is None or default is False or default == "" or default is Parameter.empty
     shown = not none and "left out" not in text
     return (text + f"; default {default}"*shown).replace("%", "%%")
@@ -131,7 +133,8 @@ class Parser(argparse.ArgumentParser):
         description:str,   # what it does
         example:str="",    # a command line
     ):
-        super().__init__(prog=prog, description=description, epilog=example and f"example: {example}", allow_abbrev=False)
+        epilog = example and f"example: {example}"
+        super().__init__(prog=prog, description=description, epilog=epilog, allow_abbrev=False)
         self.options, self._headings, self._choices = {}, {}, {}
 
     def error(self, message):
@@ -164,7 +167,8 @@ def _settings(field):
 def _add(parser, field, required, more):
     "Add an option to a parser."
     option, settings = field.option, _settings(field) | dict(help=_help(field, more))
-    parser.options[field.name] = (option.metavar or field.name.upper(),) if option.place else option.names or (f"--{field.name}",)
+    names = option.names or (f"--{field.name}",)
+    parser.options[field.name] = (option.metavar or field.name.upper(),) if option.place else names
     if option.place:
         parser.place_of(option).add_argument(field.name, nargs=None if required else "?", **settings)
         return
@@ -183,7 +187,8 @@ def command_parser(
     parser, functions = Parser(prog, description, example), list(functions)
     fields = [{f.name: f for f in _fields(function)} for function in functions]
     headings = dict.fromkeys(f.option.group for found in fields for f in found.values() if f.option.group)
-    for heading in sorted(headings, key=lambda h: h == RARE): parser._headings[heading] = parser.add_argument_group(heading)
+    for heading in sorted(headings, key=lambda h: h == RARE):   # rare options come last
+        parser._headings[heading] = parser.add_argument_group(heading)
     for name in dict.fromkeys(name for found in fields for name in found):
         required = all(name in found and found[name].default is Parameter.empty for found in fields)
         first = next(found[name] for found in fields if name in found)
@@ -191,6 +196,7 @@ def command_parser(
     for action in parser._actions: action.help = with_options(action.help, parser.options)
     return parser
 
+# %% ../nbs/09_command.ipynb #04c79781
 def call_with(
     function,      # a documented function, or a dataclass
     values:dict,   # of the options, by the names of the parameters
@@ -204,6 +210,7 @@ def call_with(
         elif _option_of(p.annotation): others[name] = values[name]
     return function(**others)
 
+# %% ../nbs/09_command.ipynb #44031051
 def unused_options(
     parser:Parser,
     function,        # that is called
@@ -307,6 +314,7 @@ def int_at_least(
         return value
     return parse
 
+# %% ../nbs/09_command.ipynb #b374fb8a
 def some_of(
     *words:str,       # that are allowed
     expected:str="",  # for the message; empty: some of the words

@@ -49,10 +49,12 @@ def _check_earlier(path, folder):
     "Raise `InputError` where a folder is no RUN that can be put aside."
     kinds = "a new or empty folder, or a RUN to replace"
     require(is_run(folder), path, "`out`", kinds, "a folder with other things in it")
-    inside = "a folder that you are not in, as an earlier RUN there is put aside: go up (cd ..) and name it, or choose a new one"
+    aside = "an earlier RUN there is put aside: go up (cd ..) and name it, or choose a new one"
+    inside = f"a folder that you are not in, as {aside}"
     require(folder not in (Path.cwd(), *Path.cwd().parents), path, "`out`", inside, folder)
     movable = not folder.is_mount() and can_write(folder.parent)
-    require(movable, path, "`out`", "a new folder, or a RUN that can be put aside", f"a RUN in {folder}, which cannot be renamed")
+    fixed = f"a RUN in {folder}, which cannot be renamed"
+    require(movable, path, "`out`", "a new folder, or a RUN that can be put aside", fixed)
 
 # %% ../../nbs/73_evaluation.outputs.ipynb #1eb06762
 def _put_aside(folder):
@@ -61,7 +63,7 @@ def _put_aside(folder):
     return folder.rename(next(p for p in names if not p.exists()))
 
 def _give_back(folder, earlier, empty):
-    "Undo the preparation of a folder, and describe what is there now. `empty`: the folder was there before, without files."
+    "Undo the preparation of a folder, which was there without files if `empty`, and describe the result."
     left = remove_run(folder)
     keeps = [f"{folder} keeps {', '.join(left)}"] if left else []
     if empty: folder.mkdir(exist_ok=True)
@@ -99,7 +101,8 @@ def finish_run(
     while earlier:   # a RUN that was put aside may have put aside another one
         before, left = run_before(earlier), remove_run(earlier)
         shown = ", ".join(left[:5]) + ", ..."*(len(left) > 5)
-        if left: tqdm.write(f"note: {earlier} keeps what nerflame did not write in the earlier RUN: {shown}", file=sys.stderr)
+        note = f"note: {earlier} keeps what nerflame did not write in the earlier RUN: {shown}"
+        if left: tqdm.write(note, file=sys.stderr)
         earlier = before
 
 # %% ../../nbs/73_evaluation.outputs.ipynb #924c0e1f

@@ -182,14 +182,16 @@ def replaced_frames(
     return [p.stem for p in Path(out).glob("*.png") if p.stem.endswith(ends)]
 
 # %% ../../nbs/74_evaluation.runs.ipynb #4756cfad
+def _dashes(name): return f"--{name.replace('_', '-')}", f"--{name}"
+
 @dataclass(frozen=True)
 class LpipsWeights:
     "The source of the weights of VGG16 for LPIPS."
     # the weights of VGG16 for LPIPS, .pth or .safetensors, for machines without a network;
     # None: those that torch.hub keeps on this machine, without them no LPIPS
-    lpips_weights: Annotated[PathLike | None, Option("FILE", group=RARE, names=("--lpips-weights", "--lpips_weights"))] = None
+    lpips_weights: Annotated[PathLike | None, Option("FILE", group=RARE, names=_dashes("lpips_weights"))] = None
     # fetch the weights of VGG16 for LPIPS once, 553 MB; False: they are not fetched
-    lpips_download: Annotated[bool, Option(group=RARE, names=("--lpips-download", "--lpips_download"))] = False
+    lpips_download: Annotated[bool, Option(group=RARE, names=_dashes("lpips_download"))] = False
 
     def load(self)->Lpips:
         "Load LPIPS. Raises `InputError`."
@@ -225,8 +227,8 @@ def evaluate_control(
     person, background = make_person(load_head("anny"), capture.seed, capture.texture_height), run_background(run)
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays), background)
     size = min(c.resolution or capture.resolution//(1 + c.half_res), capture.resolution)
-    cameras = control_cameras(capture, size)
-    return control_report(run.model, truth, person.params(), cameras, sweeps, background, out, lambda s: tqdm(s, "control"))
+    cameras, bar = control_cameras(capture, size), lambda s: tqdm(s, "control")
+    return control_report(run.model, truth, person.params(), cameras, sweeps, background, out, bar)
 
 # %% ../../nbs/74_evaluation.runs.ipynb #90c2cb82
 _CONTROL_FILES = ("control.json", "control.png", "control_strip.png")
@@ -250,7 +252,8 @@ def evaluate_run(
     # which transforms_NAME.json; may be given several times; None: val and test, those that are there
     split:Annotated[list[str]|str|None, Option("NAME", str, repeat=True)]=None,
     out:Annotated[PathLike|None, Option("DIR")]=None,   # folder to write, with a folder for each split in it; None: RUN
-    data:Annotated[PathLike|None, Option("DIR", folder_path)]=None,   # scene folder; None: the one that the RUN was trained on
+    # scene folder; None: the one that the RUN was trained on
+    data:Annotated[PathLike|None, Option("DIR", folder_path)]=None,
     lpips:LpipsWeights=LpipsWeights(),
     # for a RUN of the built-in head's capture (as nerflame_demo makes it): also sweep jaw, neck, gaze and
     # expressions, and compare the changes with those of the true person; takes some minutes; False: no sweeps
@@ -269,10 +272,12 @@ def evaluate_run(
     frames = {name: read_transforms(data, name)[1]["frames"] for name in _chosen_splits(split, data)}
     same = distinct_splits(frames)
     own = ["evaluation.json", *(f"control/{name}" for name in _CONTROL_FILES if sweeps)]
-    check_folder(out, [f for name in same for f in split_outputs(out/name, replaced_frames(frames[name], out/name))] + own)
+    there = [split_outputs(out/name, replaced_frames(frames[name], out/name)) for name in same]
+    check_folder(out, sum(there, own))
     if sweeps: control_capture(run, data)
     return _evaluate_all(RunScene(run, data), same, out, lpips.load(), sweeps, own)
 
+# %% ../../nbs/74_evaluation.runs.ipynb #92cd38b6
 def _chosen_splits(split, data):
     "List the splits to measure, each once."
     if split: return list(dict.fromkeys([split] if isinstance(split, str) else split))

@@ -16,15 +16,16 @@ from ..core import require
 from ..command import Option, float_list, folder_path, int_at_least, name_weights
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams
-from ..field.model import RadianceModel
 from ..training.run import Run, data_folder, run_scene
 from .render import frame_params, render_each, save_frames, to_bytes, turntable_cameras, write_video
 from .outputs import check_folder, output_folder
 from .runs import DeviceName, PathLike, RunFolder, open_run, run_background
+from ..field.model import RadianceModel
 
 # %% ../../nbs/75_evaluation.states.ipynb #cdaae445
 Vector = Sequence[float] | None
 
+# %% ../../nbs/75_evaluation.states.ipynb #3bd67bec
 @dataclass(frozen=True)
 class FaceState:
     "A state to render: changes to the captured state, or to parameters of a file."
@@ -36,8 +37,8 @@ class FaceState:
     neck_pose: Annotated[Vector, Option("X,Y,Z", float_list(3))] = None
     # rotation of the eyes, radians, both or left and right; +Y looks to the subject's left; None: as captured
     eye_pose: Annotated[Vector, Option("X,Y,Z[,X,Y,Z]", float_list(3, 6))] = None
-    # parameters of one or more frames (keys of VHAP and GaussianAvatars); poses and expressions that you give replace theirs;
-    # None: as captured
+    # parameters of one or more frames (keys of VHAP and GaussianAvatars); poses and expressions that you give
+    # replace theirs; None: as captured
     params: Annotated[PathLike | None, Option("FILE.npz")] = None
 
     def poses(self)->dict:
@@ -114,10 +115,12 @@ def render_run(
     if len(cameras) == 1: cameras = cameras[[0]*n]
     fits = len(cameras) == n and rows in (1, n)
     require(fits, state.params or "`params`", "frames", f"1, or {len(cameras)}, one per camera", rows)
-    shown = tqdm(render_each(run.model, cameras, params, run_background(run)), "render", n, disable=n == 1, dynamic_ncols=True)
+    pixels = render_each(run.model, cameras, params, run_background(run))
+    shown = tqdm(pixels, "render", n, disable=n == 1, dynamic_ncols=True)
     film = [] if n == 1 or view.split else ["turntable" if view.turntable else "film"]
     return _write(shown, names or [f"frame_{i:04d}" for i in range(n)], Path(out), film)
 
+# %% ../../nbs/75_evaluation.states.ipynb #b2adec25
 def _write(shown, names, out, film):
     "Write pictures, and films of them where `film` names one; return the files."
     kept, films = [], [f"{name}{suffix}" for name in film for suffix in (".mp4", ".gif")]

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from ..runtime import launch, warp_arrays
 from ..mesh import face_frames, interpolate, vertex_normals
-from ..closest import FaceNeighbours, MeshTopology, walk_to_closest
+from ..closest import Closest, FaceNeighbours, MeshTopology, walk_to_closest
 from ..cameras import Rays
 from .volume import Samples
 
@@ -25,7 +25,7 @@ def vertex_rotations(
     target:Float[Tensor, "v 3"],  # vertices of the pose to map to
     faces:Int[Tensor, "f 3"],
 )->Float[Tensor, "v 3 3"]:
-    "Return the rotation of the surface around every vertex, the area-weighted chordal mean over its faces (Hartley et al. 2013)."
+    "Return the rotation of the surface at every vertex, a mean over its faces by area (chordal; Hartley et al. 2013)."
     turn = face_frames(target, faces) @ face_frames(source, faces).transpose(1, 2)
     corners = source[faces]
     area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=1)
@@ -50,24 +50,22 @@ class CanonicalPoints:
 def map_points(
     points:Float[Tensor, "n 3"],       # near the posed mesh
     directions:Float[Tensor, "n 3"],   # along which they are seen, unit
-    closest:Float[Tensor, "n 3"],      # their closest points
-    face_idx:Int[Tensor, "n"],         # the faces of these
-    bary:Float[Tensor, "n 3"],         # and their barycentric weights
+    near:Closest,                      # the closest points of the posed mesh
     posed:Float[Tensor, "v 3"],        # vertices of the posed mesh
     canonical:Float[Tensor, "v 3"],      # vertices of the mesh that the field was trained around
     faces:Int[Tensor, "f 3"],
     rotations:Float[Tensor, "v 3 3"],  # from `vertex_rotations(posed, canonical, faces)`
 )->CanonicalPoints:
     "Map samples from a posed mesh to the canonical one."
-    turn = interpolate(rotations.flatten(1), faces, face_idx, bary).reshape(-1, 3, 3)
-    offset = points - closest
-    normal = interpolate(vertex_normals(posed, faces), faces, face_idx, bary)
+    turn = interpolate(rotations.flatten(1), faces, near.face_idx, near.bary).reshape(-1, 3, 3)
+    offset = points - near.points
+    normal = interpolate(vertex_normals(posed, faces), faces, near.face_idx, near.bary)
     inside = (normal*offset).sum(1) < 0
     # the square root has no derivative at 0: there the distance is 0 either way
     square = (offset**2).sum(1)
     distance = torch.where(square > 0, square.clamp(min=1e-20).sqrt(), 0.)
     turned = lambda v: (turn @ v[..., None])[..., 0]
-    positions = interpolate(canonical, faces, face_idx, bary) + turned(offset)
+    positions = interpolate(canonical, faces, near.face_idx, near.bary) + turned(offset)
     return CanonicalPoints(positions, F.normalize(turned(directions), dim=1), torch.where(inside, -distance, distance))
 
 # %% ../../nbs/34_field.canonical.ipynb #b25521ab
@@ -125,7 +123,7 @@ class Maps:
     normals: wp.array(dtype=wp.vec3)       # of the posed mesh at its vertices
     canonical: wp.array(dtype=wp.vec3)
     rotations: wp.array(dtype=wp.mat33)    # from posed to canonical, at vertices
-    max_epsilon: float                     # deeper than this inside a part of the surface, a signed distance says nothing
+    max_epsilon: float                     # deeper inside a part of the surface, the sign of a distance says nothing
 
 @wp.struct
 class CanonicalPoint:
@@ -156,12 +154,12 @@ def thin_mark(face:int):
 
 @wp.func
 def _claim(m:Maps, signed_distance:float):
-    "Return a number that is smaller the more a point belongs to a part of the surface; far behind it, only the distance counts."
+    "Return how far a point is from belonging to a part of the surface; far behind it, only the distance counts."
     return wp.where(signed_distance < -m.max_epsilon, -signed_distance, signed_distance)
 
 @wp.func
 def to_canonical(m:Maps, point:wp.vec3, direction:wp.vec3, face:int, other:int):
-    "Map a point to the canonical mesh; with two parts of the surface near it, by the one it is inside of, or nearer to."
+    "Map a point to the canonical mesh; of two parts near it, by the one it is inside of, or nearer to."
     mapped = _by_part(m, point, direction, face)
     if other >= 0:
         second = _by_part(m, point, direction, other)
@@ -174,8 +172,10 @@ def to_canonical(m:Maps, point:wp.vec3, direction:wp.vec3, face:int, other:int):
 # %% ../../nbs/34_field.canonical.ipynb #0a4e3850
 @wp.kernel(enable_backward=False)
 def _map_kernel(start:int, m:Maps, origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3),
-    ray_idx:wp.array(dtype=wp.int64), t:wp.array(dtype=float), face_idx:wp.array(dtype=wp.int32), other_idx:wp.array(dtype=wp.int32),
-    positions_out:wp.array(dtype=wp.vec3), directions_out:wp.array(dtype=wp.vec3), signed_distance:wp.array(dtype=float)):
+    ray_idx:wp.array(dtype=wp.int64), t:wp.array(dtype=float),
+    face_idx:wp.array(dtype=wp.int32), other_idx:wp.array(dtype=wp.int32),
+    positions_out:wp.array(dtype=wp.vec3), directions_out:wp.array(dtype=wp.vec3),
+    signed_distance:wp.array(dtype=float)):
     i = start + wp.tid()
     r = int(ray_idx[i])
     positions_out[i] = wp.vec3()
@@ -189,7 +189,7 @@ def _map_kernel(start:int, m:Maps, origins:wp.array(dtype=wp.vec3), directions:w
 
 # %% ../../nbs/34_field.canonical.ipynb #d95f86b9
 class CanonicalMap:
-    "The map from one posed mesh to the canonical one, for any number of samples. Not differentiable: for a frozen mesh."
+    "The map from one posed mesh to the canonical one. Not differentiable: for a mesh that is frozen."
     def __init__(self,
         posed:Float[Tensor, "v 3"],      # vertices, scene units
         canonical:Float[Tensor, "v 3"],  # vertices of the mesh that the field lives around, scene units
@@ -202,18 +202,20 @@ class CanonicalMap:
         self.normals = torch.empty_like(self.posed)
         m = self.struct = Maps()
         m.max_epsilon, m.surface = max_epsilon, neighbours.struct
-        m.posed, m.canonical, m.rotations, m.normals = warp_arrays(self.posed, self.canonical, self.rotations, self.normals)
+        tensors = self.posed, self.canonical, self.rotations, self.normals
+        m.posed, m.canonical, m.rotations, m.normals = warp_arrays(*tensors)
         launch(_vertices_kernel, len(posed), [m.surface, m.posed, m.canonical, m.rotations, m.normals], posed.device)
 
     def __call__(self,
         points:Float[Tensor, "n 3"],       # near the posed mesh, scene units
         directions:Float[Tensor, "n 3"],   # along which they are seen, unit
         face_idx:Int[Tensor, "n"],         # a face near each point; -1: none is known
-        other_idx:Int[Tensor, "n"]|None=None,  # a face of another part of the surface, see `VoxelShell`; -1, or None for all: none
+        other_idx:Int[Tensor, "n"]|None=None,  # of another part of the surface, see `VoxelShell`; None: there is none
     )->CanonicalPoints:
         "Map points to the canonical mesh; without a face to the origin, infinitely far from the mesh."
         n, device = len(points), points.device
-        return self._map(points, directions, torch.arange(n, device=device), torch.zeros(n, device=device), face_idx, other_idx)
+        own, zero = torch.arange(n, device=device), torch.zeros(n, device=device)
+        return self._map(points, directions, own, zero, face_idx, other_idx)
 
     def along(self,
         rays:Rays,

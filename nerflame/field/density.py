@@ -19,7 +19,7 @@ def mesh_alpha(
     distance:Float[Tensor, "*s"],  # to the mesh, unsigned, scene units
     epsilon:float,                 # where opacity reaches zero, scene units
 )->Float[Tensor, "*s"]:
-    "Opacity of the mesh itself: 1 on the surface, linearly down to 0 at `epsilon` (NeRFlame, stage 1)."
+    "Return the opacity of the mesh: 1 on the surface, linearly down to 0 at `epsilon` (NeRFlame, stage 1)."
     return (1 - distance/epsilon).clamp(0, 1)
 
 # %% ../../nbs/30_field.density.ipynb #dc04ca96
@@ -27,7 +27,7 @@ def density_alpha(
     sigma:Float[Tensor, "*s"],   # density per scene unit, not negative
     deltas,                      # length of each sample along its ray, scene units; a tensor (*s) or one number
 )->Float[Tensor, "*s"]:
-    "Opacity of a length of medium, 1 - exp(-sigma delta) (NeRF, equation 3)."
+    "Return the opacity of a length of medium, 1 - exp(-sigma delta) (NeRF, equation 3)."
     # expm1 keeps what 1 - exp() rounds away when the medium is thin
     return -torch.expm1(-sigma*deltas)
 
@@ -37,7 +37,7 @@ def shell_alpha(
     distance:Float[Tensor, "*s"],  # to the mesh, signed or not, scene units
     epsilon:float,                 # half the thickness of the shell, scene units
 )->Float[Tensor, "*s"]:
-    "Opacity of learned density, which counts only in the shell `|distance| <= epsilon` (NeRFlame, stage 2)."
+    "Return the opacity of learned density, zero outside the shell `|distance| <= epsilon` (NeRFlame, stage 2)."
     return torch.where(distance.abs() <= epsilon, density_alpha(sigma, deltas), torch.zeros_like(sigma))
 
 # %% ../../nbs/30_field.density.ipynb #b30c2589
@@ -53,7 +53,7 @@ def prior_sigma(
     gain:float=PRIOR_GAIN,
     steepness:float=PRIOR_STEEPNESS,      # per `max_epsilon`
 )->Float[Tensor, "*s"]:
-    "Learned density that equals a soft mesh where the network says nothing."
+    "Return learned density, which is that of a soft mesh where the network outputs zero."
     return scale*F.softplus(gain*raw - steepness*signed_distance/max_epsilon)
 
 # %% ../../nbs/30_field.density.ipynb #d101f97f
@@ -67,12 +67,13 @@ class EpsilonSchedule:
 
     def __post_init__(self):
         require(0 < self.start <= self.end, "EpsilonSchedule", "start, end", "0 < start <= end", (self.start, self.end))
-        require(0 <= self.begin <= self.finish, "EpsilonSchedule", "begin, finish", "0 <= begin <= finish", (self.begin, self.finish))
+        steps = self.begin, self.finish
+        require(0 <= self.begin <= self.finish, "EpsilonSchedule", "begin, finish", "0 <= begin <= finish", steps)
 
     def __call__(self,
         step:int,   # of stage 2, from 0
     )->float:       # scene units
-        "Half the thickness of the shell at `step`."
+        "Return half the thickness of the shell at `step`."
         if step >= self.finish: return self.end
         return self.start + (self.end - self.start)*max(step - self.begin, 0)/(self.finish - self.begin)
 

@@ -29,7 +29,7 @@ class ShellCells:
     offset: Float[Tensor, "n 3"]  # from there to the middle, scene units
     edge: float                   # of a cube, scene units
     low: Float[Tensor, "3"]       # a corner of the lattice that they lie on, scene units
-    member: Int[Tensor, "m"]      # of each voxel of the shell that they were made of: the cell that holds it, int64; empty for some of the cells
+    member: Int[Tensor, "m"]      # the cell of each voxel of the shell, int64; empty for some of the cells
 
     def holding(self,
         voxels:Bool[Tensor, "m"],   # of the shell that they were made of
@@ -43,7 +43,8 @@ class ShellCells:
         keep:Bool[Tensor, "n"],   # of these cells
     )->"ShellCells":
         "Return some of the cells; which voxel is in which is known for all of them together only."
-        return replace(self, face=self.face[keep], bary=self.bary[keep], offset=self.offset[keep], member=self.member[:0])
+        chosen = {name: getattr(self, name)[keep] for name in ("face", "bary", "offset")}
+        return replace(self, **chosen, member=self.member[:0])
 
 # %% ../../nbs/35_field.driven.ipynb #e33a7430
 def bind_cells(
@@ -128,11 +129,11 @@ def _touch_kernel(start:int, s:Voxels, c:_Warped, touched:wp.array3d(dtype=wp.bo
 SAME, AGAINST, THIN = wp.constant(0), wp.constant(1), wp.constant(2)   # how the surfaces of two cells relate
 OPPOSED = wp.constant(-0.3)        # cosine between normals below which two cells lie on opposite sides
 SQUEEZE = wp.constant(3.0)         # skin of one piece may come together by this factor without being two parts
-MOVED = wp.constant(0.25)          # two pieces move against each other when their distance changes by this share of a cell
+MOVED = wp.constant(0.25)          # pieces move against each other if their distance changes by this part of a cell
 
 @wp.func
 def _relation(c:_Warped, i:int, j:int):
-    "Return how two cells near each other relate: AGAINST where their parts move against each other, as an eyeball and its lid; THIN on the two sides of a thin part."
+    "Return how two cells near each other relate: AGAINST for an eyeball and its lid, THIN for two sides of an ear."
     relation = SAME
     if wp.dot(c.normal[i], c.normal[j]) < OPPOSED: relation = THIN
     rest = wp.length_sq(c.home[i] - c.home[j])
@@ -156,7 +157,8 @@ def _claiming_cell(claim:wp.int64):
     return int(claim & wp.int64(0xFFFFFFFF))
 
 @wp.kernel(enable_backward=False)
-def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Warped, second:wp.bool, first:wp.array(dtype=wp.int64), claim:wp.array(dtype=wp.int64)):
+def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Warped, second:wp.bool,
+    first:wp.array(dtype=wp.int64), claim:wp.array(dtype=wp.int64)):
     i = start + wp.tid()
     low, high = _first_voxel(s, c, i), _last_voxel(s, c, i)
     for x in range(low[0], wp.min(high[0] + 1, s.dims[0])):
@@ -190,7 +192,8 @@ def _warp_struct(canonical_map, cells):
     c, n, device = _Warped(), len(cells.face), canonical_map.posed.device
     middle, half, foot, home, normal = new = [torch.empty(n, 3, device=device) for _ in range(5)]
     c.middle, c.half, c.foot, c.home, c.normal = warp_arrays(*new)
-    c.face, c.piece, bary, offset = warp_arrays(cells.face, canonical_map.neighbours.component, cells.bary, cells.offset)
+    tensors = cells.face, canonical_map.neighbours.component, cells.bary, cells.offset
+    c.face, c.piece, bary, offset = warp_arrays(*tensors)
     c.edge = cells.edge
     launch(_warp_kernel, n, [canonical_map.struct, c, bary, offset], device)
     return c, middle, half
@@ -198,7 +201,8 @@ def _warp_struct(canonical_map, cells):
 def _touched_bricks(cells, c, middle, half, max_epsilon):
     "Return a shell without values whose bricks are those that cells touch."
     size, device = cells.edge*int(BRICK), middle.device
-    first = ((middle - half).amin(0) - cells.low).div(cells.edge).floor()   # on the cells' own lattice: what does not move stays as it is
+    # on the cells' own lattice: what does not move stays as it is
+    first = ((middle - half).amin(0) - cells.low).div(cells.edge).floor()
     low = cells.low + first*cells.edge
     blocks = (((middle + half).amax(0) - low)/size).floor().long().add(1).tolist()
     touched = torch.zeros(blocks, dtype=torch.bool, device=device)
@@ -214,11 +218,12 @@ def warp_cells(
     cells:ShellCells,             # around the canonical mesh
     max_epsilon:float,            # half the thickness of the shell that they fill, scene units
 )->VoxelShell:
-    "Return the voxels of the posed mesh that cells may touch, with a face of the part they came with and of another that came near."
+    "Return the voxels of the posed mesh that cells may touch, with a face of their own part and of one that came near."
     n, device, per_brick = len(cells.face), canonical_map.posed.device, int(BRICK)**3
     if n == 0:
         brick = torch.full((1, 1, 1), -1, dtype=torch.int32, device=device)
-        return VoxelShell(cells.low, cells.edge, max_epsilon, brick, *torch.empty(2, 0, per_brick, dtype=torch.int32, device=device))
+        none = torch.empty(2, 0, per_brick, dtype=torch.int32, device=device)
+        return VoxelShell(cells.low, cells.edge, max_epsilon, brick, *none)
     c, middle, half = _warp_struct(canonical_map, cells)
     shell, bricks = _touched_bricks(cells, c, middle, half, max_epsilon)
     claims = torch.full((2, bricks, per_brick), _NO_CLAIM, device=device)
@@ -237,7 +242,8 @@ def with_contacts(
 )->VoxelShell:
     "Return a shell whose voxels remember the second part of the surface where two are close at rest."
     cells = bind_cells(shell, identity_map.canonical, identity_map.neighbours)
-    at_rest, middles, slots = warp_cells(identity_map, cells, shell.max_epsilon), shell.middles(shell.voxels), shell.slots
+    at_rest = warp_cells(identity_map, cells, shell.max_epsilon)
+    middles, slots = shell.middles(shell.voxels), shell.slots
     face, other = shell.face.clone(), torch.full_like(shell.face, -1)
     other.view(-1)[slots] = at_rest.near_face(middles, at_rest.other)
     # of two parts, both have to be remembered: the exact search may have found the one that is called the other here
@@ -260,7 +266,8 @@ class Driven:
 # %% ../../nbs/35_field.driven.ipynb #121c7c05
 @wp.kernel(enable_backward=False)
 def _march_and_warp_kernel(start:int, q:Driven, limit:int,
-    origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
+    origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3),
+    nears:wp.array(dtype=float), fars:wp.array(dtype=float),
     counts:wp.array(dtype=wp.int64), ends:wp.array(dtype=float), t_out:wp.array(dtype=float),
     positions_out:wp.array(dtype=wp.vec3), directions_out:wp.array(dtype=wp.vec3), distance_out:wp.array(dtype=float)):
     r = start + wp.tid()

@@ -96,7 +96,8 @@ def ray_arrays(
     rays:Rays,   # R rays
 )->list:         # Warp arrays
     "Return origins, directions, near and far as kernels take them."
-    return warp_arrays(*(v.detach().float().contiguous() for v in (rays.origins, rays.directions, rays.nears, rays.fars)))
+    values = rays.origins, rays.directions, rays.nears, rays.fars
+    return warp_arrays(*(v.detach().float().contiguous() for v in values))
 
 # %% ../../nbs/33_field.march.ipynb #cce37595
 @wp.struct
@@ -117,7 +118,8 @@ def _march_struct(shell, step, sigma, alpha_threshold, max_optical_depth, limit)
     m, nothing = _March(), torch.zeros(1, device=shell.face.device)
     other = shell.face if shell.other is None else shell.other
     m.shell = voxels_struct(shell)
-    m.face, m.other, m.sigma = warp_arrays(shell.face.flatten(), other.flatten(), nothing if sigma is None else sigma.flatten())
+    sigma_values = nothing if sigma is None else sigma.flatten()
+    m.face, m.other, m.sigma = warp_arrays(shell.face.flatten(), other.flatten(), sigma_values)
     m.touching = shell.other is not None
     m.culled = sigma is not None
     m.alpha_threshold = alpha_threshold
@@ -129,7 +131,8 @@ def _march_struct(shell, step, sigma, alpha_threshold, max_optical_depth, limit)
 # %% ../../nbs/33_field.march.ipynb #6295f175
 @wp.kernel(enable_backward=False)
 def _march_kernel(start:int, m:_March,
-    origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3), nears:wp.array(dtype=float), fars:wp.array(dtype=float),
+    origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3),
+    nears:wp.array(dtype=float), fars:wp.array(dtype=float),
     phase:wp.array(dtype=float), write:wp.bool, offsets:wp.array(dtype=wp.int64), t_out:wp.array(dtype=float),
     ray_out:wp.array(dtype=wp.int64), face_out:wp.array(dtype=wp.int32), other_out:wp.array(dtype=wp.int32)):
     # counts go into offsets[i + 1]; samples are written from offsets[i] on
@@ -195,14 +198,15 @@ def march(
     step:float,                              # distance of samples, scene units
     phase:Float[Tensor, "r"]|None=None,      # of each ray's lattice, 0 to 1; None for 0.5
     sigma:Float[Tensor, "b 512"]|None=None,  # density of each voxel, per scene unit: leaves out empty and hidden voxels
-    alpha_threshold:float=1e-3,              # with sigma: optical depth (sigma * step) below which a voxel counts as empty
-    max_optical_depth:float=12.0,            # with sigma: where a ray ends; voxels remember their densest point, so the true depth is less
-    limit:int|None=None,                     # samples a ray, the first ones; None: all. To go on later, march the rays from behind their last sample
+    alpha_threshold:float=1e-3,              # with sigma: optical depth of a step below which a voxel counts as empty
+    max_optical_depth:float=12.0,            # with sigma: where a ray ends, by what voxels remember, which is too much
+    limit:int|None=None,                     # samples a ray, the first ones; None: all
 )->Samples:
-    "Return the samples of rays in a shell, packed."
+    "Return the samples of rays in a shell, packed. After a `limit`, march again from behind the last sample."
     n, device = len(rays), rays.origins.device
     offsets = torch.zeros(n + 1, dtype=torch.int64, device=device)
-    args = _march_args(_march_struct(shell, step, sigma, alpha_threshold, max_optical_depth, limit), rays, phase) if n else []
+    struct = _march_struct(shell, step, sigma, alpha_threshold, max_optical_depth, limit)
+    args = _march_args(struct, rays, phase) if n else []
     offsets[1:] = _count(args, n, device).cumsum(0)
     out = _new_samples(int(offsets[-1]), device)
     if len(out[0]): launch(_march_kernel, n, [*args, True, *warp_arrays(offsets, *out)], device, items=256)
@@ -213,7 +217,7 @@ def march(
 def open_blocks(
     shell:VoxelShell,
 )->Float[Tensor, "b 3"]:   # in the scene
-    "Return the middles of blocks of 2 x 2 x 2 voxels that hold a voxel of the shell and have a face neighbour without one."
+    "Return the middles of blocks of 2 x 2 x 2 voxels with a voxel of the shell, and with a face neighbour without one."
     sizes = [n*int(BRICK)//2 for n in shell.brick.shape]
     block = torch.zeros(sizes, dtype=torch.bool, device=shell.low.device)
     block[tuple((shell.voxels//2).T)] = True
@@ -232,7 +236,7 @@ def _manhattan(v:wp.vec3):
 
 @wp.func
 def _pixels(middle:float, half:float, n:int):
-    "Return the first and the last pixel whose centre is within `half` of `middle`, and a hundredth more against rounding."
+    "Return the first and the last pixel whose centre is within `half` of `middle`; a hundredth more, for rounding."
     last = float(n - 1)
     first_pixel = wp.ceil(wp.clamp(middle - half - 0.51, 0.0, last + 1.0))
     last_pixel = wp.floor(wp.clamp(middle + half - 0.49, -1.0, last))
@@ -266,7 +270,7 @@ def _through_lens(u:float, v:float, a:float, b:float, lens:wp.array2d(dtype=floa
 # %% ../../nbs/33_field.march.ipynb #2f9ec0b7
 @wp.func
 def _in_angles(right:float, down:float, ahead:float, radius:float):
-    "Return middle and half size of a square that holds a ball in the image of a fisheye lens; a size below zero: anywhere."
+    "Return middle and half size of a square that holds a ball in a fisheye image; a size below zero: anywhere."
     across = wp.sqrt(right*right + down*down)
     distance = wp.sqrt(across*across + ahead*ahead)
     middle, size = wp.vec2(0.0, 0.0), float(-1.0)
@@ -319,7 +323,7 @@ def _block_pixels(w:_Views, c:int, o:wp.vec3, half:float, right:wp.vec3, down:wp
 @wp.kernel(enable_backward=False)
 def _spans_kernel(start:int, parts:int, middles:wp.array(dtype=wp.vec3), half:float, w:_Views,
     first:wp.array2d(dtype=wp.int32), last:wp.array2d(dtype=wp.int32)):
-    # the blocks are dealt to `parts` items for each camera: one on a CPU, where threads must not write to the same place
+    # `parts` items share the blocks of a camera: one on a CPU, where threads must not write to the same place
     i = start + wp.tid()
     c = i/parts
     right = wp.vec3(w.c2w[c, 0, 0], w.c2w[c, 1, 0], w.c2w[c, 2, 0])
@@ -349,7 +353,7 @@ def row_spans(
     cameras:Cameras,    # N of them
     shell:VoxelShell,
 )->Int[Tensor, "2 n h"]:    # int32: the first and the last column; the last lies before the first where there is none
-    "Return for each row of each image between which pixels all rays lie that meet the shell; a few more through a bent lens."
+    "Return for each row of each image the columns between which all rays lie that meet the shell."
     n, device, middles = len(cameras), cameras.c2w.device, open_blocks(shell)
     empty = torch.tensor([cameras.width, -1], dtype=torch.int32, device=device)
     spans = empty[:, None, None].repeat(1, n, cameras.height)

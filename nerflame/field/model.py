@@ -59,7 +59,7 @@ class ModelConfig:
     cell_size: int = 2          # voxels along the edge of the cells that move with a driven head
     step: float = 0.0125        # distance of samples on a ray
     mesh_epsilon: float = 0.02  # of `MeshDensity`: where the mesh's opacity reaches zero
-    epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`: half the thickness of the shell, by step
+    epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, by step
     jaw_open: float = 0.25      # jaw angle of the canonical head, radians: keeps the lips apart where the field lives
     weight_threshold: float = 1e-3  # weight below which a sample gets no colour
     alpha_threshold: float = 1e-2   # optical depth of a step below which a cell counts as empty
@@ -78,8 +78,8 @@ class PosedHead:
     shell: VoxelShell
     canonical_map: CanonicalMap      # from points around this mesh to the canonical head
     expression: Float[Tensor, "e"]   # what `expression_code` takes
-    sigma: Float[Tensor, "b 512"] | None = None            # density of the voxels of the shell; None: all of them have some
-    canonical_voxels: Float[Tensor, "n 3"] | None = None   # middles of the voxels, mapped to the canonical head, with `sigma`
+    sigma: Float[Tensor, "b 512"] | None = None            # density of its voxels; None: all of them have some
+    canonical_voxels: Float[Tensor, "n 3"] | None = None   # middles of voxels around the canonical head, with `sigma`
     with_grad: bool = False          # distances carry gradients to the vertices
 
 # %% ../../nbs/39_field.model.ipynb #ab9b302d
@@ -191,9 +191,11 @@ def posed_verts(
     params:HeadParams,   # one row
 )->Float[Tensor, "v 3"]: # scene units
     "Return the vertices of one state. Raises `InputError` for several rows, and for parameters that are not finite."
-    require(params is not None and len(params) == 1, "pose", "params", "one row", None if params is None else len(params))
+    rows = 0 if params is None else len(params)
+    require(rows == 1, "pose", "params", "one row", None if params is None else rows)
     with torch.no_grad(): verts = model.scene_verts(params)[0]
-    require(bool(torch.isfinite(verts).all()), "pose", "params", "parameters that give finite vertices", "NaN or infinity")
+    finite = bool(torch.isfinite(verts).all())
+    require(finite, "pose", "params", "parameters that give finite vertices", "NaN or infinity")
     return verts
 
 @patch
@@ -204,7 +206,7 @@ def _map_from(self:NeRFlame, verts):
 @patch
 def pose(self:NeRFlame,
     params:HeadParams,   # one row
-    draft:bool=False,    # where `can_draft`, with cells twice as large: sooner, and less exact where parts of the surface touch
+    draft:bool=False,    # where `can_draft`, with cells twice as large: faster, less exact where parts touch
 )->PosedHead:
     "Return a head to render: of its shell only what has density now, or all of it where the mesh is the density."
     verts = posed_verts(self, params)
@@ -385,7 +387,7 @@ def _driven(self:NeRFlame, posed, coarser=1):
 def render_rays(self:NeRFlame,
     rays:Rays,                 # R rays in the scene
     posed:PosedHead,           # from `pose`
-    limit:int|None=None,       # samples of a ray in the first rounds, and four times as many when few rays are left; None: what suits the device
+    limit:int|None=None,       # samples of a ray a round, later four times as many; None: what suits the device
     min_transmittance:float=2e-2,   # below it a ray ends
 )->Pixels:                     # in front of black
     "Render rays without gradients, with early ray termination."
@@ -396,7 +398,8 @@ def render_rays(self:NeRFlame,
     transmittance, alive = torch.ones(n, device=device), torch.arange(n, device=device)
     while len(alive):
         found = march_and_warp(head, rays, limit)
-        seen = shade(self.field, self.density, found.samples, found.canonical, black, threshold, transmittance[alive], code)[0]
+        left = transmittance[alive]
+        seen = shade(self.field, self.density, found.samples, found.canonical, black, threshold, left, code)[0]
         rgb[alive] += seen.rgb
         depth[alive] += seen.depth*seen.accumulation
         transmittance[alive] -= seen.accumulation
@@ -415,7 +418,8 @@ def can_draft(self:NeRFlame)->bool:
 def baked(self:NeRFlame)->Baked:
     "Return the field as a table for drafts, made anew when a network or a feature has changed."
     state = self.device, _versions(self.field.parameters())
-    if self._baked is None or self._baked[0] != state: self._baked = state, bake(self.field, self.canonical_verts.mean(0))
+    outdated = self._baked is None or self._baked[0] != state
+    if outdated: self._baked = state, bake(self.field, self.canonical_verts.mean(0))
     return self._baked[1]
 
 @patch
@@ -447,8 +451,8 @@ def render(self:NeRFlame,
     posed:PosedHead|HeadParams|None=None,          # a posed head or one row of parameters; None for the captured state
     background=(1., 1., 1.),                       # rgb in [0, 1]
     size:int|None=None,                            # rays at once; None for what suits the method
-    draft:bool=False,                              # where `can_draft`: faster, coarser, without gloss and without what an expression changes in the field
-)->Pixels:                                         # rgb (H, W, 3) in [0, 1], accumulation (H, W) in [0, 1], depth (H, W) in scene units, on the device of the model
+    draft:bool=False,                              # where `can_draft`: faster, coarser, without gloss and residual
+)->Pixels:            # rgb (H, W, 3) and accumulation (H, W) in [0, 1], depth (H, W) in scene units, on `device`
     "Render an image without gradients. Raises `InputError` for parameters of another head."
     if not isinstance(posed, PosedHead): posed = self.pose(self.params if posed is None else posed, draft)
     background = torch.as_tensor(background, dtype=torch.float32, device=self.device)
@@ -486,7 +490,8 @@ def field_format(
     require(path.is_file(), path.parent, path.name, "a folder that a training run wrote", "no such file")
     try:
         with safe_open(str(path), "pt") as file: return (file.metadata() or {}).get("format", "none")
-    except (SafetensorError, OSError) as e: raise InputError(path, "content", "a readable safetensors file", str(e)) from None
+    except (SafetensorError, OSError) as e:
+        raise InputError(path, "content", "a readable safetensors file", str(e)) from None
 
 EARLIER = "; a RUN of an earlier version has to be trained again"
 
@@ -536,7 +541,8 @@ def save(self:NeRFlame,
     other = shell.other.flatten()
     second = (other != -1).nonzero()[:, 0]
     tensors = dict(self.field.state_dict(), to_scene=self.to_scene, canonical_verts=self.canonical_verts)
-    tensors |= {"occupancy": grid.sigma.flatten()[grid.slots].half(), "shell.second": torch.stack([second.int(), other[second]])}
+    tensors["occupancy"] = grid.sigma.flatten()[grid.slots].half()
+    tensors["shell.second"] = torch.stack([second.int(), other[second]])
     tensors |= {f"shell.{name}": getattr(shell, name) for name in ("low", "brick", "face")}
     metadata = dict(density=json.dumps(density_values(self.density)), dims=json.dumps(self.field.grid.dims))
     write_model(folder, FORMAT, self.config, tensors, metadata, self.head, self.params)
@@ -555,7 +561,7 @@ def load(cls:NeRFlame,
     folder,            # str or Path, written by `NeRFlame.save`
     device="cpu",      # where its tensors go
 )->NeRFlame:
-    "Read a model. Raises `InputError` for files that are missing, cannot be read, do not belong together or are from another version."
+    "Read a model. Raises `InputError` for files that are missing, damaged, of another version, or of different models."
     path = Path(folder)/FIELD_FILE
     metadata, tensors = read_model(folder, FORMAT, device)
     config = from_dict(ModelConfig, json.loads(metadata["config"]), path)
@@ -563,11 +569,14 @@ def load(cls:NeRFlame,
     own = ("to_scene", "canonical_verts", "occupancy", "shell.low", "shell.brick", "shell.face", "shell.second")
     known = {name: tensors.pop(name) for name in own}
     dims = [tuple(d) for d in json.loads(metadata["dims"])]
-    grid = ShellGrid(tensors["grid.low"], config.field.spacings, dims, [tensors[f"grid.keys{i}"] for i in range(len(dims))])
-    model = cls(head, params, config, known["to_scene"], None, grid, _saved_shell(config, known), known["canonical_verts"])
+    keys = [tensors[f"grid.keys{i}"] for i in range(len(dims))]
+    grid = ShellGrid(tensors["grid.low"], config.field.spacings, dims, keys)
+    shell = _saved_shell(config, known)
+    model = cls(head, params, config, known["to_scene"], None, grid, shell, known["canonical_verts"])
     model.density = read_density(json.loads(metadata["density"]), path)
     fill_module(model.field, tensors, path)
     memory, cells = model.occupancy, known["occupancy"]
-    require(len(memory.cells) == len(cells), path, "occupancy", f"{len(memory.cells)} cells, as the head has", len(cells))
+    fits = len(memory.cells) == len(cells)
+    require(fits, path, "occupancy", f"{len(memory.cells)} cells, as the head has", len(cells))
     memory.sigma.view(-1)[memory.slots] = cells.float()
     return model

@@ -27,7 +27,7 @@ class VoxelShell:
     "Voxels near a mesh, each with a face that is near. Values of voxels are kept like `face`: one row a brick."
     low: Float[Tensor, "3"]        # the corner of the first voxel, scene units
     voxel: float                   # edge of a voxel, scene units
-    max_epsilon: float             # every point within this distance of the mesh lies in a voxel (of the part that was asked for), scene units
+    max_epsilon: float             # half the thickness that it covers, scene units
     brick: Int[Tensor, "x y z"]    # int32, the row of each brick; -1 where there is none
     face: Int[Tensor, "b 512"]     # int32, a face near each voxel of a brick, the last axis first; -1 outside the shell
     # int32, a face of another part of the surface that is near, too, or -2 - face for the other side of a thin part;
@@ -66,7 +66,8 @@ def grid_index(
     device,
 )->Int[Tensor, "n 3"]:
     "Return all indices of a lattice, the last axis first."
-    return torch.stack(torch.meshgrid(*(torch.arange(n, device=device) for n in dims), indexing="ij"), -1).reshape(-1, 3)
+    axes = torch.meshgrid(*(torch.arange(n, device=device) for n in dims), indexing="ij")
+    return torch.stack(axes, -1).reshape(-1, 3)
 
 def lattice_near_mesh(
     bvh:MeshBVH,             # the mesh
@@ -75,7 +76,7 @@ def lattice_near_mesh(
     cubes,                   # cubes of 8 x 8 x 8 points along each axis
     max_distance:float,      # to the mesh, scene units
 ):
-    "Return the lattice points within `max_distance` of a mesh, (N, 3) indices, and the face nearest to each, (N) int32."
+    "Return the lattice points near a mesh, (N, 3) indices, and the face nearest to each, (N) int32."
     index, edge = grid_index(cubes, low.device)*int(BRICK), int(BRICK)
     while True:
         # a little more than half a diagonal, against rounding
@@ -118,7 +119,8 @@ def build_shell(
     voxel:float,      # edge of a voxel, scene units
 )->VoxelShell:
     "Return the voxels within `max_epsilon` of a mesh, each with the face that is nearest to its middle."
-    require(max_epsilon > 0 and voxel > 0, "build_shell", "max_epsilon, voxel", "positive lengths", (max_epsilon, voxel))
+    lengths = max_epsilon, voxel
+    require(min(lengths) > 0, "build_shell", "max_epsilon, voxel", "positive lengths", lengths)
     verts = bvh.verts.detach()
     low, high = verts.amin(0) - max_epsilon - voxel, verts.amax(0) + max_epsilon + voxel
     blocks = ((high - low)/(voxel*int(BRICK))).ceil().long().tolist()
@@ -194,7 +196,8 @@ def lookup(self:VoxelShell,
     "Return the value of the voxel around each position; 0 where there is no brick."
     out = torch.empty(len(positions), device=positions.device)
     points = positions.detach().float().contiguous()
-    if len(out): launch(_lookup_kernel, len(out), [voxels_struct(self), *warp_arrays(values.flatten(), points, out)], out.device)
+    arrays = warp_arrays(values.flatten(), points, out)
+    if len(out): launch(_lookup_kernel, len(out), [voxels_struct(self), *arrays], out.device)
     return out
 
 @patch
@@ -206,7 +209,8 @@ def near_face(self:VoxelShell,
     faces = self.face if faces is None else faces
     out = torch.empty(len(positions), dtype=torch.int32, device=positions.device)
     points = positions.detach().float().contiguous()
-    if len(out): launch(_near_face_kernel, len(out), [voxels_struct(self), *warp_arrays(faces.flatten(), points, out)], out.device)
+    arrays = warp_arrays(faces.flatten(), points, out)
+    if len(out): launch(_near_face_kernel, len(out), [voxels_struct(self), *arrays], out.device)
     return out
 
 # %% ../../nbs/32_field.shell.ipynb #721a575e
@@ -227,7 +231,7 @@ class OccupancyGrid:
 # %% ../../nbs/32_field.shell.ipynb #6bdcc45d
 @patch
 def update(self:OccupancyGrid,
-    density,                              # takes positions (N, 3), faces (N) and other faces (N), int32 or None; returns density (N)
+    density,                              # takes positions (N, 3), faces (N) and other faces (N) or None; returns (N)
     fraction:float=1.0,                   # of the cells, evenly spread
     fade:float=0.8,                       # of the old value
     generator:torch.Generator|None=None,

@@ -33,7 +33,7 @@ def _read_tensors(path, keys)->dict:
 
 def _read_entries(path)->dict:
     "The raw entries of a head model, whatever it is packed in."
-    require(path.is_file(), path, "file", f"a FLAME model; get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, or use --head anny, which needs no file", "no such file")
+    require(path.is_file(), path, "file", f"a FLAME model; get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, or use `head=anny`, which needs no file", "no such file")
     ending, keys = path.suffix.lower(), (*_FLAME_KEYS.values(), *_OPTIONAL_KEYS)
     require(ending in MODEL_ENDINGS, path, "file", "a head model as .pkl, .npz or .safetensors", path.suffix or "a name without ending")
     entries = read_pickle(path) if ending == ".pkl" else read_npz(path, keys) if ending == ".npz" else _read_tensors(path, keys)

@@ -240,7 +240,7 @@ def _first_model(folder:Path)->Path|None:
     if not models: return None
     first = models[0]
     equal = [m for m in models if _rank(m, folder) == _rank(first, folder)]
-    require(all((m.parent, m.stem) == (first.parent, first.stem) for m in equal), folder, "--head", "one head model, or one with a name that FLAME/README.md lists; name the one that you mean: --head PATH", _names(equal, folder))
+    require(all((m.parent, m.stem) == (first.parent, first.stem) for m in equal), folder, "`head`", "one head model, or one with a name that FLAME/README.md lists; name the one that you mean: `head=PATH`", _names(equal, folder))
     return first
 
 def flame_file(
@@ -269,13 +269,13 @@ def _user_flame(chosen:bool)->Path|None:
     "The user's FLAME model, with a warning where it was one of several. None for none, if it was not `chosen`: with a warning where other files are."
     found = flame_file()
     if found is None:
-        expected = f"a FLAME model (.pkl, .npz or .safetensors, whatever its name); get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, or use --head anny, which needs no file"
-        require(not chosen, "FLAME/model", "--head flame", expected, _there())
-        if any(_listing(f) or head_models(f.parent) for f in _flame_folders()): warn_input("FLAME/model", "--head", f"no head model there, so the head is anny, the built-in one; there: {_there()}")
+        expected = f"a FLAME model (.pkl, .npz or .safetensors, whatever its name); get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, or use `head=anny`, which needs no file"
+        require(not chosen, "FLAME/model", "`head=flame`", expected, _there())
+        if any(_listing(f) or head_models(f.parent) for f in _flame_folders()): warn_input("FLAME/model", "`head`", f"no head model there, so the head is anny, the built-in one; there: {_there()}")
         return None
     folder = next(f for f in _flame_folders() if f in found.parents)
     others = [m for m in head_models(folder) if (m.parent, m.stem) != (found.parent, found.stem)]
-    if others: warn_input(folder, "--head", f"the head is {_names([found], folder)}, the first in the order of FLAME/README.md; not {_names(others, folder)} (--head PATH takes another)")
+    if others: warn_input(folder, "`head`", f"the head is {_names([found], folder)}, the first in the order of FLAME/README.md; not {_names(others, folder)} (`head=PATH` takes another)")
     return found
 
 # %% ../../nbs/13_heads.head.ipynb #9b9d7287
@@ -287,11 +287,11 @@ def _head_path(name:str)->Path:
         path = alike[0] if len(alike) == 1 else path
     if path.is_dir():
         found = _first_model(path)
-        require(found, path, "--head", "a folder with a head model (.pkl, .npz or .safetensors), or its path", _names(_listing(path), path) or "an empty folder")
+        require(found, path, "`head`", "a folder with a head model (.pkl, .npz or .safetensors), or its path", _names(_listing(path), path) or "an empty folder")
         return found
-    require(path.suffix != "" or path.exists(), "--head", "head", "anny, flame or the path of a head model (.pkl, .npz, .safetensors)", name)
+    require(path.suffix != "" or path.exists(), "load_head", "`head`", "anny, flame or the path of a head model (.pkl, .npz, .safetensors)", name)
     there = [] if path.exists() else head_models(path.parent)
-    require(not there, path, "file", f"a head model; FLAME is at {FLAME_SITE} (free registration), --head anny needs no file", f"no such file; there: {_names(there, path.parent)}")
+    require(not there, path, "file", f"a head model; FLAME is at {FLAME_SITE} (free registration), `head=anny` needs no file", f"no such file; there: {_names(there, path.parent)}")
     return path
 
 def _is_saved(path:Path)->bool:

@@ -22,7 +22,7 @@ def small_faces(
     faces:Int[Tensor, "f 3"],
     min_triangle_area:float,        # in the square of the vertices' unit
 )->Bool[Tensor, "f"]:
-    "Find which faces have less area than `min_triangle_area`: PyTorch3D's rule, under which only their edges count. 0: none."
+    "Find which faces have less area than `min_triangle_area`; of these only edges count (PyTorch3D). 0: none."
     return face_areas(verts.detach().double(), faces) < min_triangle_area
 
 # %% ../../nbs/60_published.distance.ipynb #63ff8ac7
@@ -65,7 +65,8 @@ def _refine(self:EdgeBVH, points, found, max_distance):
     p, corners = points[rows].double(), self.verts.detach().float()[self.faces[found.face_idx[rows]]].double()
     on_edge = (closest_on_triangle(p, corners, torch.ones_like(rows, dtype=torch.bool))[..., None]*corners).sum(1)
     # a little more than the edges of this face, so that at least they are found
-    again = self._edges.closest(points[rows], ((p - on_edge).norm(dim=1)*1.0001 + 1e-30).float().clamp(max=max_distance))
+    reach = ((p - on_edge).norm(dim=1)*1.0001 + 1e-30).float().clamp(max=max_distance)
+    again = self._edges.closest(points[rows], reach)
     none, k = again.face_idx < 0, again.face_idx.clamp(min=0)
     found.distance[rows], found.points[rows] = again.distance, again.points
     found.face_idx[rows] = torch.where(none, -1, self._face[k])
@@ -81,7 +82,8 @@ def closest(self:EdgeBVH,
         query = points.detach().float()
         found = self._tree.closest(query, max_distance)
         self._refine(query, found, max_distance)
-    if points.dtype == torch.float32 and not (torch.is_grad_enabled() and (points.requires_grad or self.verts.requires_grad)): return found
+    learning = torch.is_grad_enabled() and (points.requires_grad or self.verts.requires_grad)
+    if points.dtype == torch.float32 and not learning: return found
     distance, bary, closest = attach_closest(points, self.verts, self.faces, found.face_idx, found.bary, self.small)
     return Closest(distance, found.face_idx, bary, closest)
 
@@ -90,18 +92,21 @@ def closest(self:EdgeBVH,
 def _pytorch3d():
     "Import what is needed of PyTorch3D. Raises what its import raises."
     structures, compiled = importlib.import_module("pytorch3d.structures"), importlib.import_module("pytorch3d._C")
-    return SimpleNamespace(Meshes=structures.Meshes, Pointclouds=structures.Pointclouds, nearest_face=compiled.point_face_dist_forward)
+    search = compiled.point_face_dist_forward
+    return SimpleNamespace(Meshes=structures.Meshes, Pointclouds=structures.Pointclouds, nearest_face=search)
 
 def pytorch3d_missing()->str:  # empty where PyTorch3D works
-    "Why PyTorch3D cannot be used here, in one line."
+    "Return why PyTorch3D cannot be used here, in one line."
     try: _pytorch3d()
-    except (ImportError, OSError, AttributeError, RuntimeError) as e: return " ".join(f"{type(e).__name__}: {e}".split())
+    except (ImportError, OSError, AttributeError, RuntimeError) as e:
+        return " ".join(f"{type(e).__name__}: {e}".split())
     return ""
 
 def has_pytorch3d()->bool:
-    "For tests: whether PyTorch3D works here; says so when not. Raises RuntimeError where `NERFLAME_REQUIRE_PYTORCH3D=1` asks for it."
+    "Test whether PyTorch3D works, and say so when not. Raises RuntimeError if `NERFLAME_REQUIRE_PYTORCH3D` is 1."
     reason = pytorch3d_missing()
-    if reason and os.environ.get("NERFLAME_REQUIRE_PYTORCH3D") == "1": raise RuntimeError(f"NERFLAME_REQUIRE_PYTORCH3D=1, but {reason}")
+    required = os.environ.get("NERFLAME_REQUIRE_PYTORCH3D") == "1"
+    if reason and required: raise RuntimeError(f"NERFLAME_REQUIRE_PYTORCH3D=1, but {reason}")
     if reason: print(f"skipped: PyTorch3D does not import here ({reason})")
     return not reason
 
@@ -114,7 +119,9 @@ class PyTorch3DMesh:
         min_triangle_area:float=0.0,   # in the square of the vertices' unit; 0: exact; 1e-4: as the original
     ):
         reason = pytorch3d_missing()
-        require(not reason, "mesh", "backend", '"bvh", or "pytorch3d" where PyTorch3D imports: pip install nerflame[pytorch3d], on Linux x86-64, with a CUDA build of torch', reason)
+        expected = ('"bvh", or "pytorch3d" where PyTorch3D imports: pip install nerflame[pytorch3d], '
+            'on Linux x86-64, with a CUDA build of torch')
+        require(not reason, "mesh", "backend", expected, reason)
         check_mesh(verts, faces)
         self.faces, self.min_triangle_area = faces.to(verts.device).long(), min_triangle_area
         self.verts = verts
@@ -140,7 +147,9 @@ def refit(self:PyTorch3DMesh,
 def _search(self:PyTorch3DMesh, points):
     "Distance and face as PyTorch3D finds them."
     clouds = _pytorch3d().Pointclouds([points.detach().float()*self._scale])
-    square, face_idx = _pytorch3d().nearest_face(clouds.points_packed(), clouds.cloud_to_packed_first_idx(), self.face_corners, self._first, len(points), self.min_triangle_area)
+    packed, first = clouds.points_packed(), clouds.cloud_to_packed_first_idx()
+    mesh = self.face_corners, self._first
+    square, face_idx = _pytorch3d().nearest_face(packed, first, *mesh, len(points), self.min_triangle_area)
     return square.sqrt()/self._scale, face_idx
 
 @patch
@@ -150,7 +159,8 @@ def closest(self:PyTorch3DMesh,
 )->Closest:
     "The closest point for every point; `distance` is differentiable in `points` and the vertices."
     usable = torch.isfinite(points).all(1)
-    own, face_idx = self._search(torch.where(usable[:, None], points, 0)) if len(points) else (points.new_empty(0), usable.long())
+    own, face_idx = points.new_empty(0), usable.long()
+    if len(points): own, face_idx = self._search(torch.where(usable[:, None], points, 0))
     hit = usable & (own < max_distance)
     face_idx = torch.where(hit, face_idx, -1)
     corners = self.verts.detach().double()[self.faces[face_idx.clamp(min=0)]]
@@ -167,7 +177,7 @@ def mesh_search(
     backend:str="bvh",             # "bvh": exact and fast; "pytorch3d": as the original, every face for every point
     min_triangle_area:float=0.0,   # of faces with less area only the edges count; 0: no such rule; 1e-4: the original's
 )->MeshBVH|EdgeBVH|PyTorch3DMesh:  # has `verts`, `faces`, `refit(verts)` and `closest(points, max_distance)`
-    "Make what finds the closest points of a mesh. Raises `InputError` for an unknown backend, and where PyTorch3D does not import."
+    "Make what finds the closest points of a mesh. Raises `InputError` for a backend that is unknown or not there."
     require(backend in ("bvh", "pytorch3d"), "mesh", "backend", '"bvh" or "pytorch3d"', repr(backend))
     require(min_triangle_area >= 0, "mesh", "min_triangle_area", "an area of at least 0", min_triangle_area)
     if backend == "pytorch3d": return PyTorch3DMesh(verts, faces, min_triangle_area)

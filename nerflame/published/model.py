@@ -23,12 +23,14 @@ from ..closest import MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..cameras import Cameras, Rays, image_rays
-from ..field.density import EpsilonSchedule, MeshDensity, ShellDensity, density_alpha, density_values, read_density
+from ..field.density import (
+    EpsilonSchedule, MeshDensity, ShellDensity, density_alpha, density_values, read_density)
 from ..field.volume import Pixels, Samples, pack, spread_pixels
 from ..field.canonical import CanonicalPoints
 from ..field.network import in_pieces
-from ..field.model import (EARLIER, FIELD_FILE, FORMAT, NeRFlame, RadianceModel, field_format, fill_module, posed_verts,
-    read_head, read_model, render_image, shade, write_model)
+from ..field.model import (
+    EARLIER, FIELD_FILE, FORMAT, NeRFlame, RadianceModel, field_format, fill_module, posed_verts, read_head,
+    read_model, render_image, shade, write_model)
 from .distance import EdgeBVH, PyTorch3DMesh, mesh_search
 
 # %% ../../nbs/61_published.model.ipynb #4a5e5f9f
@@ -70,9 +72,10 @@ def around_nearest(
     additional:int,                 # depths for each of them
     width:Float[Tensor, "r"],       # over which they spread, scene units
 )->Float[Tensor, "r k"]:            # central*additional depths, not sorted; may lie up to width/2 outside the interval
-    "New depths around those of the `central` samples nearest to the mesh, from -width/2 on, the other end left out (NeRFlame, published code)."
+    "Return depths around the `central` samples nearest to the mesh, without the other end (NeRFlame, published code)."
     share = torch.linspace(-0.5, 0.5, additional + 1, dtype=t.dtype, device=t.device)[:-1]
-    return (t.gather(1, _nearest(distance, central, "around_nearest"))[:, :, None] + width[:, None, None]*share).flatten(1)
+    nearest = t.gather(1, _nearest(distance, central, "around_nearest"))
+    return (nearest[:, :, None] + width[:, None, None]*share).flatten(1)
 
 # %% ../../nbs/61_published.model.ipynb #98ac4214
 @torch.no_grad()
@@ -99,7 +102,7 @@ def importance_depths(
 # %% ../../nbs/61_published.model.ipynb #92e592b2
 @dataclass(frozen=True)
 class RayConfig:
-    "Samples on each ray in the published method: coarse ones, of which some are dropped and to which some are added, then fine ones."
+    "Samples on each ray in the published method: coarse ones, some dropped and some added, then fine ones."
     near: float = 3.0      # where rays begin: depth along the camera's axis, scene units
     far: float = 5.5       # and where they end
     coarse: int = 110      # even depths
@@ -111,9 +114,11 @@ class RayConfig:
 
     def __post_init__(self):
         require(0 < self.near < self.far, "RayConfig", "near, far", "0 < near < far", (self.near, self.far))
-        require(0 <= self.farthest <= self.coarse - 3, "RayConfig", "coarse, farthest", "at least 3 depths left", (self.coarse, self.farthest))
+        left = self.coarse, self.farthest
+        require(0 <= self.farthest <= self.coarse - 3, "RayConfig", "coarse, farthest", "at least 3 depths left", left)
         require(0 <= self.central <= self.coarse, "RayConfig", "central", f"0 to {self.coarse}", self.central)
-        require(self.fine >= 0 and self.additional >= 0, "RayConfig", "fine, additional", "no negative number", (self.fine, self.additional))
+        counts = self.fine, self.additional
+        require(min(counts) >= 0, "RayConfig", "fine, additional", "no negative number", counts)
 
 # %% ../../nbs/61_published.model.ipynb #d63e715b
 def frequency_encoding(
@@ -137,7 +142,9 @@ class NetworkConfig:
     def __post_init__(self):
         for name, least in dict(depth=1, width=2, octaves=0, view_octaves=0).items():
             require(getattr(self, name) >= least, "NetworkConfig", name, f"at least {least}", getattr(self, name))
-        require(-1 <= self.skip <= self.depth - 2, "NetworkConfig", "skip", f"-1 to {self.depth - 2}: a layer before the last of {self.depth}", self.skip)
+        last = self.depth - 2
+        expected = f"-1 to {last}: a layer before the last of {self.depth}"
+        require(-1 <= self.skip <= last, "NetworkConfig", "skip", expected, self.skip)
 
 # %% ../../nbs/61_published.model.ipynb #8be8437e
 class FrequencyField(nn.Module):
@@ -166,10 +173,10 @@ class FrequencyField(nn.Module):
         return hidden
 
     def density(self,
-        positions:Float[Tensor, "n 3"],        # around the unposed mesh, scene units
+        positions:Float[Tensor, "n 3"],        # around the canonical mesh, scene units
         signed_distance:Float[Tensor, "n"],    # to the mesh; not used: this density owes nothing to it
     )->tuple[Float[Tensor, "n"], Float[Tensor, "n c"]]:
-        "Density per scene unit, and what colour needs: three raw colours, or features where colour depends on the view."
+        "Return density per scene unit, and what colour needs: raw colours, or features where it depends on the view."
         if self.config.view_octaves == 0:
             out = in_pieces(lambda p: self.output(self.layers(p)), positions)
             return out[:, 3].relu(), out[:, :3]
@@ -180,9 +187,10 @@ class FrequencyField(nn.Module):
         features:Float[Tensor, "n c"],      # from `density`
         directions:Float[Tensor, "n 3"],    # of view, unit
     )->Float[Tensor, "n 3"]:
-        "rgb in [0, 1]."
+        "Return rgb in [0, 1]."
         if not self.config.view_octaves: return features.sigmoid()
-        return self.rgb(self.view(torch.cat([features, frequency_encoding(directions, self.config.view_octaves)], 1)).relu()).sigmoid()
+        seen = torch.cat([features, frequency_encoding(directions, self.config.view_octaves)], 1)
+        return self.rgb(self.view(seen).relu()).sigmoid()
 
 # %% ../../nbs/61_published.model.ipynb #43ce8c15
 def _face_axes(verts, faces, unit_normals):
@@ -201,10 +209,11 @@ def map_points_by_face(
     posed:Float[Tensor, "v 3"],    # vertices of the pose to map from
     canonical:Float[Tensor, "v 3"],  # vertices of the pose to map to
     faces:Int[Tensor, "f 3"],
-    unit_normals:bool=True,        # keep heights above a face; False: they change with its area, as in the published code
+    unit_normals:bool=True,        # keep heights above a face; False: they change with its area, as published
 )->Float[Tensor, "n 3"]:
-    "Carry samples with one affine map per face (NeRFlame, section 3). A face without area, in either pose, moves and does not turn."
-    (here, flat), (there, flat_there) = _face_axes(posed, faces, unit_normals), _face_axes(canonical, faces, unit_normals)
+    "Map samples with one affine map per face (NeRFlame, section 3); a face without area moves and does not turn."
+    here, flat = _face_axes(posed, faces, unit_normals)
+    there, flat_there = _face_axes(canonical, faces, unit_normals)
     still = (flat | flat_there)[:, None, None]
     same = torch.eye(3, dtype=here.dtype, device=here.device)
     matrix = torch.linalg.solve(torch.where(still, same, here), torch.where(still, same, there)).to(points.dtype)
@@ -216,27 +225,32 @@ def map_points_by_face(
 class Quirks:
     "Deviations of the published code from its description; all off in our own models."
     pixel_corners: bool = False     # rays go through the upper left corners of pixels, not through their centres
-    shifted_samples: bool = False   # the head's translation (metres, axes of the head) is added to positions before the network sees them
+    shifted_samples: bool = False   # the head's translation (metres, its axes) is added to positions for the network
     raw_normals: bool = False       # the third axis of a face's map is as long as twice the face's area
-    hidden_back: bool = False       # a moved head is shown only where its first hit by the ray is in the front three quarters of its vertices
+    hidden_back: bool = False       # a moved head shows only where rays hit its front three quarters of vertices
 
 # %% ../../nbs/61_published.model.ipynb #a0f895c9
 @dataclass(frozen=True)
 class PublishedConfig:
     "Settings of a `PublishedNeRFlame`; lengths in scene units of 1/8 m."
     mesh_epsilon: float = 0.016   # of `MeshDensity`: where the mesh's opacity reaches zero
-    epsilon: EpsilonSchedule = field(default_factory=lambda: EpsilonSchedule(0.016, 0.1, 0, 30_000))  # of `ShellDensity`, by step
+    # of `ShellDensity`, by step
+    epsilon: EpsilonSchedule = field(default_factory=lambda: EpsilonSchedule(0.016, 0.1, 0, 30_000))
     rays: RayConfig = field(default_factory=RayConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)   # of each of the two
-    weight_threshold: float = 1e-8            # weight below which a sample gets no colour: it changes no pixel by more than rounding does
+    weight_threshold: float = 1e-8            # weight below which a sample gets no colour: less than rounding
     backend: Literal["bvh", "pytorch3d"] = "bvh"  # what finds the closest faces
-    min_triangle_area: float = 0.0            # faces with less area count as their edges, squared scene units: PyTorch3D's rule
+    min_triangle_area: float = 0.0            # faces with less count as edges, squared scene units: PyTorch3D's rule
     quirks: Quirks = field(default_factory=Quirks)
+
+def _plain_rays():
+    "Return the depths of plain NeRF."
+    return RayConfig(coarse=64, fine=128, inverse=False, farthest=0, central=0, additional=0)
 
 @dataclass(frozen=True)
 class PlainConfig:
     "Settings of a `PlainNeRF`; lengths in scene units of 1/8 m."
-    rays: RayConfig = field(default_factory=lambda: RayConfig(coarse=64, fine=128, inverse=False, farthest=0, central=0, additional=0))
+    rays: RayConfig = field(default_factory=_plain_rays)
     network: NetworkConfig = field(default_factory=lambda: NetworkConfig(view_octaves=4))   # of each of the two
     weight_threshold: float = 1e-8            # weight below which a sample gets no colour
 
@@ -244,7 +258,7 @@ class PlainConfig:
 def two_passes(
     model,                             # has `coarse`, `field`, `density` and `config`
     depths:Float[Tensor, "r n"],       # of the first pass, increasing, scene units
-    look,                              # takes depths (R, M); returns samples, `CanonicalPoints`, and which of the R M depths they are
+    look,                              # takes depths (R, M); returns samples, `CanonicalPoints`, and which they are
     background:Float[Tensor, "*r 3"],  # behind the head, for all rays or for each
     generator:torch.Generator|None=None,  # draws the second depths; None places them evenly
 )->Pixels:
@@ -252,7 +266,8 @@ def two_passes(
     threshold = model.config.weight_threshold
     samples, points, kept = look(depths)
     coarse, found = shade(model.coarse, model.density, samples, points, background, threshold)
-    weights = torch.zeros(depths.numel(), device=depths.device).index_copy(0, kept, found.detach()).reshape(depths.shape)
+    everywhere = torch.zeros(depths.numel(), device=depths.device)
+    weights = everywhere.index_copy(0, kept, found.detach()).reshape(depths.shape)
     more = importance_depths(depths, weights, model.config.rays.fine, generator)
     samples, points, _ = look(torch.cat([depths, more], 1).sort(1).values)
     fine, _ = shade(model.field, model.density, samples, points, background, threshold)
@@ -319,7 +334,8 @@ def forward(self:PlainNeRF,
         points = CanonicalPoints(positions, directions, torch.zeros_like(positions[:, 0]))
         return samples, points, torch.arange(len(positions), device=positions.device)
     c = self.config.rays
-    return two_passes(self, even_depths(rays.nears, rays.fars, c.coarse, c.inverse, generator), look, background, generator)
+    depths = even_depths(rays.nears, rays.fars, c.coarse, c.inverse, generator)
+    return two_passes(self, depths, look, background, generator)
 
 @patch
 @torch.no_grad()
@@ -352,7 +368,7 @@ class PublishedNeRFlame(nn.Module):
         params:HeadParams,                       # one row: the state in which the person was captured
         config:PublishedConfig|None=None,        # None: `PublishedConfig()`
         to_scene:Float[Tensor, "4 4"]|None=None, # from the head frame to the scene; None for `flame_to_scene()`
-        canonical_verts:Float[Tensor, "v 3"]|None=None,  # the frozen mesh of a saved model, scene units; None: that of `params`
+        canonical_verts:Float[Tensor, "v 3"]|None=None,  # the frozen mesh, scene units; None: that of `params`
     ):
         super().__init__()
         require(len(params) == 1, "PublishedNeRFlame", "params", "one row", len(params))
@@ -397,7 +413,8 @@ def pose_with_grad(self:PublishedNeRFlame,
 )->PosedMesh:
     "Return a mesh whose vertices carry gradients to `params`; reuses `posed`."
     posed = posed or self.pose(params.detach())
-    posed.verts, posed.moved = self.scene_verts(params)[0], False   # the field lives around this mesh until it is frozen
+    posed.verts = self.scene_verts(params)[0]
+    posed.moved = False   # the field lives around this mesh until it is frozen
     posed.search.refit(posed.verts)
     return posed
 
@@ -494,7 +511,7 @@ def render(self:PublishedNeRFlame,
     background=(1., 1., 1.),                # rgb in [0, 1]
     size:int|None=None,                     # rays at once; None: 2048, as samples on whole rays cost much
     draft:bool=False,                       # not used
-)->Pixels:                                  # rgb (H, W, 3), accumulation (H, W), depth (H, W), on the device of the model
+)->Pixels:              # rgb (H, W, 3), accumulation (H, W), depth (H, W), on the device of the model
     "Render an image without gradients. Raises `InputError` for parameters of another head."
     if not isinstance(posed, PosedMesh): posed = self.pose(self.params if posed is None else posed)
     background = torch.as_tensor(background, dtype=torch.float32, device=self.device)
@@ -506,7 +523,8 @@ PUBLISHED_FORMAT, PLAIN_FORMAT = "nerflame-published-1", "nerflame-plain-1"
 
 def _networks(model):
     "Return the tensors of both networks by name."
-    return model.field.state_dict() | {f"coarse.{k}": v for k,v in model.coarse.state_dict().items()} | dict(to_scene=model.to_scene)
+    coarse = {f"coarse.{k}": v for k,v in model.coarse.state_dict().items()}
+    return model.field.state_dict() | coarse | dict(to_scene=model.to_scene)
 
 def _fill_networks(model, tensors, path):
     "Fill both networks. Raises `InputError`."
@@ -519,7 +537,8 @@ def save(self:PublishedNeRFlame,
     folder,   # where `head.safetensors` and `field.safetensors` go
 ):
     "Write the model."
-    tensors, metadata = _networks(self) | dict(canonical_verts=self.canonical_verts), dict(density=json.dumps(density_values(self.density)))
+    tensors = _networks(self) | dict(canonical_verts=self.canonical_verts)
+    metadata = dict(density=json.dumps(density_values(self.density)))
     write_model(folder, PUBLISHED_FORMAT, self.config, tensors, metadata, self.head, self.params)
 
 @patch
@@ -535,7 +554,7 @@ def load(cls:PublishedNeRFlame,
     folder,            # str or Path, written by `PublishedNeRFlame.save`
     device="cpu",      # where its tensors go
 )->PublishedNeRFlame:
-    "Read a model. Raises `InputError` for files that are missing, cannot be read, do not belong together or are from another version."
+    "Read a model. Raises `InputError` for files that are missing, damaged, of another version, or of different models."
     path = Path(folder)/FIELD_FILE
     metadata, tensors = read_model(folder, PUBLISHED_FORMAT, device)
     config = from_dict(PublishedConfig, json.loads(metadata["config"]), path)
@@ -564,7 +583,7 @@ def load_model(
     folder,            # str or Path, written by the `save` of a model
     device="cpu",      # where its tensors go
 )->RadianceModel:
-    "Read a model of any method. Raises `InputError` for a folder without one, and for files that cannot be read, do not belong together or are from another version."
+    "Read a model of any method. Raises `InputError` for files that are missing, damaged or of another version."
     found = field_format(folder)
     require(found in MODELS, Path(folder)/FIELD_FILE, "format", f"one of {', '.join(MODELS)}{EARLIER}", found)
     return MODELS[found].load(folder, device)

@@ -135,7 +135,7 @@ class ReadOptions:
     background: object = "white"  # behind the head: "white", "black" or three numbers in [0, 1]
     half_res: bool = False        # half the width and height, in place of a resolution
     testskip: int = 1             # keep each testskip-th frame of every split but train
-    root: object = None           # str or Path, the folder that all files must be in; None: the scene's own
+    data_root: object = None      # str or Path, the folder that all files must be in; None: the scene's own
     mask_labels: object = ()      # labels of the head in masks that are label maps: see `parse_labels`
     strict: bool = False          # refuse a scene with a lost image or mask, instead of leaving the frame out
     memory: int = 1 << 30         # bytes of images beyond which they are mapped from a temporary file
@@ -151,7 +151,7 @@ def _open_split(path, split, options):
         for key in ("file_path", "transform_matrix"):
             require(key in f, file, entry(frames, i, key), "an entry of every frame", "nothing")
     check_entries({**top, "frames": frames}, file)
-    return FrameFiles(frames, top, file, path, path if options.root is None else options.root, mask_key(frames))
+    return FrameFiles(frames, top, file, path, path if options.data_root is None else options.data_root, mask_key(frames))
 
 def _find_frames(files, params, strict):
     "Find the files of all frames; return the frames that are complete, and their sources."

@@ -124,7 +124,7 @@ def read_unfinished(
 )->tuple[dict, dict]:
     "Read what a training keeps that was interrupted: its facts, and its tensors. Raises `InputError`."
     file = Path(folder)/UNFINISHED
-    require(file.is_file(), folder, "--resume", "a RUN of an interrupted training", "one that is finished" if (file.parent/"config.yaml").is_file() else f"a folder without {UNFINISHED}" if file.parent.is_dir() else "no such folder")
+    require(file.is_file(), folder, "`run`", "a RUN of an interrupted training", "one that is finished" if (file.parent/"config.yaml").is_file() else f"a folder without {UNFINISHED}" if file.parent.is_dir() else "no such folder")
     metadata, tensors = read_tensors(file, UNFINISHED_FORMAT, remedy="remove the RUN and train anew")
     try: facts = json.loads(metadata.get("facts", ""))
     except ValueError: facts = None

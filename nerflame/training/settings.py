@@ -95,7 +95,7 @@ def preset(
     name:str,        # "fast": a shell, minutes on a CPU; "paper": NeRFlame as it was published; "nerf": NeRF without a head
 )->TrainConfig:      # change what you like with `dataclasses.replace`
     "The settings of a method. Raises `InputError` for another name."
-    require(name in ("fast", "paper", "nerf"), "--preset", "preset", "fast, paper or nerf", name)
+    require(name in ("fast", "paper", "nerf"), "preset", "name", "fast, paper or nerf", name)
     if name == "fast": return TrainConfig()
     if name == "paper": return TrainConfig(preset=name, minutes=None, steps=40_000, model=PublishedConfig())
     stage = PublishedStage(length=200_000, freeze=0, decay=500_000, one_image=True, crop=500)

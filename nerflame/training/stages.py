@@ -82,7 +82,7 @@ def measure_pace(
     if at.step == PILOT//2 or (at.since <= PILOT//2 < at.step and (at.step >= config.warm_up*3//4 or used >= 0.5)): at.since, at.marked = at.step, clock.spent   # the first steps are slower: the shell is still full of fog
     pace = (clock.spent - at.marked)/max(at.step - at.since, 1)
     if at.step == PILOT and (fits := steps_in(at.end - clock.spent, at.step, pace, PILOT)) < least:
-        call(callbacks, "note", f"stage 2: a step takes {pace:.1f} s here, so about {fits} steps fit into the time asked for; the least useful training, {least} steps, takes {least*pace/60:.1f} minutes: --steps {least}")
+        call(callbacks, "note", f"stage 2: a step takes {pace:.1f} s here, so about {fits} steps fit into the time asked for; the least useful training, {least} steps, takes {least*pace/60:.1f} minutes (`steps={least}`)")
     if at.step >= config.warm_up or (at.step >= PILOT and used >= 2/3):
         at.warm, at.steps = at.step, steps_in(at.end - clock.spent, at.step, pace, at.step*3//2)
 

@@ -198,7 +198,7 @@ def start_moments(
     if known is not None: moments = replace(moments, params=known)
     elif config.parameters == "fit": moments = outline_moments(scene, head, moments, config, keeper, callbacks)
     else:
-        require(moments.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {config.parameters} needs them; or use --parameters fit", "none")
+        require(moments.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as `parameters={config.parameters}` needs them; or use `parameters=fit`", "none")
         keeper.stages["outlines"] = {"given": True}
     require_seen(scene, head, moments.params, moments.frames)
     if config.parameters == "given" or "moments" in keeper.stages:
@@ -219,9 +219,9 @@ def outline_moments(scene, head, moments, config, keeper, callbacks):
     call(callbacks, "end", "outlines", None)
     cause = likely_cause(first, head, found.iou, config.outline, found.iou < HOPELESS) if found.iou < SURE else None
     likely = "" if cause is None else f". Likely: {cause[0]} (then the overlap would be {cause[1]:.2f})"
-    require(found.iou >= HOPELESS, scene.source, "masks", "a head that covers the masks: look at masks, cameras, up and scale, or align the scene (nerflame_align; nbs/94_troubleshooting.ipynb)", f"an overlap of {found.iou:.2f} at the best place that was found, where 0.95 is usual for a head without much hair{likely}")
-    if cause: warn_input(scene.source, "transform_matrix", f"the outlines of the head and the masks overlap by {found.iou:.2f}{likely}; nbs/94_troubleshooting.ipynb")
-    elif found.iou < DOUBTFUL: warn_input(scene.source, "masks", f"the outlines of the head and the masks overlap by only {found.iou:.2f}, where 0.95 is usual for a head without much hair: wrong masks, cameras, up or scale? nerflame_align moves a scene to where the head is; the notebooks Align and Troubleshooting help (nbs/41_fitting.align.ipynb, nbs/94_troubleshooting.ipynb)")
+    require(found.iou >= HOPELESS, scene.source, "masks", "a head that covers the masks: look at masks, cameras, up and scale, or align the scene (nerflame_align; Troubleshooting in the documentation)", f"an overlap of {found.iou:.2f} at the best place that was found, where 0.95 is usual for a head without much hair{likely}")
+    if cause: warn_input(scene.source, "transform_matrix", f"the outlines of the head and the masks overlap by {found.iou:.2f}{likely}; see Troubleshooting in the documentation")
+    elif found.iou < DOUBTFUL: warn_input(scene.source, "masks", f"the outlines of the head and the masks overlap by only {found.iou:.2f}, where 0.95 is usual for a head without much hair: wrong masks, cameras, up or scale? nerflame_align moves a scene to where the head is; the pages Align and Troubleshooting of the documentation help")
     return keep_moments(keeper, "outlines", moments, found.params, dict(steps=config.outline.steps, iou=round(found.iou, 4)))
 
 def track_settings(

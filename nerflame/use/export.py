@@ -33,6 +33,7 @@ class ExportFiles:
     # a turn around the captured state as PNG pictures without background, DIR/frame_0000.png, ...; None: none
     frames: Annotated[PathLike | None, Option("DIR")] = None
 
+# %% ../../nbs/85_use.export.ipynb #2694a2b3
 @dataclass(frozen=True)
 class ExportForm:
     "The form of exported files."
@@ -67,7 +68,8 @@ def _check_files(files, form):
     named = any((files.glb, files.obj, files.ply, files.frames))
     options = "`glb`, `obj`, `ply`, `frames`"
     require(named, "export", options, "at least one of them, such as `glb=me.glb`", "none")
-    require(files.glb or not form.dense_morphs, "export", "`dense_morphs`", "`glb`, whose morph targets it is about", "none")
+    morphs = "`glb`, whose morph targets it is about"
+    require(files.glb or not form.dense_morphs, "export", "`dense_morphs`", morphs, "none")
     for path, suffix in ((files.glb, ".glb"), (files.obj, ".obj"), (files.ply, ".ply")):
         if path: check_place(path, suffix)
     if files.frames: check_folder(files.frames, [f"{name}.png" for name in _picture_names(form)], "frames")
@@ -78,16 +80,20 @@ class Exported:
     "The files of an export and their content."
     files: list = field(default_factory=list)   # paths
     avatar: Avatar | None = None   # the mesh; None: only pictures were written
-    error: float = 0.              # largest distance of a vertex from the head model's, when the jaw opens by 0.3 radians, metres
+    # largest distance of a vertex from the head model's, when the jaw opens by 0.3 radians, metres
+    error: float = 0.
 
     def lines(self)->list[str]:
         "Describe the mesh, and what is not in it."
         a = self.avatar
         if a is None: return []
-        gone = f"left out: {a.left_out} faces, {a.left_share:.1%} of the head's surface, where the field has no skin, as below the edge of masks that end at the neck (`whole` keeps them)"
+        edge = "as below the edge of masks that end at the neck (`whole` keeps them)"
+        gone = f"left out: {a.left_out} faces, {a.left_share:.1%} of the head's surface, where the field has no skin, {edge}"
+        mesh = f"{len(a.verts)} vertices, {len(a.targets)} morph targets, 5 joints"
         blank = f"{a.blank:.1%} of the texture shows places where the field has no skin, in the colour of the nearest skin"
-        lost = f"not in glTF: pose correctives; without them a vertex is at most {1000*self.error:.2f} mm from where the head model has it, when the jaw opens by 0.3 radians"
-        return [gone]*bool(a.left_out) + [f"{len(a.verts)} vertices, {len(a.targets)} morph targets, 5 joints; {blank}", lost]
+        far = f"a vertex is at most {1000*self.error:.2f} mm from where the head model has it, when the jaw opens by 0.3 radians"
+        lost = f"not in glTF: pose correctives; without them {far}"
+        return [gone]*bool(a.left_out) + [f"{mesh}; {blank}", lost]
 
 # %% ../../nbs/85_use.export.ipynb #16ded9a4
 def export_run(
@@ -105,7 +111,8 @@ def export_run(
         return ", ".join(told) or "nothing was written"
     with when_interrupted(kept):
         if files.glb or files.obj or files.ply:
-            require(run.model.head is not None, run.folder, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
+            head, plain = "a face with a head, to make a mesh of", "plain NeRF, which has none"
+            require(run.model.head is not None, run.folder, "preset", head, plain)
             _write_meshes(run.model, files, form, done)
         if files.frames: done.files += _write_pictures(run.model, files.frames, form)
     return done

@@ -35,7 +35,7 @@ from .texture import skin_colours, skin_directions, skin_height
 @dataclass(frozen=True, eq=False)
 class Avatar:
     "A person for other programs, in the head frame and in metres."
-    name: str
+    name: str               # of the head model
     verts: np.ndarray       # (V, 3) float32, at rest
     normals: np.ndarray     # (V, 3) float32, unit
     faces: np.ndarray       # (F, 3)
@@ -44,8 +44,8 @@ class Avatar:
     colours: np.ndarray     # (V, 3) uint8
     targets: dict           # name: displacements (V, 3) float32
     joints: np.ndarray      # (5, 3) float32, at rest
-    joint_names: tuple
-    parents: tuple
+    joint_names: tuple      # of the five joints
+    parents: tuple          # of each joint; -1: none
     weights: np.ndarray     # (V, 5) float32, at most four of a row above zero
     skin: np.ndarray        # (N, 3) float32, displacements of the head model's N vertices
     rows: np.ndarray        # (V,) the vertices of the head model that these are
@@ -207,7 +207,7 @@ class GlbParts:
 # %% ../../nbs/83_use.gltf.ipynb #c40e32f4
 @patch
 def view(self:GlbParts,
-    data:bytes,
+    data:bytes,             # to append
     target:int|None=None,   # `_VERTICES`, `_INDICES` or none
 )->int:                     # the number of the view
     "Append bytes, at a multiple of four."
@@ -221,7 +221,7 @@ def view(self:GlbParts,
 def accessor(self:GlbParts,
     array:np.ndarray,       # (N, c) or (N,), float32, uint32, uint16, or uint8 with four columns
     kind:str,               # SCALAR, VEC2, VEC3, VEC4, MAT4
-    target:int|None=_VERTICES,
+    target:int|None=_VERTICES,   # see `view`
     bounds:bool=False,      # also write the smallest and largest values
 )->int:                     # the number of the accessor
     "Append an array."

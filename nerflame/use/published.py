@@ -50,7 +50,8 @@ def train_published(
     head = load_head(file).to(device)
     def load(name): return load_published_scene(hparams, name).to(device)
     note = replace(_published_note(hparams, head, device), train=config)
-    return write_run(load, head, _published_folder(hparams, out), note, dict(data=hparams.datadir, head=file), changes.clock(config))
+    folder, reads = _published_folder(hparams, out), dict(data=hparams.datadir, head=file)
+    return write_run(load, head, folder, note, reads, changes.clock(config))
 
 def _flame_file(hparams): return hparams.flame_config.kwargs.flame_model_path
 
@@ -82,6 +83,7 @@ def render_states(
     note_missing(lpips)
     return report
 
+# %% ../../nbs/87_use.published.ipynb #5b2936eb
 def published_run(
     hparams:Hparams,
     folder:PathLike,      # with a RUN, or with checkpoints of the published code
@@ -92,7 +94,8 @@ def published_run(
     folder = Path(folder)
     if (folder/"config.yaml").is_file():
         run = load_run(folder, device)
-        require(run.model.head is not None, folder, "`render_only`", "a RUN with a head", "plain NeRF, which cannot be moved")
+        plain = "plain NeRF, which cannot be moved"
+        require(run.model.config.mesh, folder, "`render_only`", "a RUN with a head", plain)
         return run
     files = sorted(folder.glob("*.tar"))
     require(files, folder, "`render_only`", "a RUN, or .tar checkpoints of the published code", "neither")
@@ -152,8 +155,10 @@ def import_run(
     "Turn a checkpoint of the published code into a RUN. Raises `InputError`."
     flame = Path(flame)
     found = flame if flame.is_file() else flame_file(flame) or flame_file(flame/"model")
-    require(found, flame, "`flame`", "a FLAME file, or a folder with generic_model.pkl in it or in its model/", "neither")
-    head, rays, read = load_head(found), replace(RayConfig(), near=options.near, far=options.far), read_checkpoint(checkpoint)
+    kinds = "a FLAME file, or a folder with generic_model.pkl in it or in its model/"
+    require(found, flame, "`flame`", kinds, "neither")
+    head, read = load_head(found), read_checkpoint(checkpoint)
+    rays = replace(RayConfig(), near=options.near, far=options.far)
     model = import_checkpoint(read, head, rays, options.step, options.epsilon, backend=check_backend(options.backend))
     require(scene_splits(data), data, "`data`", "a scene folder with transforms_*.json", "none in it")
     config = replace(preset("paper"), parameters="neutral", steps=max(read.step, 1), model=model.config)

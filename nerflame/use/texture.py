@@ -236,8 +236,8 @@ def choose_layout(
 class Texels:
     "The texels of a square texture that show the mesh."
     index: Int[Tensor, "n"]       # row*size + column; row 0 is the upper one
-    face_idx: Int[Tensor, "n"]
-    bary: Float[Tensor, "n 3"]
+    face_idx: Int[Tensor, "n"]    # the face under the middle of each texel
+    bary: Float[Tensor, "n 3"]    # barycentric coordinates of the middle on it
 
 def texels_of(
     layout:Layout,

@@ -77,6 +77,7 @@ class PhotoOptions:
 # %% ../../nbs/86_use.train.ipynb #0e25ae9d
 Backend = Annotated[Literal["bvh", "pytorch3d"] | None, Option(group=RARE)]
 
+# %% ../../nbs/86_use.train.ipynb #f9f2596d
 @dataclass(frozen=True)
 class SettingChanges:
     "Changes to the settings of a preset, or of a published file."
@@ -115,6 +116,7 @@ class SettingChanges:
         "Return a clock with the time that the settings give."
         return Clock(None if config.minutes is None else 60*config.minutes, self.started)
 
+# %% ../../nbs/86_use.train.ipynb #8f3f5a6d
 def check_backend(
     backend:str|None,   # name; None: bvh
 )->str:
@@ -194,7 +196,7 @@ def train_folder(
     "Train a face on a scene folder and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
     config = settings if isinstance(settings, TrainConfig) else preset(settings or "fast")
     config, device = changes.apply(replace(config, parameters=parameters or config.parameters)), pick_device(device)
-    model = load_head(head).to(device) if config.model.mesh else None
+    model = load_head(head).to(device) if config.preset != "nerf" else None
     finds = config.parameters in ("fit", "refine")
     looks = "`parameters=fit` or refine, which look for the head"
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
@@ -233,6 +235,7 @@ def resume_run(
         finish_run(folder)
     return done
 
+# %% ../../nbs/86_use.train.ipynb #c38e96f8
 def _begun(folder):
     "Read what an interrupted training began with: its note, near and far of the photographs."
     file, about = folder/UNFINISHED, read_unfinished(folder)[0]["about"]
@@ -263,14 +266,17 @@ def align_folder(
     data, splits = Path(data), scene_splits(data)
     found = "none in it" if data.is_dir() else "no such folder"
     require(splits, data, "`data`", "a scene folder with transforms.json or transforms_train.json", found)
-    require(can_write(data), data, "`data`", "a folder that can be written, as its JSON files are", "a write-protected one")
+    writable = "a folder that can be written, as its JSON files are"
+    require(can_write(data), data, "`data`", writable, "a write-protected one")
     for split in splits: _check_foreign(data, split)   # mistakes show before the work
-    generator = torch.Generator().manual_seed(seed)
-    return align_scene(data, load_head(head), front, resolution, config, generator, counter("outlines"), min_iou, mask_labels)
+    generator, bar = torch.Generator().manual_seed(seed), counter("outlines")
+    return align_scene(data, load_head(head), front, resolution, config, generator, bar, min_iou, mask_labels)
 
+# %% ../../nbs/86_use.train.ipynb #9e3bf8e2
 def _check_foreign(data, split):
     "Raise `InputError` for a split that was aligned before, or that says where the head is."
     file, top = read_transforms(data, split)
-    once = f"a scene that is not aligned yet; train on this one, or put the files of {data/'before_alignment'} back to align anew"
+    again = f"train on this one, or put the files of {data/'before_alignment'} back to align anew"
+    once = f"a scene that is not aligned yet; {again}"
     require("alignment" not in top, file, "alignment", once, "an aligned one")
     move_content(top, torch.eye(4), file)

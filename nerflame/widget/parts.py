@@ -27,8 +27,8 @@ def running_loop():
     except RuntimeError: return None
 
 def run_later(
-    seconds:float,
-    fn,               # takes nothing
+    seconds:float,    # to wait
+    fn,               # takes no arguments
 ):                    # has a method `cancel`; None if no event loop is running
     "Let the running event loop call `fn` after a while."
     loop = running_loop()
@@ -100,14 +100,14 @@ class FilmRecorder:
 
     def start(self,
         now:float,          # seconds
-        state,
+        state,              # of the preview
     ):
         "Begin a film with this state."
         self.noted = [(now, state)]
 
     def note(self,
         now:float,          # seconds
-        state,
+        state,              # of the preview
     ):
         "Append a state, unless the last one is too recent or no film is recorded."
         if not self.noted or len(self.noted) >= self.limit: return
@@ -231,7 +231,7 @@ def file_link(
     return f'<a download="{html.escape(path.name)}" href="{source}" style="text-decoration: underline">{text}</a>'
 
 def free_path(
-    folder,
+    folder,         # of the new file
     stem:str,       # "preview"
     suffix:str,     # ".png"
 )->Path:            # preview_001.png

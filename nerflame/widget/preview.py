@@ -99,7 +99,9 @@ def make_parts(self:Preview,
     self.make_buttons()
 
 @patch
-def small_text(self:Preview, text:str)->widgets.HTML:
+def small_text(self:Preview,
+    text:str,   # plain; we escape it here
+)->widgets.HTML:
     "Return a line of small text, as wide as the picture."
     style = f"line-height: 1.3; max-width: {self.widths[False]}px"
     return widgets.HTML(text and f'<div style="{style}"><small>{html.escape(text)}</small></div>')

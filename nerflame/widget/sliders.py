@@ -152,11 +152,11 @@ def turn_orbit(
 @dataclass(frozen=True)
 class SliderRange:
     "Label and limits of a slider."
-    label: str
-    low: float
-    high: float
-    start: float = 0.     # the position at the beginning
-    step: float = 0.01
+    label: str            # text beside it
+    low: float            # lowest position
+    high: float           # highest position
+    start: float = 0.     # position at the beginning
+    step: float = 0.01    # between two positions
 
 # %% ../../nbs/76_widget.sliders.ipynb #49476308
 _POSE = dict(
@@ -269,7 +269,7 @@ def reset(self:PreviewState)->PreviewState:
 
 @patch
 def shuffled(self:PreviewState,
-    draws:random.Random,
+    draws:random.Random,   # source of random numbers
 )->PreviewState:
     "Return a random expression: jaw, neck and eyes a little, and three of the expressions with a slider."
     pose = {name: round(draws.triangular(_POSE[name].low, _POSE[name].high, 0.)/2, 2) for name in self.group("pose")}

@@ -62,7 +62,7 @@ def mesh_picture(
     return torch.where(layer.covered[..., None], clay, layer.light.new_tensor(background))
 
 def overlay(
-    rgb:Float[Tensor, "h w 3"],
+    rgb:Float[Tensor, "h w 3"],   # of the face
     layer:MeshLayer,
 )->Float[Tensor, "h w 3"]:
     "Draw the triangles of the mesh over a picture of the face."
