@@ -19,10 +19,10 @@ def pick_device(
     name:str|None=None,  # "cpu", "cuda" or None for a CUDA device when there is one
 )->torch.device:
     "Return the device to work on. Raises `InputError` when CUDA is asked for and absent."
-    require(name in (None, "cpu", "cuda"), "--device", "device", "cpu or cuda", name)
+    require(name in (None, "cpu", "cuda"), "pick_device", "`device`", "cpu or cuda", name)
     available = torch.cuda.is_available()
-    expected = "a CUDA device that torch can see; use --device cpu"
-    if name == "cuda": require(available, "--device", "device", expected, "none")
+    expected = "a CUDA device that torch can see; use `device=cpu`"
+    if name == "cuda": require(available, "torch", "`device`", expected, "none")
     return torch.device(name or ("cuda" if available else "cpu"))
 
 def cpu_threads()->int:

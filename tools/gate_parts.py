@@ -460,7 +460,7 @@ def aligning(gate, scene):
     gate.store("align/up", nf.upward(lost.cameras))
     gate.store("align/choices", nf.upward_choices(lost.cameras))
     gate.store("align/guess", nf.guess_similarity(lost, head()))
-    found = nf.find_alignment(lost, head(), config=toys.TOY.outline, generator=draws(), least=0.3)
+    found = nf.find_alignment(lost, head(), config=toys.TOY.outline, generator=draws(), min_iou=0.3)
     gate.store("align/found", [found.similarity, found.iou])
     content = dict(near=1., far=2., frames=[dict(file_path="a", transform_matrix=c2w[0].tolist())])
     gate.store("align/file", nf.move_content(content, turn, "t.json"))

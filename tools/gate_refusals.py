@@ -453,7 +453,7 @@ def bad_arguments(case, folder):
         align_masks=lambda: nf.find_alignment(replace(scene, coverage=None, without_alpha="a.png"), toy),
         align_inverted=lambda: nf.find_alignment(replace(scene, coverage=255 - scene.coverage), toy),
         align_least=lambda: nf.find_alignment(scene, toy, config=replace(toys.TOY.outline, steps=1),
-        generator=toys.draws(), least=0.999), bake=lambda: nf.bake(model.field, torch.zeros(3), 9),
+        generator=toys.draws(), min_iou=0.999), bake=lambda: nf.bake(model.field, torch.zeros(3), 9),
         film=lambda: nf.render_film(model, nf.swing_cameras(2, 0.1, width=8), rest[[0, 0]], folder, formats=("avi",)),
         drive=lambda: nf.drive_params(model, rest.replace(head="other")), drive_plain=lambda: nf.drive_params(plain,
         rest), capture=lambda: nf.built_in_capture(nf.CaptureConfig(moments=("yodel",))),

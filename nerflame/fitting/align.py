@@ -20,7 +20,7 @@ from ..heads.head import Head, transform_points
 from ..cameras import Cameras, check_rigid, pixel_rays, project
 from ..scenes.transforms import read_transforms, scene_splits
 from ..scenes.scene import Scene, check_similarity, in_scene_frame
-from ..scenes.reading import load_scene
+from ..scenes.reading import ReadOptions, load_scene
 from .outlines import OutlineConfig, crown_point, downward, find_head, nearest_point, require_outlines
 
 # %% ../../nbs/41_fitting.align.ipynb #c4d153fc
@@ -236,9 +236,9 @@ def _covering(iou):
     "Return the expectation of a head that covers the masks, with hints."
     return (f"a head that covers the masks (intersection over union {iou:g} or more). "
         "Look at the masks: white is the head with hair and neck, and nothing else. "
-        "Look at the front: name a picture that shows the face from there (--front). "
+        "Look at the front: name a picture that shows the face from there (`front`). "
         "Look at the cameras: they are held level or rolled by quarter turns. "
-        "Or give points that are known (notebook Your photographs). If this is as good as it gets, --least takes less")
+        "Or give points that are known (Your photographs, in the documentation). If this is as good as it gets, `min_iou` takes less")
 
 def find_alignment(
     scene:Scene,                               # with masks, cameras in any frame
@@ -247,7 +247,7 @@ def find_alignment(
     config:OutlineConfig|None=None,            # settings of the search; None: `OutlineConfig()`
     generator:torch.Generator|None=None,
     progress=None,                             # called with (step, steps, loss)
-    least:float=0.85,                          # intersection over union below which it counts as failed
+    min_iou:float=0.85,                          # intersection over union below which it counts as failed
 )->Alignment:
     "Return the similarity that puts the head of a scene where the head model is. Raises `InputError`."
     require_outlines(scene)
@@ -255,7 +255,7 @@ def find_alignment(
     if found.iou < 0.85:   # the mean of the cameras is not always the front
         other = find_head(moved, head, config, generator, progress, headings=(math.pi, math.pi/2, -math.pi/2))
         found = other if other.iou > found.iou else found
-    require(found.iou >= least, scene.source, "outlines", _covering(least), f"{found.iou:.2f}")
+    require(found.iou >= min_iou, scene.source, "outlines", _covering(min_iou), f"{found.iou:.2f}")
     rest = head.neutral().to(scene.device).replace(betas=found.params.betas, neck_pose=found.params.neck_pose)
     verts = lambda p: transform_points(scene.flame_to_scene, head(p))[0].detach()
     exact = similarity_between(verts(found.params), verts(rest)) @ guess
@@ -333,15 +333,15 @@ def align_scene(
     config:OutlineConfig|None=None,     # settings of the search; None: `OutlineConfig()`
     generator:torch.Generator|None=None,
     progress=None,                      # called with (step, steps, loss)
-    least:float=0.85,                   # intersection over union of head and masks below which nothing is written
+    min_iou:float=0.85,                   # intersection over union of head and masks below which nothing is written
     mask_labels=(),                     # labels of the head, in masks that are label maps
 )->Alignment:
     "Make a reconstruction a scene by writing its JSON files anew. Raises `InputError`, and then writes nothing."
     expected = "a scene folder with transforms.json or transforms_train.json"
     require(scene_splits(path), path, "folder", expected, "none in it")
-    try: scene = load_scene(path, resolution=resolution, mask_labels=mask_labels)
+    try: scene = load_scene(path, resolution=resolution, options=ReadOptions(mask_labels=mask_labels))
     except InputError as e:
         if e.field != "resolution": raise
-        scene = load_scene(path, mask_labels=mask_labels)   # smaller images stay as they are
-    found = find_alignment(scene, head, front, config, generator, progress, least)
+        scene = load_scene(path, options=ReadOptions(mask_labels=mask_labels))   # smaller images stay as they are
+    found = find_alignment(scene, head, front, config, generator, progress, min_iou)
     return replace(found, before=rewrite_scene(path, found.similarity))

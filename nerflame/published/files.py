@@ -21,10 +21,9 @@ from ..heads.head import Head
 from ..field.density import EpsilonSchedule, ShellDensity
 from .model import FrequencyField, NetworkConfig, PublishedConfig, PublishedNeRFlame, Quirks
 from .model import RayConfig
-from ..scenes.reading import load_scene
+from ..scenes.reading import ReadOptions, load_scene
 from ..scenes.scene import Scene
 from ..training.settings import TrainConfig, preset
-from ..field.model import NeRFlame
 
 # %% ../../nbs/63_published.files.ipynb #648cb8a3
 @dataclass(frozen=True)
@@ -284,7 +283,8 @@ def load_published_scene(
     "Load the scene of a published file, at its size, on its background, with its near and far. Raises `InputError`."
     h = hparams
     background = "white" if h.white_bkgd else "black"
-    scene = load_scene(h.datadir, split, half_res=h.half_res, testskip=h.testskip, background=background)
+    options = ReadOptions(background, h.half_res, h.testskip)
+    scene = load_scene(h.datadir, split, options=options)
     return replace(scene, near=h.near, far=h.far)
 
 # %% ../../nbs/63_published.files.ipynb #547812f8
@@ -466,14 +466,14 @@ def import_checkpoint(
     freeze:int=10_000,               # the step that froze the head
     backend:str="bvh",               # or "pytorch3d": what finds closest faces
     min_triangle_area:float=1e-4,    # faces with less count as their edges, squared scene units
-)->NeRFlame:                         # on the head's device
+)->PublishedNeRFlame:                # on the head's device
     "Make a model with the weights and the quirks of a checkpoint. Raises `InputError`."
     c, rays, step = checkpoint, rays or RayConfig(), checkpoint.step if step is None else step
-    require(step >= 0, "--step", "step", "a step of training from 0", step)
+    require(step >= 0, "checkpoint", "`step`", "a step of training from 0", step)
     if c.fine is None: rays = replace(rays, fine=0)   # a second pass of the same network would see the same samples
     # epsilon has grown since if the file is from a later step; the other one is that of the settings
     if epsilon is None: epsilon = c.trans_epsilon if step > freeze or c.step <= freeze else c.epsilon
-    require(0 < epsilon < math.inf, "--epsilon", "epsilon", "a positive length in scene units", epsilon)
+    require(0 < epsilon < math.inf, "checkpoint", "`epsilon`", "a positive length in scene units", epsilon)
     config = PublishedConfig(epsilon, EpsilonSchedule(epsilon, epsilon, 0, 0), rays, c.network, backend=backend, min_triangle_area=min_triangle_area, quirks=Quirks(True, True, True, True))
     model = PublishedNeRFlame(head, checkpoint_params(c, head), config)
     model.coarse.load_state_dict(c.coarse); model.field.load_state_dict(c.fine or c.coarse)

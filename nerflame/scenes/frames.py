@@ -44,7 +44,7 @@ def without_lost(
         got = f"{first.got or 'none'}, and {len(lost)} of {len(found)} frames are lost like that"
         raise LostFile(first.where, first.field, first.expected, got)
     listed = "; ".join(map(str, lost[:3])) + ("; ..." if len(lost) > 3 else "")
-    warn_input(where, "frames", f"{len(lost)} of {len(found)} are left out (--strict refuses them instead): {listed}")
+    warn_input(where, "frames", f"{len(lost)} of {len(found)} are left out (`strict` refuses them instead): {listed}")
     return [i for i, e in enumerate(found) if not isinstance(e, LostFile)]
 
 # %% ../../nbs/25_scenes.frames.ipynb #ab8e099e

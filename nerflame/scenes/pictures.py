@@ -132,7 +132,7 @@ def _in_areas(values):
 def _check_levels(values, full, path, field):
     "Raise `InputError` for grey levels that are no coverage."
     top = values.max(initial=0)
-    remedy = "label maps are read with --mask-labels, which says which labels are the head"
+    remedy = "label maps are read with `mask_labels`, which says which labels are the head"
     expected = f"a mask that is white ({full:g}) where the head is; {remedy}"
     require(top == 0 or top > full/2, path, field, expected, f"values up to {top:g}")
     covered = values > 0.05*full
@@ -155,7 +155,7 @@ def _deep_levels(image, path, field):
 def _check_grey(colours, path, field):
     "Raise `InputError` for a mask with colours (H, W, 3)."
     spread = (colours.max(-1) - colours.min(-1)).max(initial=0)
-    expected = ("a mask in black and white; coloured label maps are read with --mask-labels, "
+    expected = ("a mask in black and white; coloured label maps are read with `mask_labels`, "
                 "which says which colours are the head")
     some = sorted({"#%02x%02x%02x" % tuple(c) for c in np.unique(colours.reshape(-1, 3), axis=0)[-4:]})
     require(spread <= _COLOURED, path, field, expected, "colours such as " + ", ".join(some))

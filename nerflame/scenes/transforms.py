@@ -106,7 +106,7 @@ def read_transforms(
         content, frames = _single_split(path, split, files, single)
     else:
         file = files.get(split, path/f"transforms_{split}.json")
-        there = ", ".join(scene_splits(path)) or ("there is none; the notebook Your photographs shows how nerfstudio "
+        there = ", ".join(scene_splits(path)) or ("there is none; the page Your photographs of the documentation shows how nerfstudio "
             "makes a transforms.json")
         require(file.is_file(), file, "split", f"one of the splits of this scene: {there}", split)
         content = _read_json(file)
@@ -404,7 +404,7 @@ def _named_path(
     require(not absolute, where, field, expected, reprlib.repr(value))
     slashes = value.replace("\\", "/")
     expected = (f"a path inside {root}; for files beside the scene's folder name a folder that holds both "
-                "(--data_root)")
+                "(`data_root`)")
     # both readings must lead inside, by their text: links inside a scene belong to its owner
     for text in dict.fromkeys((value, slashes)):
         path, top = (Path(os.path.normpath(os.path.abspath(p))) for p in (Path(folder)/text, root))

@@ -86,9 +86,9 @@ class TrainConfig:
 
     def __post_init__(self):
         require(self.minutes is not None or self.steps is not None, "TrainConfig", "minutes, steps", "one of them", "neither")
-        require(self.minutes is None or self.minutes > 0, "--minutes", "minutes", "a positive number", self.minutes)
+        require(self.minutes is None or self.minutes > 0, "TrainConfig", "minutes", "a positive number", self.minutes)
         require(isinstance(self.model, dict(fast=ModelConfig, paper=PublishedConfig, nerf=PlainConfig).get(self.preset, ())), "TrainConfig", "preset, model", "the model of the preset: begin with `preset(name)`", self.preset)
-        require(self.steps is None or self.steps >= 1, "--steps", "steps", "at least 1", self.steps)
+        require(self.steps is None or self.steps >= 1, "TrainConfig", "steps", "at least 1", self.steps)
 
 # %% ../../nbs/50_training.settings.ipynb #0ccb2eaf
 def preset(

@@ -132,11 +132,11 @@ def resample(
     if last == 0: return cat_params([motion.params]*len(times))
     after = np.searchsorted(old, times, "right").clip(1, last)
     share = ((times - old[after - 1])/(old[after] - old[after - 1])).clip(0, 1)[:, None]
-    new = {k: rows[k][after - 1] + share*(rows[k][after] - rows[k][after - 1]) for k in LINEAR_PARAMS}
-    new |= {k: _slerp(old, rows[k], times) for k in ROTATION_PARAMS}
+    new = {k: rows[k][after - 1] + share*(rows[k][after] - rows[k][after - 1]) for k in HeadParams.LINEAR}
+    new |= {k: _slerp(old, rows[k], times) for k in HeadParams.ROTATIONS}
     if smooth and len(times) > 1:
         width = smooth/(times[1] - times[0])
-        for k in ("expression", "transl", *ROTATION_PARAMS):
+        for k in ("expression", "transl", *HeadParams.ROTATIONS):
             new[k] = gaussian_filter1d(new[k], width, axis=0, mode="nearest")
     return cat_params([motion.params[0]]*len(times)).replace(**new)
 

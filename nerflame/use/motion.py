@@ -502,7 +502,7 @@ def _read_frames(path, head):
 
 def _check_turns(params, path):
     "Return parameters as they are, and warn of angles that must be degrees."
-    most = {k: float(getattr(params, k).reshape(-1, 3).norm(dim=1).max()) for k in ROTATION_PARAMS}
+    most = {k: float(getattr(params, k).reshape(-1, 3).norm(dim=1).max()) for k in HeadParams.ROTATIONS}
     for k, v in most.items():
         if v > 6.4: warn_input(path, k, f"a turn by {v:.3g} radians, more than a whole one; degrees?")
     return params

@@ -16,20 +16,20 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor
 from ..core import InputError, from_dict, require
-from ..command import RARE, Option, counter, folder_path, int_at_least, positive_float, when_interrupted
+from ..command import Option, RARE, counter, folder_path, int_at_least, positive_float, when_interrupted
 from ..files import can_write
 from ..runtime import pick_device
 from ..published.distance import pytorch3d_missing
 from ..heads.head import Head, load_head, load_saved_head
 from ..scenes.pictures import parse_labels
 from ..scenes.transforms import read_transforms, scene_splits
-from ..scenes.reading import load_scene
+from ..scenes.reading import ReadOptions, load_scene
 from ..scenes.scene import Scene
 from ..fitting.landmarks import load_landmarks_2d
 from ..fitting.align import Alignment, align_scene, move_content
 from ..fitting.outlines import OutlineConfig
 from ..training.settings import TrainConfig, preset
-from ..training.checkpoint import UNFINISHED, Clock, read_unfinished
+from ..training.checkpoint import Clock, UNFINISHED, read_unfinished
 from ..training.run import Run, RunConfig, data_folder, run_before, run_scene
 from ..training.train import fit
 from ..evaluation.outputs import check_run_folder, finish_run, run_folder, way_on
@@ -71,8 +71,8 @@ class PhotoOptions:
     )->Scene:
         "Load a split. Raises `InputError`."
         bar = counter(f"photographs, {split}")
-        return load_scene(data, split, self.resolution, head=head, root=self.data_root, mask_labels=self.mask_labels,
-                          strict=self.strict, progress=bar)
+        options = ReadOptions(data_root=self.data_root, mask_labels=self.mask_labels, strict=self.strict)
+        return load_scene(data, split, self.resolution, head, options, bar)
 
 # %% ../../nbs/86_use.train.ipynb #0e25ae9d
 Backend = Annotated[Literal["bvh", "pytorch3d"] | None, Option(group=RARE)]

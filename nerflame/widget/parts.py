@@ -327,7 +327,7 @@ def _draw(self:Watch, text, psnr):
     begin = self._clock()
     self._plot("loss", 1, "loss", True)
     self._plot("psnr", 2, "PSNR of the batch, dB", False)
-    if self._model is not None and self._model.config.mesh:
+    if self._model is not None and self._model.head is not None:
         self._picture.value = to_png(self._model.render(self._camera).rgb)
     self._status.value = text + (f", {psnr:.1f} dB" if psnr else "")
     self._due = self._clock() + max(self._every, 20*(self._clock() - begin))
