@@ -397,7 +397,7 @@ def drive_run(
     check_folder(out, names)
     camera.cameras(film_times(0., 1.), film.size)   # a mistake shows before the work
     run = open_run(run, device)
-    posable, plain = run.model.config.mesh, "plain NeRF, which cannot be moved"
+    posable, plain = run.model.head is not None, "plain NeRF, which cannot be moved"
     require(posable, run.folder, "preset", "a face with a head, to drive it", plain)
     motion = driver_motion(run.model, driver)
     fps = film.fps or driver_rate(motion.times)

@@ -95,7 +95,7 @@ def published_run(
     if (folder/"config.yaml").is_file():
         run = load_run(folder, device)
         plain = "plain NeRF, which cannot be moved"
-        require(run.model.config.mesh, folder, "`render_only`", "a RUN with a head", plain)
+        require(run.model.head is not None, folder, "`render_only`", "a RUN with a head", plain)
         return run
     files = sorted(folder.glob("*.tar"))
     require(files, folder, "`render_only`", "a RUN, or .tar checkpoints of the published code", "neither")

@@ -129,7 +129,7 @@ class StateRenderer:
 def pose(self:StateRenderer,
     params:HeadParams,   # one row
     draft:bool=False,    # see `NeRFlame.pose`; a head that was posed exactly serves drafts too
-)->PosedHead:
+)->PosedHead|PosedMesh:
     "Pose the head, or return the last one if it is still right."
     draft = draft and self.model.can_draft
     usable = self.posed is not None and (draft or not self.is_draft)
