@@ -18,35 +18,43 @@ from .flame import param_widths, shape_text
 
 # %% ../../nbs/11_heads.files.ipynb #6bd57199
 FLAME_SITE = "https://flame.is.tue.mpg.de"
-_FLAME_VERTS, _TEETH = 5023, 120   # FLAME's own vertices; those that VHAP puts behind them
-_FLAME_KEYS = dict(v_template="v_template", faces="f", shapedirs="shapedirs", posedirs="posedirs", J_regressor="J_regressor", lbs_weights="weights", parents="kintree_table")
-_OPTIONAL_KEYS = ("n_shape", "n_expr", "expression_names", "shape_names", "part_names", "vertex_part", "uv", "uv_faces", "vt", "ft", "name",
-                  "lmk_face_idx", "lmk_b_coords", "contour_lmk_face_idx", "contour_lmk_b_coords")
-
 MODEL_ENDINGS = (".pkl", ".npz", ".safetensors")
+_FLAME_VERTS = 5023   # FLAME's own vertices
+_TEETH = 120          # those that VHAP puts behind them
+_FLAME_KEYS = dict(v_template="v_template", faces="f", shapedirs="shapedirs", posedirs="posedirs",
+    J_regressor="J_regressor", lbs_weights="weights", parents="kintree_table")
+_OPTIONAL_KEYS = ("n_shape", "n_expr", "expression_names", "shape_names", "part_names", "vertex_part", "uv", "uv_faces",
+    "vt", "ft", "name", "lmk_face_idx", "lmk_b_coords", "contour_lmk_face_idx", "contour_lmk_b_coords")
+_MODEL_WANTED = (f"a FLAME model; get generic_model.pkl from {FLAME_SITE} (free registration) and put it at "
+    "FLAME/model/generic_model.pkl, or use --head anny, which needs no file")
 
 def _read_tensors(path, keys)->dict:
-    "Those entries of a safetensors file, where present."
+    "Return those entries of a safetensors file, where present. Raises `InputError`."
     try:
         with safe_open(str(path), "np") as file: return {k: file.get_tensor(k) for k in file.keys() if k in keys}
-    except Exception as e: raise InputError(path, "content", "a readable safetensors file of plain numbers", error_name(e)) from None   # of many kinds: also types that NumPy does not have
+    except Exception as e:   # of many kinds: also types that NumPy does not have
+        expected = "a readable safetensors file of plain numbers"
+        raise InputError(path, "content", expected, error_name(e)) from None
 
 def _read_entries(path)->dict:
-    "The raw entries of a head model, whatever it is packed in."
-    require(path.is_file(), path, "file", f"a FLAME model; get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, or use --head anny, which needs no file", "no such file")
+    "Return the raw entries of a head model in any of its formats. Raises `InputError`."
+    require(path.is_file(), path, "file", _MODEL_WANTED, "no such file")
     ending, keys = path.suffix.lower(), (*_FLAME_KEYS.values(), *_OPTIONAL_KEYS)
-    require(ending in MODEL_ENDINGS, path, "file", "a head model as .pkl, .npz or .safetensors", path.suffix or "a name without ending")
-    entries = read_pickle(path) if ending == ".pkl" else read_npz(path, keys) if ending == ".npz" else _read_tensors(path, keys)
+    found = path.suffix or "a name without ending"
+    require(ending in MODEL_ENDINGS, path, "file", "a head model as .pkl, .npz or .safetensors", found)
+    if ending == ".pkl": entries = read_pickle(path)
+    else: entries = read_npz(path, keys) if ending == ".npz" else _read_tensors(path, keys)
     require(isinstance(entries, dict), path, "content", "a dictionary of arrays", type(entries).__name__)
     entries = text_keys(entries)
-    for key in _FLAME_KEYS.values(): require(key in entries, path, key, "this entry of the FLAME layout", "a file without it")
+    for key in _FLAME_KEYS.values():
+        require(key in entries, path, key, "this entry of the FLAME layout", "a file without it")
     return entries
 
 # %% ../../nbs/11_heads.files.ipynb #f46b52c6
 def holds_head(
     path,   # a file
 )->bool:
-    "Test whether a file has the ending of a head model and the entries of one, whatever its name: nothing is loaded but names. False for files that cannot be read."
+    "Test whether a file has ending and entries of a head model, by names alone. False for unreadable files."
     path, wanted = Path(path), ("v_template", "shapedirs", "posedirs")
     try:
         if path.suffix.lower() == ".pkl":   # texts lie in a pickle as they are
@@ -62,70 +70,81 @@ def holds_head(
 
 # %% ../../nbs/11_heads.files.ipynb #aa197d0d
 def _numbers(entries, key, dtype, path)->np.ndarray:
-    "An entry as a contiguous numeric array."
+    "Return an entry as a contiguous numeric array. Raises `InputError`."
     try: a = np.asarray(entries[key])
     except ValueError as e: raise InputError(path, key, "an array of numbers", error_name(e)) from None
     require(a.dtype.kind in "fiub", path, key, "an array of numbers", f"type {a.dtype}")
-    return np.require(np.ascontiguousarray(a, dtype=dtype), requirements="W")   # a copy of what lies in a file's bytes
+    return np.require(np.ascontiguousarray(a, dtype=dtype), requirements="W")   # a copy of a file's bytes
 
 def _texts(entries, key)->tuple:
-    "An entry as a tuple of names; empty when absent."
-    return tuple(n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in np.asarray(entries.get(key, ())).ravel())
+    "Return an entry as a tuple of names; empty when absent."
+    names = np.asarray(entries.get(key, ())).ravel()
+    return tuple(n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in names)
 
 def _counts(entries, available:int, path)->tuple[int, int]:
-    "Identity and expression components in the file."
+    "Return the numbers of identity and expression components in a file. Raises `InputError`."
     if "n_shape" in entries or "n_expr" in entries:
-        for key in ("n_shape", "n_expr"): require(key in entries and np.size(entries[key]) == 1, path, key, "one number, beside the other count")
+        for key in ("n_shape", "n_expr"):
+            single = key in entries and np.size(entries[key]) == 1
+            require(single, path, key, "one number, beside the other count")
         n_shape, n_expr = (int(np.asarray(entries[k]).ravel()[0]) for k in ("n_shape", "n_expr"))
     else: n_shape, n_expr = (100, 50) if available == 150 else (300, 100)
     fits = n_shape >= 0 and n_expr >= 0 and n_shape + n_expr == available
-    which = "as the file itself says" if "n_shape" in entries else "as FLAME 2017 to 2023 have (files of other heads say n_shape and n_expr)"
-    require(fits, path, "shapedirs", f"{n_shape} identity and {n_expr} expression components, {which}", f"{available} in all")
+    which = "as FLAME 2017 to 2023 have (files of other heads say n_shape and n_expr)"
+    if "n_shape" in entries: which = "as the file itself says"
+    expected = f"{n_shape} identity and {n_expr} expression components, {which}"
+    require(fits, path, "shapedirs", expected, f"{available} in all")
     return n_shape, n_expr
 
 # %% ../../nbs/11_heads.files.ipynb #ab03d080
 def _tree(entries, path)->np.ndarray:
-    "The parents of the joints."
+    "Return the parents of the joints. Raises `InputError`."
     table = _numbers(entries, "kintree_table", np.int64, path)
     parents = (table[0] if table.ndim == 2 and len(table) else table).copy()
     parents[parents == 2**32 - 1] = -1
     return parents
 
 def _parts(entries, weights, path)->dict:
-    "The parts of the head: as named in the file, else the eyeballs, which follow an eye joint rigidly, and the rest."
-    if "vertex_part" in entries: return dict(vertex_part=_numbers(entries, "vertex_part", np.int64, path), part_names=_texts(entries, "part_names"))
-    rigid = (weights[:, 3:] > 0.99) if weights.ndim == 2 and weights.shape[1] == 5 else np.zeros((len(weights), 2), bool)
+    "Return the parts of the head: as named in the file, else the eyeballs, which follow an eye joint rigidly."
+    if "vertex_part" in entries:
+        return dict(vertex_part=_numbers(entries, "vertex_part", np.int64, path), part_names=_texts(entries, "part_names"))
+    rigid = np.zeros((len(weights), 2), bool)
+    if weights.ndim == 2 and weights.shape[1] == 5: rigid = weights[:, 3:] > 0.99
     return dict(vertex_part=rigid @ np.array([1, 2]), part_names=("skin", "left_eye", "right_eye"))
+
+def _texture(entries, path)->dict:
+    "Return texture coordinates under our names or FLAME's (`vt`, `ft`); empty when absent. Raises `InputError`."
+    names = ("uv", "uv_faces") if "uv" in entries else ("vt", "ft")
+    if not all(n in entries for n in names): return {}
+    uv, faces = (_numbers(entries, n, dtype, path) for n, dtype in zip(names, (np.float32, np.int64)))
+    return dict(uv=uv, uv_faces=faces)
 
 # %% ../../nbs/11_heads.files.ipynb #1b6bef66
 def load_flame(
     path,                     # generic_model.pkl, flame2023.pkl, or an .npz or .safetensors in the same layout
     n_shape:int|None=None,    # keep the first so many identity components; all when None
     n_expr:int|None=None,     # keep the first so many expression components
-    landmarks=None,           # a landmark embedding or the folder that holds it; what lies beside the model when None
+    landmarks=None,           # landmark embedding or its folder; None: beside the model, with a warning if unusable
 )->HeadArrays:
-    "A head from a file in the FLAME layout. Nothing in the file is executed. Raises `InputError`; landmarks beside the model that cannot be used only cause a warning."
+    "Read a head from a file in the FLAME layout without executing anything in it. Raises `InputError`."
     path = Path(path)
     entries = _read_entries(path)
     f32 = lambda key: _numbers(entries, key, np.float32, path)
-    basis = f32("shapedirs")
+    basis, weights = f32("shapedirs"), f32("weights")
     require(basis.ndim == 3, path, "shapedirs", "an array of shape (any, 3, any)", shape_text(basis.shape))
     has_shape, has_expr = _counts(entries, basis.shape[2], path)
-    for name, asked, there in (("n_shape", n_shape, has_shape), ("n_expr", n_expr, has_expr)): require(asked is None or 0 <= asked <= there, path, name, f"at most {there}", asked)
-    arrays = dict(v_template=f32("v_template"), faces=_numbers(entries, "f", np.int64, path), posedirs=f32("posedirs"), J_regressor=f32("J_regressor"), lbs_weights=f32("weights"),
-                  shapedirs=basis[:, :, :has_shape][:, :, :n_shape].copy(), exprdirs=basis[:, :, has_shape:][:, :, :n_expr].copy(), parents=_tree(entries, path),
-                  expression_names=_texts(entries, "expression_names")[:n_expr], shape_names=_texts(entries, "shape_names")[:n_shape],
-                  **_parts(entries, f32("weights"), path), **_texture(entries, path), name=str(np.asarray(entries.get("name", path.stem))))
+    for name, asked, there in (("n_shape", n_shape, has_shape), ("n_expr", n_expr, has_expr)):
+        require(asked is None or 0 <= asked <= there, path, name, f"at most {there}", asked)
+    directions = dict(shapedirs=basis[:, :, :has_shape][:, :, :n_shape].copy(),
+                      exprdirs=basis[:, :, has_shape:][:, :, :n_expr].copy())
+    names = dict(expression_names=_texts(entries, "expression_names")[:n_expr],
+                 shape_names=_texts(entries, "shape_names")[:n_shape], name=str(np.asarray(entries.get("name", path.stem))))
+    arrays = dict(v_template=f32("v_template"), faces=_numbers(entries, "f", np.int64, path), posedirs=f32("posedirs"),
+                  J_regressor=f32("J_regressor"), lbs_weights=weights, parents=_tree(entries, path),
+                  **directions, **names, **_parts(entries, weights, path), **_texture(entries, path))
     check_head_arrays(arrays, path, _FLAME_KEYS)
     arrays["landmarks"] = _landmarks_of(entries, path, landmarks, *(len(arrays[k]) for k in ("v_template", "faces")))
     return HeadArrays(**arrays)
-
-# %% ../../nbs/11_heads.files.ipynb #813d5bc9
-def _texture(entries, path)->dict:
-    "Texture coordinates, under our names or FLAME's (`vt`, `ft`); empty when absent."
-    names = ("uv", "uv_faces") if "uv" in entries else ("vt", "ft")
-    if not all(n in entries for n in names): return {}
-    return dict(uv=_numbers(entries, names[0], np.float32, path), uv_faces=_numbers(entries, names[1], np.int64, path))
 
 # %% ../../nbs/11_heads.files.ipynb #b553ee33
 def save_head_arrays(
@@ -133,19 +152,22 @@ def save_head_arrays(
     path,               # .npz
 ):
     "Write a head in the compact FLAME layout; `load_flame` reads it back unchanged."
-    a = arrays
-    out = dict(v_template=a.v_template, f=a.faces, shapedirs=np.concatenate([a.shapedirs, a.exprdirs], 2), posedirs=a.posedirs, J_regressor=a.J_regressor, weights=a.lbs_weights,
-               kintree_table=np.stack([a.parents, np.arange(5)]), n_shape=np.array(a.n_shape), n_expr=np.array(a.n_expr), name=np.array(a.name))
-    for key in ("expression_names", "shape_names", "joint_names", "part_names"): out[key] = np.array(getattr(a, key), dtype=np.str_)
+    a, basis = arrays, np.concatenate([arrays.shapedirs, arrays.exprdirs], 2)
+    out = dict(v_template=a.v_template, f=a.faces, shapedirs=basis, posedirs=a.posedirs, J_regressor=a.J_regressor,
+               weights=a.lbs_weights, kintree_table=np.stack([a.parents, np.arange(5)]))
+    out |= dict(n_shape=np.array(a.n_shape), n_expr=np.array(a.n_expr), name=np.array(a.name))
+    for key in ("expression_names", "shape_names", "joint_names", "part_names"):
+        out[key] = np.array(getattr(a, key), dtype=np.str_)
     for key in ("vertex_part", "uv", "uv_faces"):
         if getattr(a, key) is not None: out[key] = getattr(a, key)
     if a.landmarks is not None: out |= _landmark_entries(a.landmarks)
     with atomic_path(Path(path).with_suffix(".npz")) as temporary: np.savez_compressed(temporary, **out)
 
 def _landmark_entries(landmarks:Landmarks)->dict:
-    "Landmarks as entries of a file."
-    names = dict(lmk_face_idx="face_idx", lmk_b_coords="bary", contour_lmk_face_idx="contour_face_idx", contour_lmk_b_coords="contour_bary")
-    return {k: getattr(landmarks, name) for k,name in names.items() if getattr(landmarks, name) is not None}
+    "Return landmarks as entries of a file."
+    names = dict(lmk_face_idx="face_idx", lmk_b_coords="bary",
+                 contour_lmk_face_idx="contour_face_idx", contour_lmk_b_coords="contour_bary")
+    return {k: getattr(landmarks, name) for k, name in names.items() if getattr(landmarks, name) is not None}
 
 # %% ../../nbs/11_heads.files.ipynb #86093ba0
 _STATIC = (("lmk_face_idx", "lmk_b_coords"), ("static_lmk_faces_idx", "static_lmk_bary_coords"))
@@ -153,119 +175,151 @@ _CONTOUR = (("contour_lmk_face_idx", "contour_lmk_b_coords"), ("dynamic_lmk_face
 _FULL = (("full_lmk_faces_idx", "full_lmk_bary_coords"),)
 
 def _pair(entries, names, path, row:bool=False):
-    "The first pair of face indices (...) and barycentric coordinates (..., 3) that is there, or None; as a `row` where files have an axis too many."
+    "Return the first pair of face indices (...) and barycentrics (..., 3), or None; `row`: files may have an axis too many."
     for idx, bary in names:
-        if idx in entries and bary in entries:
-            a, b = _numbers(entries, idx, np.int64, path), _numbers(entries, bary, np.float32, path)
-            require(b.shape == (*a.shape, 3), path, bary, f"an array of shape {shape_text((*a.shape, 3))}, as {idx} has it", shape_text(b.shape))
-            return (a.reshape(-1), b.reshape(-1, 3)) if row else (a, b)
+        if idx not in entries or bary not in entries: continue
+        a, b = _numbers(entries, idx, np.int64, path), _numbers(entries, bary, np.float32, path)
+        expected = f"an array of shape {shape_text((*a.shape, 3))}, as {idx} has it"
+        require(b.shape == (*a.shape, 3), path, bary, expected, shape_text(b.shape))
+        return (a.reshape(-1), b.reshape(-1, 3)) if row else (a, b)
 
 # %% ../../nbs/11_heads.files.ipynb #5ecba625
 _POINTS = {51: 51, 53: 51, 68: 68, 70: 68}   # points in a file: how many of them are of the scheme; the others are irises
 
 def _from_entries(entries, path)->Landmarks|None:
-    "Landmarks from the entries of a file, under any of the names in use. A contour without a table becomes a table of one row."
-    points, full, contour = _pair(entries, _STATIC, path, True), _pair(entries, _FULL, path, True), _pair(entries, _CONTOUR, path)
+    "Return landmarks from the entries of a file under any of the names in use. Raises `InputError`."
+    points, full = _pair(entries, _STATIC, path, True), _pair(entries, _FULL, path, True)
+    contour = _pair(entries, _CONTOUR, path)
+    expected = "51 points, or 68 with the contour, in iBUG order (or 53, 70 with the irises behind them)"
     for pair, names in (points, _STATIC), (full, _FULL):
-        require(pair is None or len(pair[0]) in _POINTS, path, next((n for n, _ in names if n in entries), ""), "51 points, or 68 with the contour, in iBUG order (or 53, 70 with the irises behind them)", pair and len(pair[0]))
+        field = next((n for n, _ in names if n in entries), "")
+        require(pair is None or len(pair[0]) in _POINTS, path, field, expected, pair and len(pair[0]))
     for pair in filter(None, (points, full)):
         idx, bary = (a[:_POINTS[len(pair[0])]] for a in pair)
-        if contour is None and len(idx) == 68: contour = idx[None, :17], bary[None, :17]   # iBUG order: the contour is the first 17
+        # in iBUG order the contour is the first 17; it becomes a table of one row
+        if contour is None and len(idx) == 68: contour = idx[None, :17], bary[None, :17]
     if points is None: points = full
     return Landmarks(*(a[:_POINTS[len(a)]][-51:] for a in points), *(contour or ())) if points else None
 
 def _embedding(path:Path)->dict:
-    "The entries of an embedding file."
-    ending = path.suffix.lower()
-    entries = read_npz(path) if ending == ".npz" else read_npy(path) if ending == ".npy" else read_pickle(path)
+    "Return the entries of an embedding file. Raises `InputError`."
+    read = {".npz": read_npz, ".npy": read_npy}.get(path.suffix.lower(), read_pickle)
+    entries = read(path)
     require(isinstance(entries, dict), path, "content", "a dictionary of arrays", type(entries).__name__)
     return text_keys(entries)
 
 # %% ../../nbs/11_heads.files.ipynb #644a5635
-def load_landmarks(
-    path,           # flame_static_embedding.pkl, landmark_embedding.npy, or an .npz with the same entries
-    contour=None,   # flame_dynamic_embedding.npy; the one in the same folder when None
-)->Landmarks:
-    "Landmarks from embedding files. Nothing in them is executed. Raises `InputError`, which says where they come from when absent; a contour that was not asked for and cannot be read only causes a warning."
-    path = Path(path)
-    require(path.is_file(), path, "file", LANDMARK_SOURCE, "no such file")
-    entries = _embedding(path)
-    require(contour is None or Path(contour).is_file(), contour, "file", LANDMARK_SOURCE, "no such file")
-    beside = Path(contour) if contour else next(iter(_embedding_files(path.parent, "flame_dynamic_embedding")), None) if path.name.lower().startswith("flame_static_embedding") else None
-    if beside:
-        try:
-            table = _pair(_embedding(beside), _STATIC, beside)
-            require(table is not None, beside, "lmk_face_idx", "the entries lmk_face_idx and lmk_b_coords", "a file without them")
-            entries["contour_lmk_face_idx"], entries["contour_lmk_b_coords"] = table
-        except InputError as e:
-            if contour: raise
-            _left_out(e, "the contour")
-    found = _from_entries(entries, path)
-    require(found is not None, path, "lmk_face_idx", "the entries lmk_face_idx and lmk_b_coords", f"{', '.join(map(str, entries)) or 'nothing'}")
-    return found
-
 def _left_out(e:InputError, what:str):
     "Warn that something optional cannot be used."
     warn_input(e.where, e.field, f"{what} left out: expected {e.expected}" + ("" if e.got is None else f", got {e.got}"))
 
 def _embedding_files(folder:Path, beginning:str)->list:
-    "The embeddings in a folder whose names begin like this, in upper or lower case."
-    try: return sorted(f for f in folder.iterdir() if f.name.lower().startswith(beginning) and f.suffix.lower() in (".pkl", ".npy", ".npz"))
+    "Return the embeddings in a folder whose names begin like this, in upper or lower case."
+    fits = lambda f: f.name.lower().startswith(beginning) and f.suffix.lower() in (".pkl", ".npy", ".npz")
+    try: return sorted(f for f in folder.iterdir() if fits(f))
     except OSError: return []
+
+_WITHOUT_POINTS = ("lmk_face_idx", "the entries lmk_face_idx and lmk_b_coords")
+
+def _contour_table(path):
+    "Return the contour of an embedding file. Raises `InputError`."
+    table = _pair(_embedding(path), _STATIC, path)
+    require(table is not None, path, *_WITHOUT_POINTS, "a file without them")
+    return dict(contour_lmk_face_idx=table[0], contour_lmk_b_coords=table[1])
+
+def _contour_beside(path):
+    "Return RingNet's contour file in the folder of its static points, or None."
+    if not path.name.lower().startswith("flame_static_embedding"): return None
+    return next(iter(_embedding_files(path.parent, "flame_dynamic_embedding")), None)
+
+# %% ../../nbs/11_heads.files.ipynb #76ad59ca
+def load_landmarks(
+    path,           # flame_static_embedding.pkl, landmark_embedding.npy, or an .npz with the same entries
+    contour=None,   # flame_dynamic_embedding.npy; None: in the same folder, with a warning if unusable
+)->Landmarks:
+    "Read landmarks from embedding files without executing anything in them. Raises `InputError`."
+    path = Path(path)
+    require(path.is_file(), path, "file", LANDMARK_SOURCE, "no such file")
+    entries = _embedding(path)
+    require(contour is None or Path(contour).is_file(), contour, "file", LANDMARK_SOURCE, "no such file")
+    beside = Path(contour) if contour else _contour_beside(path)
+    try: entries |= _contour_table(beside) if beside else {}
+    except InputError as e:
+        if contour: raise
+        _left_out(e, "the contour")
+    found = _from_entries(entries, path)
+    require(found is not None, path, *_WITHOUT_POINTS, f"{', '.join(map(str, entries)) or 'nothing'}")
+    return found
 
 # %% ../../nbs/11_heads.files.ipynb #6ddd43b7
 def _landmark_files(model:Path, folder:Path, n_verts:int)->list:
-    "The files in a folder that may hold the landmarks of a model, best first."
-    own = f"{model.stem.split('_flame')[0]}_landmarks.npz"   # a model NAME_flame.npz may have a file of its own; FLAME's embeddings fit FLAME's models only
+    "Return the files in a folder that may hold the landmarks of a model, best first."
+    # a model NAME_flame.npz may have a file of its own; FLAME's embeddings fit FLAME's models only
+    own = f"{model.stem.split('_flame')[0]}_landmarks.npz"
     files = [folder/own] if "_flame" in model.stem and (folder/own).is_file() else []
     if "_flame" in model.stem and n_verts not in (_FLAME_VERTS, _FLAME_VERTS + _TEETH): return files
-    static, both, table = (_embedding_files(folder, name) for name in ("flame_static_embedding", "landmark_embedding", "flame_dynamic_embedding"))
+    names = "flame_static_embedding", "landmark_embedding", "flame_dynamic_embedding"
+    static, both, table = (_embedding_files(folder, name) for name in names)
     return files + (static + both if table else both + static)
 
+def _landmark_sources(entries, path:Path, asked, n_verts:int)->list:
+    "Return files that may hold the landmarks of a model, each with a function that reads it."
+    folders = [Path(asked)] if asked is not None else [path.parent]
+    # FLAME2020/generic_model.pkl, as it was unpacked
+    if asked is None and path.parent.name.lower().startswith("flame"): folders.append(path.parent.parent)
+    files = [f for folder in folders for f in _landmark_files(path, folder, n_verts)]
+    found = [(f, lambda f=f: load_landmarks(f)) for f in files]
+    return found if asked is not None else [(path, lambda: _from_entries(entries, path)), *found]
+
 def _landmarks_of(entries, path:Path, asked, n_verts:int, n_faces:int)->Landmarks|None:
-    "The landmarks of a model: those asked for, in the model's file, or beside it; None when there are none. Those that nobody asked for and that cannot be used cause a warning."
+    "Return the landmarks in a file or folder that was asked for, or in or beside the model. Raises `InputError`."
     def checked(marks, where):
         if marks is not None: check_landmarks(marks, n_faces, where)
         return marks
     if asked is not None and not Path(asked).is_dir(): return checked(load_landmarks(asked), asked)
-    folders = [Path(asked)] if asked is not None else [path.parent]
-    if asked is None and path.parent.name.lower().startswith("flame"): folders.append(path.parent.parent)   # FLAME2020/generic_model.pkl, as it was unpacked
-    found = [(f, lambda f=f: load_landmarks(f)) for folder in folders for f in _landmark_files(path, folder, n_verts)]
-    for where, load in ([] if asked is not None else [(path, lambda: _from_entries(entries, path))]) + found:
+    for where, load in _landmark_sources(entries, path, asked, n_verts):
         try:
             if (marks := checked(load(), where)) is not None: return marks
         except InputError as e:
             if asked is not None: raise
             _left_out(e, "landmarks")
-    require(asked is None, folders[0], "flame_static_embedding.pkl", LANDMARK_SOURCE, "no such file")
+    require(asked is None, asked and Path(asked), "flame_static_embedding.pkl", LANDMARK_SOURCE, "no such file")
 
 # %% ../../nbs/11_heads.files.ipynb #379dc9be
-_FILE_KEYS = dict(betas="shape", expression="expr", global_orient="rotation", neck_pose="neck_pose", jaw_pose="jaw_pose", eye_pose="eyes_pose", transl="translation")
+_FILE_KEYS = dict(betas="shape", expression="expr", global_orient="rotation", neck_pose="neck_pose",
+    jaw_pose="jaw_pose", eye_pose="eyes_pose", transl="translation")
 
 def _size(arrays:HeadArrays)->str:
-    "A head and its size, for messages."
-    return f"the head {arrays.name!r} ({len(arrays.v_template)} vertices, {arrays.n_shape} shape and {arrays.n_expr} expression components)"
+    "Return a head and its size, for messages."
+    components = f"{arrays.n_shape} shape and {arrays.n_expr} expression components"
+    return f"the head {arrays.name!r} ({len(arrays.v_template)} vertices, {components})"
 
 def _rows(entries, key:str, width:int, arrays:HeadArrays, path)->np.ndarray:
-    "An entry as rows of `width` numbers. Shorter rows of components are filled up with zeros, longer ones are cut where they are zero."
+    "Return an entry as rows of `width` numbers; components may be fewer, or more if those are zero. Raises `InputError`."
     require(key in entries, path, key, "this entry of a head parameter file", "a file without it")
     a = _numbers(entries, key, np.float32, path)
     a = a[None] if a.ndim < 2 else a
-    require(a.ndim == 2 and a.shape[1] >= (width if key not in ("shape", "expr") else 0), path, key, f"rows of {width} numbers", shape_text(a.shape))
+    needed = width if key not in ("shape", "expr") else 0
+    require(a.ndim == 2 and a.shape[1] >= needed, path, key, f"rows of {width} numbers", shape_text(a.shape))
     require(bool(np.isfinite(a).all()), path, key, "finite numbers", "NaN or infinity")
-    require(not a[:, width:].any(), path, key, f"at most {width} numbers that are not zero, for {_size(arrays)}", f"{1 + int(np.nonzero(a.any(0))[0][-1]) if a.any() else 0} (parameters of another head?)")
+    used = 1 + int(np.nonzero(a.any(0))[0][-1]) if a.any() else 0
+    expected = f"at most {width} numbers that are not zero, for {_size(arrays)}"
+    require(used <= width, path, key, expected, f"{used} (parameters of another head?)")
     a = a[:, :width]
     return np.pad(a, ((0, 0), (0, width - a.shape[1])))
 
 # %% ../../nbs/11_heads.files.ipynb #1959774b
 def _offset(entries, key:str, rows:int, arrays:HeadArrays, path)->np.ndarray|None:
-    "The offsets `key` (1 or `rows`, V, 3), or None when they are absent or zero."
+    "Return the offsets `key` (1 or `rows`, V, 3), or None when they are absent or zero. Raises `InputError`."
     if key not in entries: return None
     a, n = _numbers(entries, key, np.float32, path), len(arrays.v_template)
     a = a[None] if a.ndim == 2 else a
-    if a.ndim == 3 and {a.shape[1], n} == {_FLAME_VERTS, _FLAME_VERTS + _TEETH}: a = np.pad(a[:, :n], ((0, 0), (0, max(n - a.shape[1], 0)), (0, 0)))
+    if a.ndim == 3 and {a.shape[1], n} == {_FLAME_VERTS, _FLAME_VERTS + _TEETH}:
+        a = np.pad(a[:, :n], ((0, 0), (0, max(n - a.shape[1], 0)), (0, 0)))
     shape = f"(1, {n}, 3)" if rows == 1 else f"(1 or {rows}, {n}, 3)"
-    require(a.ndim == 3 and a.shape[0] in (1, rows) and a.shape[1:] == (n, 3), path, key, f"an array of shape {shape} for {_size(arrays)}", f"{shape_text(a.shape)} (parameters of another head?)")
+    fits = a.ndim == 3 and a.shape[0] in (1, rows) and a.shape[1:] == (n, 3)
+    expected = f"an array of shape {shape} for {_size(arrays)}"
+    require(fits, path, key, expected, f"{shape_text(a.shape)} (parameters of another head?)")
     require(bool(np.isfinite(a).all()), path, key, "finite numbers", "NaN or infinity")
     return a if a.any() else None
 
@@ -274,18 +328,20 @@ def load_params(
     path,               # .npz
     arrays:HeadArrays,  # the head that the parameters are for
 )->HeadParams:          # one row per frame in the file
-    "Parameters from a file with the keys of VHAP and GaussianAvatars. Raises `InputError`, also when they are another head's."
+    "Read parameters from a file with the keys of VHAP and GaussianAvatars. Raises `InputError`, also for another head."
     entries = read_npz(path, (*_FILE_KEYS.values(), "scale", "head", "static_offset", "dynamic_offset"))
     head = str(np.asarray(entries.get("head", arrays.fingerprint)))
-    require(head == arrays.fingerprint, path, "head", f"parameters of {_size(arrays)} with the fingerprint {arrays.fingerprint}", head)
+    expected = f"parameters of {_size(arrays)} with the fingerprint {arrays.fingerprint}"
+    require(head == arrays.fingerprint, path, "head", expected, head)
     widths = param_widths(arrays.n_shape, arrays.n_expr)
-    rows = {k: _rows(entries, name, widths[k], arrays, path) for k,name in _FILE_KEYS.items()}
+    rows = {k: _rows(entries, name, widths[k], arrays, path) for k, name in _FILE_KEYS.items()}
     rows["scale"] = _rows(entries, "scale", 1, arrays, path) if "scale" in entries else np.ones((1, 1), np.float32)
     n = max(len(a) for a in rows.values())
-    for k,a in rows.items(): require(len(a) in (1, n), path, _FILE_KEYS.get(k, k), f"1 or {n} rows", len(a))
-    static, dynamic = _offset(entries, "static_offset", 1, arrays, path), _offset(entries, "dynamic_offset", n, arrays, path)
+    for k, a in rows.items(): require(len(a) in (1, n), path, _FILE_KEYS.get(k, k), f"1 or {n} rows", len(a))
+    static = _offset(entries, "static_offset", 1, arrays, path)
+    dynamic = _offset(entries, "dynamic_offset", n, arrays, path)
     if dynamic is not None: rows["dynamic_offset"] = dynamic
-    tensors = {k: torch.as_tensor(np.repeat(a, n//len(a), 0)) for k,a in rows.items()}
+    tensors = {k: torch.as_tensor(np.repeat(a, n//len(a), 0)) for k, a in rows.items()}
     return HeadParams(**tensors, static_offset=None if static is None else torch.as_tensor(static[0]), head=head)
 
 # %% ../../nbs/11_heads.files.ipynb #026e2620
@@ -293,10 +349,10 @@ def save_params(
     params:HeadParams,  # B rows
     path,               # .npz
 ):
-    "Write parameters with the keys of VHAP and GaussianAvatars, our `scale` and `head` beside them. One shape for all rows is written once."
+    "Write parameters with the keys of VHAP and GaussianAvatars, and our `scale` and `head` beside them."
     numpy = {k: t.detach().cpu().numpy() for k,t in params.tensors().items()}
     out = {name: numpy[k] for k,name in _FILE_KEYS.items()}
-    if (out["shape"] == out["shape"][:1]).all(): out["shape"] = out["shape"][0]
+    if (out["shape"] == out["shape"][:1]).all(): out["shape"] = out["shape"][0]   # one identity, written once
     out |= dict(scale=numpy["scale"], head=np.array(params.head))
     if params.static_offset is not None: out["static_offset"] = numpy["static_offset"][None]
     if params.dynamic_offset is not None: out["dynamic_offset"] = numpy["dynamic_offset"]
