@@ -265,7 +265,7 @@ def _first_model(folder:Path)->Path|None:
     require(same, folder, "--head", expected, _names(equal, folder))
     return first
 
-# %% ../../nbs/13_heads.head.ipynb #70606e0f
+# %% ../../nbs/13_heads.head.ipynb #f81398ab
 def flame_file(
     folder=None,  # where to look; FLAME/model in the working folder, then in the repository, when None
 )->Path|None:
@@ -294,7 +294,7 @@ def _there()->str:
         if misplaced: lines.append(f"{_names(misplaced, folder.parent.parent)}, which belongs into {folder}")
     return "; ".join(lines)
 
-# %% ../../nbs/13_heads.head.ipynb #9c4f0d3e
+# %% ../../nbs/13_heads.head.ipynb #7ec7d9cc
 _FLAME_WANTED = ("a FLAME model (.pkl, .npz or .safetensors, whatever its name); "
     f"get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, "
     "or use --head anny, which needs no file")
@@ -344,7 +344,7 @@ def _is_saved(path:Path)->bool:
         with safe_open(str(path), "np") as file: return not {"f", "weights", "kintree_table"} <= set(file.keys())
     except Exception: return True   # `load_saved_head` gives the reason
 
-# %% ../../nbs/13_heads.head.ipynb #d5e4690f
+# %% ../../nbs/13_heads.head.ipynb #3780ed05
 def load_head(
     name=None,           # "anny", "flame" or a path; None chooses `default_head_name()`
 )->Head:
