@@ -275,6 +275,7 @@ def plot_control(
         ax.spines[["top", "right"]].set_visible(False)
     return figure
 
+# %% ../../nbs/72_evaluation.control.ipynb #0344c083
 def control_strip(
     tiles:list,        # (text, truth, render, true change, rendered change) for each state
     path=None,         # where to write it, .png; None: only return it

@@ -136,22 +136,25 @@ class _Layout:
         "Return the left upper corner of a column."
         return self.label + (k % self.columns)*(self.tile_width + self.edge), (k//self.columns)*self.block + self.gap
 
-    def figure(self):
-        "Make a figure with axes of the size of the sheet."
-        figure = Picture(figsize=(self.width/100, self.height/100), dpi=100)
-        ax = figure.add_axes((0, 0, 1, 1))
-        ax.set_axis_off()
-        return figure, ax
+# %% ../../nbs/71_evaluation.scores.ipynb #1f4262e5
+@patch
+def figure(self:_Layout):
+    "Make a figure with axes of the size of the sheet."
+    figure = Picture(figsize=(self.width/100, self.height/100), dpi=100)
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    return figure, ax
 
-    def write(self, ax, k, name, labels):
-        "Write the name of a column, and the labels of rows at the beginning of a block."
-        x, y = self.place(k)
-        # dollars in a name are no mathematics
-        middle = dict(ha="center", va="bottom", fontsize=7, parse_math=False)
-        if name is not None: ax.text(x + self.tile_width/2, y - 4, name, **middle)
-        if k % self.columns: return
-        for j, text in enumerate(labels):
-            ax.text(self.label - 5, y + j*self.step + self.tile_height/2, text, ha="right", va="center", fontsize=7)
+@patch
+def write(self:_Layout, ax, k, name, labels):
+    "Write the name of a column, and the labels of rows at the beginning of a block."
+    x, y = self.place(k)
+    # dollars in a name are no mathematics
+    middle = dict(ha="center", va="bottom", fontsize=7, parse_math=False)
+    if name is not None: ax.text(x + self.tile_width/2, y - 4, name, **middle)
+    if k % self.columns: return
+    for j, text in enumerate(labels):
+        ax.text(self.label - 5, y + j*self.step + self.tile_height/2, text, ha="right", va="center", fontsize=7)
 
 # %% ../../nbs/71_evaluation.scores.ipynb #bcbc6363
 def _tile(image, size, top):
@@ -204,37 +207,41 @@ class SplitSheets:
 
     def path(self, name): return self.stem.with_name(f"{self.stem.name}_{name}.png")
 
-    def add(self,
-        name:str,
-        scores:dict,     # of the frame: psnr, and psnr_head where there is a mask; lpips, lpips_head
-        rgb,             # the render (H, W, 3)
-        truth,           # the photograph
-        rest=None,       # a render that was not driven
-    ):
-        "Add the next frame; rank it by PSNR on the head, or on the whole picture where there is no mask."
-        part = "_head"*("psnr_head" in scores)
-        score, caption = scores[f"psnr{part}"], _caption(scores, part)
-        title = name + (f"\n{caption}{' on the head' if part else ''}" if caption else "")
-        kept = title, rgb.cpu(), truth.cpu(), None if rest is None else rest.cpu()
-        if self.count in self.even: self.shown.append(kept)
-        if not math.isnan(score):   # a frame without a head is not ranked
-            ranked = sorted([*self.worst, (score, self.count, kept)], key=lambda f: f[:2])
-            self.worst = ranked[:self.max_frames]
-        self.small.append((name + (f"\n{caption}" if caption else ""), *(_shrink(v, self.size) for v in kept[1:3])))
-        self.count += 1
-        if len(self.small) == self.page or self.count == self.n: self._write_page()
-
-    def _write_page(self):
-        names, frames, truths = zip(*self.small)
-        self.files.append(self.path(f"all_{(self.count - 1)//self.page:02d}"))
-        contact_sheet({"rendered": frames, "photograph": truths}, names, self.files[-1], columns=8, size=self.size)
-        self.small = []
+# %% ../../nbs/71_evaluation.scores.ipynb #466fe1e7
+@patch
+def add(self:SplitSheets,
+    name:str,
+    scores:dict,     # of the frame: psnr, and psnr_head where there is a mask; lpips, lpips_head
+    rgb,             # the render (H, W, 3)
+    truth,           # the photograph
+    rest=None,       # a render that was not driven
+):
+    "Add the next frame; rank it by PSNR on the head, or on the whole picture where there is no mask."
+    part = "_head"*("psnr_head" in scores)
+    score, caption = scores[f"psnr{part}"], _caption(scores, part)
+    title = name + (f"\n{caption}{' on the head' if part else ''}" if caption else "")
+    kept = title, rgb.cpu(), truth.cpu(), None if rest is None else rest.cpu()
+    if self.count in self.even: self.shown.append(kept)
+    if not math.isnan(score):   # a frame without a head is not ranked
+        ranked = sorted([*self.worst, (score, self.count, kept)], key=lambda f: f[:2])
+        self.worst = ranked[:self.max_frames]
+    self.small.append((name + (f"\n{caption}" if caption else ""), *(_shrink(v, self.size) for v in kept[1:3])))
+    self.count += 1
+    if len(self.small) == self.page or self.count == self.n: self._write_page()
 
 # %% ../../nbs/71_evaluation.scores.ipynb #05c8031e
 def _caption(scores, part):
     "Format the scores of a frame for a sheet."
     score, lpips = scores[f"psnr{part}"], scores.get(f"lpips{part}", math.nan)
     return ", ".join([f"{score:.1f} dB"]*math.isfinite(score) + [f"LPIPS {lpips:.3f}"]*math.isfinite(lpips))
+
+@patch
+def _write_page(self:SplitSheets):
+    "Write a page of all frames."
+    names, frames, truths = zip(*self.small)
+    self.files.append(self.path(f"all_{(self.count - 1)//self.page:02d}"))
+    contact_sheet({"rendered": frames, "photograph": truths}, names, self.files[-1], columns=8, size=self.size)
+    self.small = []
 
 @patch
 def finish(self:SplitSheets)->list[Path]:   # all sheets

@@ -52,13 +52,17 @@ class FaceState:
         model:RadianceModel,
     )->HeadParams:        # one row a frame
         "Return the parameters of this state. Raises `InputError` for unknown expressions and another head."
-        file, head = self.params, model.head
-        params = model.params if file is None else frame_params(model, head.load_params(file))
+        head = model.head
+        params = model.params if self.params is None else frame_params(model, head.load_params(self.params))
         params = params.replace(**self.poses())
-        if not self.expression: return params
-        named = head.expression_weights({k: 1. for k in self.expression}).to(params.expression) > 0
-        weights = head.expression_weights(self.expression).to(params.expression)
-        return params.replace(expression=torch.where(named, weights, params.expression))
+        return _with_expression(params, head, self.expression) if self.expression else params
+
+# %% ../../nbs/75_evaluation.states.ipynb #78f21dbb
+def _with_expression(params, head, expression):
+    "Replace the weights of named expressions."
+    named = head.expression_weights({k: 1. for k in expression}).to(params.expression) > 0
+    weights = head.expression_weights(expression).to(params.expression)
+    return params.replace(expression=torch.where(named, weights, params.expression))
 
 # %% ../../nbs/75_evaluation.states.ipynb #aa451c2a
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 import torch.nn.functional as F
 import warp as wp
+from fastcore.basics import patch
 from jaxtyping import Float, Int
 from torch import Tensor
 from ..runtime import launch, warp_arrays
@@ -217,20 +218,23 @@ class CanonicalMap:
         own, zero = torch.arange(n, device=device), torch.zeros(n, device=device)
         return self._map(points, directions, own, zero, face_idx, other_idx)
 
-    def along(self,
-        rays:Rays,
-        samples:Samples,   # on these rays, with faces
-    )->CanonicalPoints:
-        "Map samples to the canonical mesh."
-        s = samples
-        return self._map(rays.origins, rays.directions, s.ray_idx, s.t, s.face_idx, s.other_idx)
+# %% ../../nbs/34_field.canonical.ipynb #a36ff48b
+@patch
+def along(self:CanonicalMap,
+    rays:Rays,
+    samples:Samples,   # on these rays, with faces
+)->CanonicalPoints:
+    "Map samples to the canonical mesh."
+    s = samples
+    return self._map(rays.origins, rays.directions, s.ray_idx, s.t, s.face_idx, s.other_idx)
 
-    def _map(self, origins, directions, ray_idx, t, face_idx, other_idx):
-        "Launch one kernel for both: a point is the origin of a ray of its own."
-        if other_idx is None: other_idx = torch.full_like(face_idx, -1)
-        n, new = len(t), lambda *size: torch.empty(*size, device=t.device)
-        out = new(n, 3), new(n, 3), new(n)
-        rays = origins.detach().float().contiguous(), directions.detach().float().contiguous()
-        faces = face_idx.int().contiguous(), other_idx.int().contiguous()
-        if n: launch(_map_kernel, n, [self.struct, *warp_arrays(*rays, ray_idx, t, *faces, *out)], t.device)
-        return CanonicalPoints(*out)
+@patch
+def _map(self:CanonicalMap, origins, directions, ray_idx, t, face_idx, other_idx):
+    "Launch one kernel for both: a point is the origin of a ray of its own."
+    if other_idx is None: other_idx = torch.full_like(face_idx, -1)
+    n, new = len(t), lambda *size: torch.empty(*size, device=t.device)
+    out = new(n, 3), new(n, 3), new(n)
+    rays = origins.detach().float().contiguous(), directions.detach().float().contiguous()
+    faces = face_idx.int().contiguous(), other_idx.int().contiguous()
+    if n: launch(_map_kernel, n, [self.struct, *warp_arrays(*rays, ray_idx, t, *faces, *out)], t.device)
+    return CanonicalPoints(*out)

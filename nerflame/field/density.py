@@ -92,6 +92,7 @@ class MeshDensity:
         "Return the opacity of samples."
         return mesh_alpha(signed_distance.abs(), self.epsilon)
 
+# %% ../../nbs/30_field.density.ipynb #5f9ed87e
 @dataclass(frozen=True)
 class ShellDensity:
     "Learned density inside a shell that grows (NeRFlame, stage 2)."

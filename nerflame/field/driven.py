@@ -173,6 +173,7 @@ def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Warped, second:wp
                     p = s.low + wp.vec3(float(x) + 0.5, float(y) + 0.5, float(z) + 0.5)*s.voxel
                     wp.atomic_min(claim, slot, _pack_claim(wp.length_sq(p - c.foot[i]), s.voxel, i))
 
+# %% ../../nbs/35_field.driven.ipynb #31e6f932
 @wp.kernel(enable_backward=False)
 def _settle_kernel(start:int, c:_Warped, first:wp.array(dtype=wp.int64), second:wp.array(dtype=wp.int64), none:wp.int64,
     face:wp.array(dtype=wp.int32), other:wp.array(dtype=wp.int32)):
@@ -316,6 +317,7 @@ class DrivenHead:
         q.face, q.other, q.sigma = warp_arrays(shell.face.view(-1), shell.other.view(-1), sigma.view(-1))
         q.threshold, q.step = alpha_threshold/step, step
 
+# %% ../../nbs/35_field.driven.ipynb #bb9bebbd
 def march_and_warp(
     head:DrivenHead,
     rays:Rays,         # R rays

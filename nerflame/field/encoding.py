@@ -181,20 +181,6 @@ class ShellGrid(nn.Module):
         self.tables = nn.ParameterList([nn.Parameter(first(len(k))) for k in keys])
         self._bricks = None
 
-    @classmethod
-    def around(cls,
-        bvh:MeshBVH,                            # the canonical mesh
-        spacings:tuple[float, ...],             # of each level, scene units
-        max_epsilon:float,                      # half the thickness of the shell, scene units
-        generator:torch.Generator|None=None,    # for the first features
-    )->"ShellGrid":
-        "Return a grid in the shell of a mesh."
-        verts, margin = bvh.verts.detach(), max_epsilon + 2*max(spacings)
-        low, high = verts.amin(0) - margin, verts.amax(0) + margin
-        dims = [tuple((((high - low)/s).ceil().long() + 1).tolist()) for s in spacings]
-        keys = [shell_points(bvh, low, d, s, max_epsilon) for d,s in zip(dims, spacings)]
-        return cls(low, spacings, dims, keys, generator)
-
     @property
     def width(self)->int: return 4*len(self.spacings)   # numbers that encode one position
 
@@ -203,6 +189,21 @@ class ShellGrid(nn.Module):
     )->Float[Tensor, "n width"]:
         "Return features at positions, zeros where the shell has none. No gradient to positions."
         return _Encode.apply(positions.detach().float().contiguous(), self, *self.tables)
+
+# %% ../../nbs/36_field.encoding.ipynb #7f513053
+@patch(cls_method=True)
+def around(cls:ShellGrid,
+    bvh:MeshBVH,                            # the canonical mesh
+    spacings:tuple[float, ...],             # of each level, scene units
+    max_epsilon:float,                      # half the thickness of the shell, scene units
+    generator:torch.Generator|None=None,    # for the first features
+)->"ShellGrid":
+    "Return a grid in the shell of a mesh."
+    verts, margin = bvh.verts.detach(), max_epsilon + 2*max(spacings)
+    low, high = verts.amin(0) - margin, verts.amax(0) + margin
+    dims = [tuple((((high - low)/s).ceil().long() + 1).tolist()) for s in spacings]
+    keys = [shell_points(bvh, low, d, s, max_epsilon) for d,s in zip(dims, spacings)]
+    return cls(low, spacings, dims, keys, generator)
 
 # %% ../../nbs/36_field.encoding.ipynb #8ee455d3
 @patch

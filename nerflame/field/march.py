@@ -113,6 +113,15 @@ class _March:
     step: float
     limit: wp.int64                    # samples of a ray
 
+@wp.func
+def _write_sample(m:_March, slot:int, ray:int, s:wp.int64, t:float, t_out:wp.array(dtype=float),
+    ray_out:wp.array(dtype=wp.int64), face_out:wp.array(dtype=wp.int32), other_out:wp.array(dtype=wp.int32)):
+    t_out[s] = t
+    ray_out[s] = wp.int64(ray)
+    face_out[s] = m.face[slot]
+    if m.touching: other_out[s] = m.other[slot]
+
+# %% ../../nbs/33_field.march.ipynb #75e141b6
 def _march_struct(shell, step, sigma, alpha_threshold, max_optical_depth, limit):
     "Return the arguments of the march that are the same for all rays."
     m, nothing = _March(), torch.zeros(1, device=shell.face.device)
@@ -141,8 +150,7 @@ def _march_kernel(start:int, m:_March,
     first, end = enter_box(m.shell, o, d, nears[i], fars[i], m.step, phase[i])
     k = int(first)
     t = (float(k) + phase[i])*m.step
-    n = wp.int64(0)
-    depth = float(0.0)
+    n, depth = wp.int64(0), float(0.0)
     while t < end and depth < m.max_optical_depth and n < m.limit:
         slot = ray_slot(m.shell, o, d, t)
         if slot >= 0:
@@ -152,17 +160,11 @@ def _march_kernel(start:int, m:_March,
                 keep = more > m.alpha_threshold
                 depth += wp.min(more, MAX_VOXEL_DEPTH)
             if keep:
-                if write:
-                    s = offsets[i] + n
-                    t_out[s] = t
-                    ray_out[s] = wp.int64(i)
-                    face_out[s] = m.face[slot]
-                    if m.touching: other_out[s] = m.other[slot]
+                if write: _write_sample(m, slot, i, offsets[i] + n, t, t_out, ray_out, face_out, other_out)
                 n += wp.int64(1)
         k = next_sample(m.shell, slot, k, o, d, t, m.step, phase[i])
         t = (float(k) + phase[i])*m.step
-    if not write:
-        offsets[i + 1] = n
+    if not write: offsets[i + 1] = n
 
 # %% ../../nbs/33_field.march.ipynb #b8d6e61a
 def _march_args(struct, rays, phase=None):
@@ -298,6 +300,7 @@ class _Views:
     width: int
     height: int
 
+# %% ../../nbs/33_field.march.ipynb #54d2eade
 @wp.func
 def _block_pixels(w:_Views, c:int, o:wp.vec3, half:float, right:wp.vec3, down:wp.vec3, ahead:wp.vec3):
     "Return first and last row, first and last column in which camera c may see a block at `o` from its centre."

@@ -283,6 +283,7 @@ def query_density(
     if code is None: return field.density(positions, signed_distance)
     return field.density(positions, signed_distance, code.expand(len(positions), code.shape[-1]))
 
+# %% ../../nbs/39_field.model.ipynb #d59b8c08
 def shade(
     field:nn.Module,                   # has `density` and `colour`
     density,                           # `MeshDensity`, `ShellDensity`, or another object with `learned` and `alpha`
@@ -330,6 +331,7 @@ def forward(self:NeRFlame,
     if view_dropout: points = drop_views(points, samples.ray_idx, len(rays), view_dropout, generator)
     return shade(self.field, self.density, samples, points, background, self.config.weight_threshold, code=code)[0]
 
+# %% ../../nbs/39_field.model.ipynb #76cc200d
 @patch
 def sample(self:NeRFlame,
     rays:Rays,                           # R rays in the scene
@@ -383,6 +385,7 @@ def _driven(self:NeRFlame, posed, coarser=1):
     if not self.density.learned: sigma, threshold = torch.ones_like(sigma), 0.
     return DrivenHead(posed.canonical_map, posed.shell, grid.shell, sigma, coarser*config.step, threshold)
 
+# %% ../../nbs/39_field.model.ipynb #7d6e24e3
 @patch
 def render_rays(self:NeRFlame,
     rays:Rays,                 # R rays in the scene

@@ -8,6 +8,7 @@ __all__ = ['direction_harmonics', 'FieldConfig', 'in_pieces', 'Residual', 'Field
 # %% ../../nbs/37_field.network.ipynb #193719d7
 from dataclasses import dataclass
 import torch
+from fastcore.basics import patch
 from jaxtyping import Float
 from torch import Tensor, nn
 from ..core import require
@@ -75,19 +76,22 @@ class Residual(nn.Module):
         self.low.copy_(with_rest.amin(0))
         self.high.copy_(with_rest.amax(0))
 
-    def code(self,
-        state:Float[Tensor, "*b inputs"],
-    )->Float[Tensor, "*b rank"]:
-        "Return the code of an expression."
-        size = torch.maximum(-self.low, self.high)
-        return self.blend(torch.where(size > 1e-6, state.clamp(self.low, self.high)/size.clamp(min=1e-6), 0.))
+# %% ../../nbs/37_field.network.ipynb #9945b01f
+@patch
+def code(self:Residual,
+    state:Float[Tensor, "*b inputs"],
+)->Float[Tensor, "*b rank"]:
+    "Return the code of an expression."
+    size = torch.maximum(-self.low, self.high)
+    return self.blend(torch.where(size > 1e-6, state.clamp(self.low, self.high)/size.clamp(min=1e-6), 0.))
 
-    def forward(self,
-        encoded:Float[Tensor, "n width"],   # positions, from `ShellGrid`
-        code:Float[Tensor, "n rank"],
-    )->Float[Tensor, "n outputs"]:
-        "Return the expression-dependent offset of the density network's output."
-        return self.out(self.place(encoded).relu()*code)
+@patch
+def forward(self:Residual,
+    encoded:Float[Tensor, "n width"],   # positions, from `ShellGrid`
+    code:Float[Tensor, "n rank"],
+)->Float[Tensor, "n outputs"]:
+    "Return the expression-dependent offset of the density network's output."
+    return self.out(self.place(encoded).relu()*code)
 
 # %% ../../nbs/37_field.network.ipynb #a3902064
 class Field(nn.Module):
@@ -106,23 +110,26 @@ class Field(nn.Module):
         first, middle, last = nn.Linear(config.features + 9, width), nn.Linear(width, width), nn.Linear(width, 3)
         self.colour_net = nn.Sequential(first, nn.ReLU(), middle, nn.ReLU(), last)
 
-    def density(self,
-        positions:Float[Tensor, "n 3"],        # around the canonical mesh, scene units
-        signed_distance:Float[Tensor, "n"],    # to the mesh, scene units
-        code:Float[Tensor, "n rank"]|None=None,  # of each sample's expression; None: none
-    )->tuple[Float[Tensor, "n"], Float[Tensor, "n c"]]:
-        "Return density per scene unit, and the features that colour needs."
-        encoded = self.grid(positions)
-        out = in_pieces(self.density_net, encoded)
-        if code is not None: out = out + in_pieces(self.residual, encoded, code)
-        return prior_sigma(out[:, 0], signed_distance, self.max_epsilon), out[:, 1:]
+# %% ../../nbs/37_field.network.ipynb #56f3f437
+@patch
+def density(self:Field,
+    positions:Float[Tensor, "n 3"],        # around the canonical mesh, scene units
+    signed_distance:Float[Tensor, "n"],    # to the mesh, scene units
+    code:Float[Tensor, "n rank"]|None=None,  # of each sample's expression; None: none
+)->tuple[Float[Tensor, "n"], Float[Tensor, "n c"]]:
+    "Return density per scene unit, and the features that colour needs."
+    encoded = self.grid(positions)
+    out = in_pieces(self.density_net, encoded)
+    if code is not None: out = out + in_pieces(self.residual, encoded, code)
+    return prior_sigma(out[:, 0], signed_distance, self.max_epsilon), out[:, 1:]
 
-    def colour(self,
-        features:Float[Tensor, "n c"],      # from `density`
-        directions:Float[Tensor, "n 3"],    # of view, unit, turned with the head
-    )->Float[Tensor, "n 3"]:
-        "Return rgb in [0, 1]."
-        def rgb(f, d):
-            added = self.colour_net(torch.cat([f, direction_harmonics(d)], 1))
-            return (f[:, :3] + added if self.config.direct else added).sigmoid()
-        return in_pieces(rgb, features, directions)
+@patch
+def colour(self:Field,
+    features:Float[Tensor, "n c"],      # from `density`
+    directions:Float[Tensor, "n 3"],    # of view, unit, turned with the head
+)->Float[Tensor, "n 3"]:
+    "Return rgb in [0, 1]."
+    def rgb(f, d):
+        added = self.colour_net(torch.cat([f, direction_harmonics(d)], 1))
+        return (f[:, :3] + added if self.config.direct else added).sigmoid()
+    return in_pieces(rgb, features, directions)

@@ -46,19 +46,22 @@ class VoxelShell:
         within = torch.stack([slots//edge**2 % edge, slots//edge % edge, slots % edge], 1)
         return (self.brick >= 0).nonzero()[slots//edge**3]*edge + within
 
-    def slot(self,
-        index:Int[Tensor, "n 3"],   # voxels, inside the bricks' box
-    )->Int[Tensor, "n"]:            # -1 where there is no brick
-        "Return the places of voxels in `face.flatten()`."
-        edge, row = int(BRICK), self.brick[tuple((index//int(BRICK)).T)].long()
-        x, y, z = (index % edge).unbind(1)
-        return torch.where(row < 0, -1, ((row*edge + x)*edge + y)*edge + z)
+# %% ../../nbs/32_field.shell.ipynb #c6eea64e
+@patch
+def slot(self:VoxelShell,
+    index:Int[Tensor, "n 3"],   # voxels, inside the bricks' box
+)->Int[Tensor, "n"]:            # -1 where there is no brick
+    "Return the places of voxels in `face.flatten()`."
+    edge, row = int(BRICK), self.brick[tuple((index//int(BRICK)).T)].long()
+    x, y, z = (index % edge).unbind(1)
+    return torch.where(row < 0, -1, ((row*edge + x)*edge + y)*edge + z)
 
-    def middles(self,
-        index:Int[Tensor, "n 3"],   # voxels
-    )->Float[Tensor, "n 3"]:
-        "Return the middles of voxels in the scene."
-        return self.low + (index + 0.5)*self.voxel
+@patch
+def middles(self:VoxelShell,
+    index:Int[Tensor, "n 3"],   # voxels
+)->Float[Tensor, "n 3"]:
+    "Return the middles of voxels in the scene."
+    return self.low + (index + 0.5)*self.voxel
 
 # %% ../../nbs/32_field.shell.ipynb #c45125a6
 def grid_index(

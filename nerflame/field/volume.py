@@ -157,6 +157,7 @@ def sum_by_ray(
     zeros = torch.zeros(n_rays, *values.shape[1:], dtype=values.dtype, device=values.device)
     return zeros.index_add(0, ray_idx, values)
 
+# %% ../../nbs/31_field.volume.ipynb #e6a31864
 def composite(
     weights:Float[Tensor, "s"],      # of samples, from `volume_weights`
     rgb:Float[Tensor, "s 3"],        # colours of samples

@@ -84,7 +84,7 @@ def _in_range(index, count, where, field):
     low, high = int(index.min()), int(index.max())
     require(0 <= low and high < count, where, field, f"indices from 0 to {count - 1}", f"{low} to {high}")
 
-# %% ../../nbs/10_heads.flame.ipynb #7c6255c2
+# %% ../../nbs/10_heads.flame.ipynb #3c19ccc2
 def check_head_arrays(
     arrays:dict,           # the entries of `HeadArrays`
     where,                 # the file or head that they belong to, for messages
@@ -282,7 +282,7 @@ def __getitem__(self:HeadParams, rows)->HeadParams:
     entries = {k: getattr(self, k) for k in (*self.ROWS, "dynamic_offset")}
     return HeadParams(**{**vars(self), **{k: v[rows] for k, v in entries.items() if v is not None}})
 
-# %% ../../nbs/10_heads.flame.ipynb #141ea042
+# %% ../../nbs/10_heads.flame.ipynb #2326b78a
 def cat_params(
     parts,         # `HeadParams` of one head
 )->HeadParams:
@@ -413,7 +413,7 @@ class VertexBasis:
 
 _VERTEX_ARRAYS = ("v_template", "shapedirs", "exprdirs", "posedirs", "lbs_weights")
 
-# %% ../../nbs/10_heads.flame.ipynb #824418a5
+# %% ../../nbs/10_heads.flame.ipynb #72601380
 class FLAME(nn.Module):
     "A head's arrays as buffers, and the function from head parameters to vertices."
     def __init__(self,
@@ -483,7 +483,7 @@ def posed(self:FLAME,
     verts = skin(shaped + pose_correctives(some.posedirs, rotations), some.lbs_weights, transforms)
     return params.scale[:, None]*(verts + params.transl[:, None])
 
-# %% ../../nbs/10_heads.flame.ipynb #f88fe13b
+# %% ../../nbs/10_heads.flame.ipynb #5dc46d7e
 @patch
 def jacobian_columns(self:FLAME)->dict:   # name: slice
     "Return where each parameter is among the P columns of a Jacobian; the column of `scale` is that of its logarithm."
@@ -508,7 +508,7 @@ def _jacobian_of_components(basis, directions, blended, carried):
     by_joints = basis.lbs_weights @ carried.permute(1, 2, 0).flatten(1)
     return blended[..., :3] @ directions + by_joints.unflatten(1, (3, -1))
 
-# %% ../../nbs/10_heads.flame.ipynb #d3cc4e98
+# %% ../../nbs/10_heads.flame.ipynb #f57ca756
 @patch
 def posed_with_jacobian(self:FLAME,
     params:HeadParams,      # one row
@@ -516,6 +516,7 @@ def posed_with_jacobian(self:FLAME,
 )->tuple[Float[Tensor, "k 3"], Float[Tensor, "k 3 p"]]:   # metres, head frame; by the columns of `jacobian_columns`
     "Return chosen vertices as `posed` does, and their derivatives by the parameters."
     rest = self.v_template if params.static_offset is None else self.v_template + params.static_offset
+    if params.dynamic_offset is not None: rest = rest + params.dynamic_offset[0]
     weights = torch.cat([params.expression, params.betas], 1)[0]
     directions = torch.cat([basis.exprdirs, basis.shapedirs], 2)
     _, by_shape, by_expression = self.joint_basis()

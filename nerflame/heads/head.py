@@ -22,20 +22,20 @@ from torch import Tensor, nn
 from ..core import InputError, atomic_path, fold_name, require, warn_input
 from ..files import read_tensors, repository
 from ..plot import new_figure
-from .flame import FLAME, HeadArrays, HeadParams, Landmarks
+from .flame import FLAME, HeadArrays, HeadParams, Landmarks, param_widths
 from .files import FLAME_SITE, MODEL_ENDINGS, holds_head, load_flame, load_params as _load_params
 from .builtin import builtin_head
 
 # %% ../../nbs/13_heads.head.ipynb #c178fd03
 class Head(nn.Module):
-    "A head that can be driven by its own parameters, and only by them."
+    "A head that accepts its own parameters only."
     def __init__(self,
         arrays:HeadArrays,  # what it is made of
     ):
         super().__init__()
         self.arrays, self.flame = arrays, FLAME(arrays)
-        for key in "name fingerprint n_shape n_expr expression_names shape_names part_names vertex_part uv uv_faces".split():
-            setattr(self, key, getattr(arrays, key))
+        for key in ("name", "fingerprint", "n_shape", "n_expr", "expression_names", "shape_names", "part_names",
+                    "vertex_part", "uv", "uv_faces"): setattr(self, key, getattr(arrays, key))
 
     @property
     def faces(self)->Tensor: return self.flame.faces   # (F, 3) int64, on the device of the head
@@ -43,29 +43,34 @@ class Head(nn.Module):
     def neutral(self,
         batch:int=1,  # rows
     )->HeadParams:
-        "The neutral state of this head, on its device."
+        "Return the neutral state of this head, on its device."
         return self.flame.neutral(batch)
 
     def forward(self,
         params:HeadParams,  # B rows that belong to this head
     )->Float[Tensor, "b v 3"]:
-        "Vertices in metres, head frame. Raises `InputError` for parameters of another head."
-        require(params.head == self.fingerprint, "parameters", "head", f"parameters of the head {self.name!r} ({self.fingerprint})", params.head or "parameters of no head")
+        "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
+        _require_own(self, params)
         return self.flame(params)
+
+def _require_own(head, params):
+    "Raise `InputError` for parameters of another head."
+    expected = f"parameters of the head {head.name!r} ({head.fingerprint})"
+    require(params.head == head.fingerprint, "parameters", "head", expected, params.head or "parameters of no head")
 
 # %% ../../nbs/13_heads.head.ipynb #63292d9b
 @patch
 def load_params(self:Head,
     path,  # .npz with the keys of VHAP and GaussianAvatars
 )->HeadParams:
-    "The parameters in a file, one row per frame, on the device of the head. Raises `InputError` when they are another head's."
+    "Read the parameters in a file, one row per frame, on the device of the head. Raises `InputError`."
     return _load_params(path, self.arrays).to(self.flame.v_template)
 
 @patch
 def landmarks(self:Head,
     params:HeadParams,  # B rows that belong to this head
 )->Float[Tensor, "b 68 3"]:
-    "The 68 landmarks in iBUG order, metres. Raises `InputError` for a head without."
+    "Return the 68 landmarks in iBUG order, metres. Raises `InputError` for a head without."
     return self.flame.landmarks(self(params), params)
 
 # %% ../../nbs/13_heads.head.ipynb #68abe0a3
@@ -73,13 +78,14 @@ def landmarks(self:Head,
 def expression_weights(self:Head,
     weights:dict,  # name: weight, usually 0..1
 )->Float[Tensor, "1 n_expr"]:
-    "A row of expression weights from names; the others are 0. Raises `InputError` for unknown names."
-    row = torch.zeros(1, self.n_expr, dtype=self.flame.v_template.dtype, device=self.flame.v_template.device)
+    "Return a row of expression weights from names; the others are 0. Raises `InputError` for unknown names."
+    row = self.flame.v_template.new_zeros(1, self.n_expr)
     for name, weight in weights.items():
         if name not in self.expression_names:
             lower = {n.lower(): n for n in self.expression_names}
             near = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
-            raise InputError("expression", name, f"an expression of the head {self.name!r}, such as {', '.join(near or self.expression_names[:3])}")
+            some = ", ".join(near or self.expression_names[:3])
+            raise InputError("expression", name, f"an expression of the head {self.name!r}, such as {some}")
         row[0, self.expression_names.index(name)] = float(weight)
     return row
 
@@ -87,14 +93,15 @@ def expression_weights(self:Head,
 def flame_to_scene(
     dtype=torch.float32, device=None,
 )->Float[Tensor, "4 4"]:
-    "The matrix from the head frame (metres, y up, facing +z) to the scene frame (1/8 m, z up, facing -y): 8 (x, -z, y)."
+    "Return the matrix from the head frame (metres, y up, facing +z) to the scene frame (1/8 m, z up, facing -y)."
+    # 8 (x, -z, y)
     return torch.tensor([[8, 0, 0, 0], [0, 0, -8, 0], [0, 8, 0, 0], [0, 0, 0, 1]], dtype=dtype, device=device)
 
 def transform_points(
     matrix:Float[Tensor, "4 4"],     # affine
     points:Float[Tensor, "*n 3"],
 )->Float[Tensor, "*n 3"]:
-    "Points mapped by an affine matrix."
+    "Map points by an affine matrix."
     matrix = matrix.to(points)
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
@@ -106,8 +113,9 @@ def draw_head(
     azimuth:float=0.0,        # degrees; 0 looks into the face, positive from the subject's left
     parts=None,               # (V,) part of each vertex, which then chooses the colour
 ):
-    "Draw the faces that look at the viewer, far ones first."
-    verts, faces, a = np.asarray(verts), np.asarray(faces), np.radians(azimuth)
+    "Draw the faces towards the viewer, far ones first."
+    verts, faces = np.asarray(verts), np.asarray(faces)
+    a = np.radians(azimuth)
     view = verts @ np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     corners = view[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -115,9 +123,13 @@ def draw_head(
     order = np.argsort(corners[:, :, 2].mean(1))
     order = order[normal[order, 2] > 0]
     light = 0.25 + 0.75*np.clip(normal[order] @ np.array([0.35, 0.45, 0.82]), 0, 1)
-    base = np.array([[0.87, 0.74, 0.62]]) if parts is None else colormaps["Pastel1"](np.asarray(parts)[faces[order, 0]] % 9)[:, :3]
-    ax.add_collection(PolyCollection(corners[order][:, :, :2], facecolors=base*light[:, None], edgecolors="face", linewidths=0.2, rasterized=True))
-    ax.autoscale_view(); ax.set_aspect("equal"); ax.set_axis_off()
+    base = np.array([[0.87, 0.74, 0.62]])
+    if parts is not None: base = colormaps["Pastel1"](np.asarray(parts)[faces[order, 0]] % 9)[:, :3]
+    style = dict(edgecolors="face", linewidths=0.2, rasterized=True)
+    ax.add_collection(PolyCollection(corners[order][:, :, :2], facecolors=base*light[:, None], **style))
+    ax.autoscale_view()
+    ax.set_aspect("equal")
+    ax.set_axis_off()
 
 # %% ../../nbs/13_heads.head.ipynb #4f2264c5
 def show_head(
@@ -128,26 +140,30 @@ def show_head(
     size:float=1.5,         # inches per picture
     dpi:int=70,             # pixels per inch
 )->Figure:
-    "States of a head side by side, from one or several directions."
+    "Draw states of a head side by side, from one or several directions."
     figure, axes = new_figure(len(azimuths), len(states), size, size*1.25, dpi)
     for column, (title, params) in zip(axes.T, states.items()):
         verts = head(params[0])[0].detach().cpu().numpy()
-        for ax, azimuth in zip(column, azimuths): draw_head(ax, verts, head.faces.cpu(), azimuth, head.vertex_part if parts else None)
+        for ax, azimuth in zip(column, azimuths):
+            draw_head(ax, verts, head.faces.cpu(), azimuth, head.vertex_part if parts else None)
         column[0].set_title(title, fontsize=8)
     return figure
 
 # %% ../../nbs/13_heads.head.ipynb #db8501bf
-_MEANING = dict(betas="identity", expression="expression weights", global_orient="turn about the root, radians", neck_pose="turn about the neck, radians", jaw_pose="turn about the jaw hinge, radians (+x opens)",
-                eye_pose="turn of the left, then the right eye, radians", transl="shift, metres", scale="factor")
+_MEANING = dict(betas="identity", expression="expression weights", global_orient="turn about the root, radians",
+    neck_pose="turn about the neck, radians", jaw_pose="turn about the jaw hinge, radians (+x opens)",
+    eye_pose="turn of the left, then the right eye, radians", transl="shift, metres", scale="factor")
 
 def describe(
     head:Head,  # the head
 )->str:
-    "A table of the head's parameters, as text."
-    rows = [(key, tensor.shape[1], _MEANING[key]) for key, tensor in head.neutral().tensors().items()]
-    lines = [f"{head.name}: {len(head.flame.v_template)} vertices, {len(head.faces)} faces, fingerprint {head.fingerprint}"]
-    lines += [f"  {key:14}{count:4}  {meaning}" for key, count, meaning in rows]
-    lines += [f"  expressions: {', '.join(head.expression_names[:6])}{', ...' if head.n_expr > 6 else ''}", f"  parts: {', '.join(head.part_names) or 'none named'}"]
+    "Return a table of the head's parameters, as text."
+    size = f"{len(head.flame.v_template)} vertices, {len(head.faces)} faces"
+    lines = [f"{head.name}: {size}, fingerprint {head.fingerprint}"]
+    widths = param_widths(head.n_shape, head.n_expr)
+    lines += [f"  {key:14}{count:4}  {_MEANING[key]}" for key, count in widths.items()]
+    lines.append(f"  expressions: {', '.join(head.expression_names[:6])}{', ...' if head.n_expr > 6 else ''}")
+    lines.append(f"  parts: {', '.join(head.part_names) or 'none named'}")
     return "\n".join(lines)
 
 # %% ../../nbs/13_heads.head.ipynb #21e23f74
@@ -155,10 +171,12 @@ HEAD_FORMAT = "nerflame-head-1"
 _TEXTS = ("name", "expression_names", "shape_names", "joint_names", "part_names")
 
 def _head_tensors(arrays:HeadArrays)->dict:
-    "The arrays of a head by name, those of its landmarks with a prefix."
-    out = {f.name: getattr(arrays, f.name) for f in dataclasses.fields(arrays) if f.name not in (*_TEXTS, "landmarks")}
-    if arrays.landmarks is not None: out |= {f"landmarks.{f.name}": getattr(arrays.landmarks, f.name) for f in dataclasses.fields(Landmarks)}
-    return {k: np.ascontiguousarray(a) for k,a in out.items() if a is not None}
+    "Return the arrays of a head by name, those of its landmarks with a prefix."
+    names = [f.name for f in dataclasses.fields(arrays) if f.name not in (*_TEXTS, "landmarks")]
+    out = {name: getattr(arrays, name) for name in names}
+    marks = arrays.landmarks
+    if marks is not None: out |= {f"landmarks.{f.name}": getattr(marks, f.name) for f in dataclasses.fields(marks)}
+    return {k: np.ascontiguousarray(a) for k, a in out.items() if a is not None}
 
 def save_head(
     head:Head,                     # the head
@@ -168,14 +186,15 @@ def save_head(
     "Write a head, and its parameters if given, to one safetensors file."
     tensors = _head_tensors(head.arrays)
     if params is not None:
-        require(params.head == head.fingerprint, "parameters", "head", f"parameters of the head {head.name!r} ({head.fingerprint})", params.head or "parameters of no head")
-        tensors |= {f"params.{k}": np.ascontiguousarray(t.detach().cpu().numpy()) for k,t in params.tensors().items()}
-    names = {k: getattr(head.arrays, k) for k in _TEXTS}
-    with atomic_path(path) as temporary: save_file(tensors, temporary, metadata=dict(format=HEAD_FORMAT, names=json.dumps(names)))
+        _require_own(head, params)
+        rows = {k: np.ascontiguousarray(t.detach().cpu().numpy()) for k, t in params.tensors().items()}
+        tensors |= {f"params.{k}": row for k, row in rows.items()}
+    names = json.dumps({k: getattr(head.arrays, k) for k in _TEXTS})
+    with atomic_path(path) as temporary: save_file(tensors, temporary, metadata=dict(format=HEAD_FORMAT, names=names))
 
 # %% ../../nbs/13_heads.head.ipynb #df720050
 def _open_saved(path):
-    "Names and tensors of a saved head. Raises `InputError`."
+    "Return names and tensors of a saved head. Raises `InputError`."
     require(Path(path).is_file(), path, "file", "a head as saved by save_head", "no such file")
     metadata, tensors = read_tensors(path, HEAD_FORMAT, "np")
     return json.loads(metadata["names"]), tensors
@@ -183,7 +202,7 @@ def _open_saved(path):
 def load_saved_head(
     path,  # .safetensors
 )->Head:
-    "The head in a file of `save_head`, with equal fingerprint. Raises `InputError`."
+    "Read the head in a file of `save_head`, with equal fingerprint. Raises `InputError`."
     names, tensors = _open_saved(path)
     marks = {k[len("landmarks."):]: v for k,v in tensors.items() if k.startswith("landmarks.")}
     arrays = {k: v for k,v in tensors.items() if "." not in k}
@@ -196,15 +215,16 @@ def load_saved_params(
     path,      # .safetensors
     head:Head, # the head of the same file
 )->HeadParams|None:
-    "The parameters that were saved with a head, or None."
+    "Read the parameters that were saved with a head, or None."
     rows = {k[len("params."):]: torch.as_tensor(v) for k,v in _open_saved(path)[1].items() if k.startswith("params.")}
     return HeadParams(**rows, head=head.fingerprint).to(head.flame.v_template) if rows else None
 
 # %% ../../nbs/13_heads.head.ipynb #c9058de5
-MODEL_ORDER = ("generic_model", "flame2023", "flame2023_open", "flame2023_no_jaw", "flame2020", "flame_neutral")   # in lower case; FLAME/README.md says the same
+# in lower case; FLAME/README.md has the same order
+MODEL_ORDER = ("generic_model", "flame2023", "flame2023_open", "flame2023_no_jaw", "flame2020", "flame_neutral")
 
 def _listing(folder:Path)->list:
-    "List what lies in a folder, sorted, without hidden files; nothing for one that cannot be read."
+    "List a folder, sorted, without hidden files; an unreadable one is empty."
     try: return sorted(f for f in folder.iterdir() if not f.name.startswith("."))
     except OSError: return []
 
@@ -216,7 +236,7 @@ def _rank(model:Path, folder:Path)->tuple[int, bool]:
 def head_models(
     folder,   # where to look; also in folders in it that begin with "flame", as versions are unpacked
 )->list:
-    "The paths of the head models in a folder: known names in the order of `MODEL_ORDER`, then all that have the content of one."
+    "List the head models in a folder: known names in the order of `MODEL_ORDER`, then others by their content."
     folder = Path(folder)
     places = [folder] + [f for f in _listing(folder) if f.is_dir() and f.name.lower().startswith("flame")]
     files = [f for place in places for f in _listing(place) if f.suffix.lower() in MODEL_ENDINGS and f.is_file()]
@@ -225,73 +245,96 @@ def head_models(
 
 # %% ../../nbs/13_heads.head.ipynb #8e6615cf
 def _flame_folders()->list:
-    "List where the user's FLAME may be: in the working folder, in the repository."
+    "List the folders for your FLAME: in the working folder, in the repository."
     folders = [Path("FLAME/model"), repository()/"FLAME"/"model"]
     return folders[:1] if folders[0].resolve() == folders[1].resolve() else folders
 
 def _names(files, folder:Path)->str:
-    "Files as text, relative to a folder; the first twelve."
+    "Return files as text, relative to a folder; the first twelve."
     names = [f.relative_to(folder).as_posix() for f in files]
     return ", ".join(names[:12] + ["..."]*(len(names) > 12))
 
 def _first_model(folder:Path)->Path|None:
-    "The head model to use of a folder, or None. Raises `InputError` when several could be meant."
+    "Return the head model to use of a folder, or None. Raises `InputError` when several could be meant."
     models = head_models(folder)
     if not models: return None
     first = models[0]
     equal = [m for m in models if _rank(m, folder) == _rank(first, folder)]
-    require(all((m.parent, m.stem) == (first.parent, first.stem) for m in equal), folder, "`head`", "one head model, or one with a name that FLAME/README.md lists; name the one that you mean: `head=PATH`", _names(equal, folder))
+    same = all((m.parent, m.stem) == (first.parent, first.stem) for m in equal)
+    expected = "one head model, or one with a name that FLAME/README.md lists; name the one that you mean: --head PATH"
+    require(same, folder, "--head", expected, _names(equal, folder))
     return first
 
+# %% ../../nbs/13_heads.head.ipynb #f81398ab
 def flame_file(
     folder=None,  # where to look; FLAME/model in the working folder, then in the repository, when None
 )->Path|None:
-    "The FLAME model of the user, or None. Raises `InputError` when several could be meant."
-    return next((found for f in ([Path(folder)] if folder else _flame_folders()) if (found := _first_model(f))), None)
+    "Return your FLAME model, or None. Raises `InputError` when several could be meant."
+    folders = [Path(folder)] if folder else _flame_folders()
+    return next((found for f in folders if (found := _first_model(f))), None)
 
 def default_head_name()->str:
-    "The head to use when none was chosen. Raises `InputError` when several FLAME models could be meant."
+    "Return the head to use when none was chosen. Raises `InputError` when several FLAME models could be meant."
     return "flame" if flame_file() else "anny"
 
 # %% ../../nbs/13_heads.head.ipynb #46b24fae
+def _contents(folder:Path)->str:
+    "Describe what a folder for FLAME holds, for messages."
+    files = _listing(folder)
+    if not files: return f"{folder}, which " + ("is empty" if folder.is_dir() else "is not there")
+    zips = any(f.suffix.lower() == ".zip" for f in files)
+    return f"{folder} with {_names(files, folder)}" + " (unpack the zip file)"*zips
+
 def _there()->str:
-    "Describe what the folders for FLAME hold, for messages."
+    "Describe what the folders for FLAME hold, and models beside them, for messages."
     lines = []
     for folder in _flame_folders():
-        files = _listing(folder)
-        zips = any(f.suffix.lower() == ".zip" for f in files)
-        lines.append(f"{folder} with {_names(files, folder)}" + " (unpack the zip file)"*zips if files else f"{folder}, which " + ("is empty" if folder.is_dir() else "is not there"))
+        lines.append(_contents(folder))
         misplaced = [m for m in head_models(folder.parent) if folder not in m.parents]
         if misplaced: lines.append(f"{_names(misplaced, folder.parent.parent)}, which belongs into {folder}")
     return "; ".join(lines)
 
+# %% ../../nbs/13_heads.head.ipynb #7ec7d9cc
+_FLAME_WANTED = ("a FLAME model (.pkl, .npz or .safetensors, whatever its name); "
+    f"get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, "
+    "or use `head=anny`, which needs no file")
+
+def _without_flame(chosen:bool):
+    "Raise `InputError` if FLAME was chosen; otherwise warn if its folders hold other files."
+    require(not chosen, "FLAME/model", "--head flame", _FLAME_WANTED, _there())
+    if not any(_listing(f) or head_models(f.parent) for f in _flame_folders()): return
+    text = f"no head model there, so the head is anny, the built-in one; there: {_there()}"
+    warn_input("FLAME/model", "`head`", text)
+
 def _user_flame(chosen:bool)->Path|None:
-    "The user's FLAME model, with a warning where it was one of several. None for none, if it was not `chosen`: with a warning where other files are."
+    "Return your FLAME model, and warn if it is one of several. Without one, see `_without_flame`."
     found = flame_file()
-    if found is None:
-        expected = f"a FLAME model (.pkl, .npz or .safetensors, whatever its name); get generic_model.pkl from {FLAME_SITE} (free registration) and put it at FLAME/model/generic_model.pkl, or use `head=anny`, which needs no file"
-        require(not chosen, "FLAME/model", "`head=flame`", expected, _there())
-        if any(_listing(f) or head_models(f.parent) for f in _flame_folders()): warn_input("FLAME/model", "`head`", f"no head model there, so the head is anny, the built-in one; there: {_there()}")
-        return None
+    if found is None: return _without_flame(chosen)
     folder = next(f for f in _flame_folders() if f in found.parents)
     others = [m for m in head_models(folder) if (m.parent, m.stem) != (found.parent, found.stem)]
-    if others: warn_input(folder, "`head`", f"the head is {_names([found], folder)}, the first in the order of FLAME/README.md; not {_names(others, folder)} (`head=PATH` takes another)")
+    first = f"the head is {_names([found], folder)}, the first in the order of FLAME/README.md"
+    if others: warn_input(folder, "`head`", f"{first}; not {_names(others, folder)} (`head=PATH` takes another)")
     return found
 
 # %% ../../nbs/13_heads.head.ipynb #9b9d7287
+def _model_in(folder:Path)->Path:
+    "Return the head model of a folder. Raises `InputError`."
+    found, expected = _first_model(folder), "a folder with a head model (.pkl, .npz or .safetensors), or its path"
+    require(found, folder, "--head", expected, _names(_listing(folder), folder) or "an empty folder")
+    return found
+
 def _head_path(name:str)->Path:
-    "The file that a path names: also in other letters, where only one file can be meant, and for a folder its model. Raises `InputError`."
+    "Return the file of a path, in any case if only one fits, and the model of a folder. Raises `InputError`."
     path = Path(name)
     if not path.exists():
         alike = [f for f in _listing(path.parent) if fold_name(f.name) == fold_name(path.name)]
         path = alike[0] if len(alike) == 1 else path
-    if path.is_dir():
-        found = _first_model(path)
-        require(found, path, "`head`", "a folder with a head model (.pkl, .npz or .safetensors), or its path", _names(_listing(path), path) or "an empty folder")
-        return found
-    require(path.suffix != "" or path.exists(), "load_head", "`head`", "anny, flame or the path of a head model (.pkl, .npz, .safetensors)", name)
+    if path.is_dir(): return _model_in(path)
+    expected = "anny, flame or the path of a head model (.pkl, .npz, .safetensors)"
+    require(path.suffix != "" or path.exists(), "--head", "head", expected, name)
     there = [] if path.exists() else head_models(path.parent)
-    require(not there, path, "file", f"a head model; FLAME is at {FLAME_SITE} (free registration), `head=anny` needs no file", f"no such file; there: {_names(there, path.parent)}")
+    expected = f"a head model; FLAME is at {FLAME_SITE} (free registration), `head=anny` needs no file"
+    require(not there, path, "file", expected, f"no such file; there: {_names(there, path.parent)}")
     return path
 
 def _is_saved(path:Path)->bool:
@@ -299,13 +342,15 @@ def _is_saved(path:Path)->bool:
     if path.suffix.lower() != ".safetensors": return False
     try:
         with safe_open(str(path), "np") as file: return not {"f", "weights", "kintree_table"} <= set(file.keys())
-    except Exception: return True   # which says what is wrong with it
+    except Exception: return True   # `load_saved_head` gives the reason
 
+# %% ../../nbs/13_heads.head.ipynb #3780ed05
 def load_head(
     name=None,           # "anny", "flame" or a path; None chooses `default_head_name()`
 )->Head:
-    "A head by name or from a file, on the CPU. Raises `InputError` for a name that is no head, for a file that is missing or cannot be read, for `flame` without the files that FLAME/README.md names, and where several could be meant."
+    "Load a head by name or from a file, on the CPU. Raises `InputError` for a missing or ambiguous one."
     known = None if name is None else str(name).lower()
-    path = _user_flame(known == "flame") if known in (None, "flame") else None if known == "anny" else _head_path(str(name))
+    if known == "anny": path = None
+    else: path = _user_flame(known == "flame") if known in (None, "flame") else _head_path(str(name))
     if path is None: return Head(builtin_head())
     return load_saved_head(path) if _is_saved(path) else Head(load_flame(path))

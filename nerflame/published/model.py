@@ -172,25 +172,28 @@ class FrequencyField(nn.Module):
             if i == self.config.skip: hidden = torch.cat([encoded, hidden], 1)
         return hidden
 
-    def density(self,
-        positions:Float[Tensor, "n 3"],        # around the canonical mesh, scene units
-        signed_distance:Float[Tensor, "n"],    # to the mesh; not used: this density owes nothing to it
-    )->tuple[Float[Tensor, "n"], Float[Tensor, "n c"]]:
-        "Return density per scene unit, and what colour needs: raw colours, or features where it depends on the view."
-        if self.config.view_octaves == 0:
-            out = in_pieces(lambda p: self.output(self.layers(p)), positions)
-            return out[:, 3].relu(), out[:, :3]
-        hidden = in_pieces(self.layers, positions)
-        return self.alpha(hidden)[:, 0].relu(), self.feature(hidden)
+# %% ../../nbs/49_published.model.ipynb #7aac8374
+@patch
+def density(self:FrequencyField,
+    positions:Float[Tensor, "n 3"],        # around the canonical mesh, scene units
+    signed_distance:Float[Tensor, "n"],    # to the mesh; not used: this density owes nothing to it
+)->tuple[Float[Tensor, "n"], Float[Tensor, "n c"]]:
+    "Return density per scene unit, and what colour needs: raw colours, or features where it depends on the view."
+    if self.config.view_octaves == 0:
+        out = in_pieces(lambda p: self.output(self.layers(p)), positions)
+        return out[:, 3].relu(), out[:, :3]
+    hidden = in_pieces(self.layers, positions)
+    return self.alpha(hidden)[:, 0].relu(), self.feature(hidden)
 
-    def colour(self,
-        features:Float[Tensor, "n c"],      # from `density`
-        directions:Float[Tensor, "n 3"],    # of view, unit
-    )->Float[Tensor, "n 3"]:
-        "Return rgb in [0, 1]."
-        if not self.config.view_octaves: return features.sigmoid()
-        seen = torch.cat([features, frequency_encoding(directions, self.config.view_octaves)], 1)
-        return self.rgb(self.view(seen).relu()).sigmoid()
+@patch
+def colour(self:FrequencyField,
+    features:Float[Tensor, "n c"],      # from `density`
+    directions:Float[Tensor, "n 3"],    # of view, unit
+)->Float[Tensor, "n 3"]:
+    "Return rgb in [0, 1]."
+    if not self.config.view_octaves: return features.sigmoid()
+    seen = torch.cat([features, frequency_encoding(directions, self.config.view_octaves)], 1)
+    return self.rgb(self.view(seen).relu()).sigmoid()
 
 # %% ../../nbs/49_published.model.ipynb #43ce8c15
 def _face_axes(verts, faces, unit_normals):
@@ -299,6 +302,7 @@ class FreeDensity:
         "Return the same density, because it does not change by a schedule."
         return self
 
+# %% ../../nbs/49_published.model.ipynb #bd4454a9
 class PlainNeRF(nn.Module):
     "NeRF without a head: a coarse and a fine network."
     head, params, can_draft = None, None, False
@@ -337,6 +341,7 @@ def forward(self:PlainNeRF,
     depths = even_depths(rays.nears, rays.fars, c.coarse, c.inverse, generator)
     return two_passes(self, depths, look, background, generator)
 
+# %% ../../nbs/49_published.model.ipynb #78271b8c
 @patch
 @torch.no_grad()
 def render(self:PlainNeRF,
@@ -406,6 +411,7 @@ def pose(self:PublishedNeRFlame,
     search = bvh if plain else mesh_search(verts, faces, config.backend, config.min_triangle_area)
     return PosedMesh(verts, bvh, search, moved)
 
+# %% ../../nbs/49_published.model.ipynb #85fa57f8
 @patch
 def pose_with_grad(self:PublishedNeRFlame,
     posed:PosedMesh|None,   # from the step before
@@ -503,6 +509,7 @@ def camera_rays(self:PublishedNeRFlame,
     if self.config.quirks.pixel_corners: camera = replace(camera, centre=camera.centre + 0.5)
     return image_rays(camera, self.config.rays.near, self.config.rays.far)
 
+# %% ../../nbs/49_published.model.ipynb #7a1b14f0
 @patch
 @torch.no_grad()
 def render(self:PublishedNeRFlame,

@@ -37,11 +37,11 @@ from .published import PUBLISHED, import_run, render_published, train_published
 from .demo import run_demo
 
 # %% ../../nbs/89_use.commands.ipynb #b063a4b8
-_ALIGN = """Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for nerflame_train:
-find the head in the masks and move all cameras, so that it is where the head model is. DATA needs pictures with masks (an
-alpha channel, or files that mask_path or fg_mask_path name in each frame), from cameras that were held level, or upright
-like a telephone, and stood mostly in front of the face. The JSON files of DATA are rewritten; the old ones go to
-DATA/before_alignment."""
+_ALIGN = """Make a reconstruction of COLMAP or nerfstudio, of any place, direction and scale, a scene for
+nerflame_train: find the head in the masks and move all cameras, so that it is where the head model is.
+DATA needs pictures with masks (an alpha channel, or files that mask_path or fg_mask_path name in each
+frame), from cameras that were held level, or upright like a telephone, and stood mostly in front of the
+face. The JSON files of DATA are rewritten; the old ones go to DATA/before_alignment."""
 
 def _parser(name, about, example, functions, more=None):
     "Build the parser of a command; `about` may have line breaks."
@@ -51,6 +51,7 @@ def align_parser()->Parser:
     "Build the parser of `nerflame_align`."
     return _parser("nerflame_align", _ALIGN, "nerflame_align data/me --front IMG_0007", [align_folder])
 
+# %% ../../nbs/89_use.commands.ipynb #e6d17769
 def align_lines(
     data:str,          # scene folder
     found:Alignment,
@@ -69,6 +70,7 @@ def align_lines(
     train = f"next: nerflame_train {folder} --out runs/{folder.resolve().name} --minutes 10"
     return [*lines, train if found.iou >= 0.85 else low]
 
+# %% ../../nbs/89_use.commands.ipynb #6c34c670
 def align_command(arguments=None)->int:
     "Run `nerflame_align`."
     def work(values):
@@ -87,8 +89,9 @@ def _choose_test(
     return render_only
 
 _TRAIN = """Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and
-RGBA images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN goes on. In stage
-2, with the presets paper and nerf at any time, what was learned until then can be looked at, too."""
+RGBA images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN
+goes on. In stage 2, with the presets paper and nerf at any time, what was learned until then can be
+looked at, too."""
 
 _TRAIN_MORE = dict(data="left out: the one of --resume or --hparams_path",
                    out="required with DATA; left out with --hparams_path: basedir/expname of the file",
@@ -148,9 +151,9 @@ def train_command(arguments=None)->int:
     return run_command(parser, lambda values: train_work(parser, values, started), arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #12b58970
-_EVAL = """Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS, each over the picture and on the head. For
-each split: one PNG a frame, named after it, and metrics.json in a folder, and beside it sheets of evenly spaced frames,
-of the worst and of all; evaluation.json for all splits."""
+_EVAL = """Measure a RUN on pictures that it has not seen: PSNR, SSIM, LPIPS, each over the picture and on the head.
+For each split: one PNG a frame, named after it, and metrics.json in a folder, and beside it sheets of
+evenly spaced frames, of the worst and of all; evaluation.json for all splits."""
 
 def eval_parser()->Parser:
     "Build the parser of `nerflame_eval`."
@@ -213,9 +216,9 @@ def eval_command(arguments=None)->int:
     return run_command(eval_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #251c7ff6
-_RENDER = """Render a RUN with new parameters. Rotations are axis-angle vectors in radians; what is not given stays as it
-was captured. Writes PNG files, and a film (mp4, gif) when there are several frames; only files that nerflame wrote are
-replaced."""
+_RENDER = """Render a RUN with new parameters. Rotations are axis-angle vectors in radians; what is not given stays as
+it was captured. Writes PNG files, and a film (mp4, gif) when there are several frames; only files that
+nerflame wrote are replaced."""
 
 def render_parser()->Parser:
     "Build the parser of `nerflame_render`."
@@ -236,9 +239,9 @@ def render_command(arguments=None)->int:
     return run_command(render_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #4afe6111
-_DRIVE = """Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker, --arkit
-a face recording of the app Live Link Face, or a table of MediaPipe's scores. The identity of the RUN is kept. Ctrl-C ends
-the rendering; the film then shows what was done."""
+_DRIVE = """Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker,
+--arkit a face recording of the app Live Link Face, or a table of MediaPipe's scores. The identity of the
+RUN is kept. Ctrl-C ends the rendering; the film then shows what was done."""
 
 def drive_parser()->Parser:
     "Build the parser of `nerflame_drive`."
@@ -261,8 +264,9 @@ def drive_command(arguments=None)->int:
     return run_command(drive_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #86ef8ec0
-_EXPORT = """Write the face of a RUN for other programs, at rest, in metres, y up, facing +z: a mesh with the colours that
-the field has on the skin. What only the field shows (hair that stands off, gloss, what is fuzzy) is not in a mesh."""
+_EXPORT = """Write the face of a RUN for other programs, at rest, in metres, y up, facing +z: a mesh with the colours
+that the field has on the skin. What only the field shows (hair that stands off, gloss, what is fuzzy) is
+not in a mesh."""
 
 _USE = dict(glb="open it in Blender (File, Import, glTF) or any glTF viewer", obj="open it in Blender or MeshLab",
             ply="open it in MeshLab or Blender", frames="lay the pictures over any background")
@@ -284,8 +288,8 @@ def export_command(arguments=None)->int:
     return run_command(parser, work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #f30453eb
-_IMPORT = """Turn a checkpoint of the published NeRFlame code into a RUN: nerflame_eval, nerflame_render and the preview
-take it like any other. Only numbers are read from it, no code is run."""
+_IMPORT = """Turn a checkpoint of the published NeRFlame code into a RUN: nerflame_eval, nerflame_render and the
+preview take it like any other. Only numbers are read from it, no code is run."""
 
 def import_parser()->Parser:
     "Build the parser of `nerflame_import`."
@@ -303,8 +307,8 @@ def import_command(arguments=None)->int:
     return run_command(import_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #08d13527
-_DEMO = """Photograph the built-in head, find it in its pictures, train its face, measure it, drive it, and write pictures,
-films and metrics."""
+_DEMO = """Photograph the built-in head, find it in its pictures, train its face, measure it, drive it, and write
+pictures, films and metrics."""
 
 def demo_parser()->Parser:
     "Build the parser of `nerflame_demo`."

@@ -88,12 +88,13 @@ class Exported:
         a = self.avatar
         if a is None: return []
         edge = "as below the edge of masks that end at the neck (`whole` keeps them)"
-        gone = f"left out: {a.left_out} faces, {a.left_share:.1%} of the head's surface, where the field has no skin, {edge}"
+        part = f"{a.left_out} faces, {a.left_share:.1%} of the head's surface"
+        gone = f"left out: {part}, where the field has no skin, {edge}"
         mesh = f"{len(a.verts)} vertices, {len(a.targets)} morph targets, 5 joints"
-        blank = f"{a.blank:.1%} of the texture shows places where the field has no skin, in the colour of the nearest skin"
-        far = f"a vertex is at most {1000*self.error:.2f} mm from where the head model has it, when the jaw opens by 0.3 radians"
-        lost = f"not in glTF: pose correctives; without them {far}"
-        return [gone]*bool(a.left_out) + [f"{mesh}; {blank}", lost]
+        empty = "shows places where the field has no skin, in the colour of the nearest skin"
+        far = f"at most {1000*self.error:.2f} mm from where the head model has it"
+        lost = f"not in glTF: pose correctives; without them a vertex is {far}, when the jaw opens by 0.3 radians"
+        return [gone]*bool(a.left_out) + [f"{mesh}; {a.blank:.1%} of the texture {empty}", lost]
 
 # %% ../../nbs/85_use.export.ipynb #16ded9a4
 def export_run(

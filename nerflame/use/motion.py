@@ -305,6 +305,7 @@ def _check_frames(numbers, unit, rate, name, where, path):
     over = int(np.argmax(numbers))
     require(numbers[over] < rate, path, where[over], f"frames below {rate}, the rate of the timecodes", numbers[over])
 
+# %% ../../nbs/80_use.motion.ipynb #6440a8ff
 def _warn_of_dots(whole, parts, numbers, rate, name, path):
     "Warn where two digits behind a dot could be frames or hundredths of a second."
     digits = "the two digits behind the dot are read as"

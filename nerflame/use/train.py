@@ -96,25 +96,30 @@ class SettingChanges:
     backend: Backend = None
     started: float | None = None   # when the time began to count, seconds of `time.monotonic`; None: now
 
-    def apply(self,
-        config:TrainConfig,
-    )->TrainConfig:
-        "Return changed settings. Raises `InputError`."
-        if self.minutes or self.steps: config = replace(config, minutes=self.minutes, steps=self.steps)
-        if self.rays:
-            stages = ("mesh", "field_stage", "published")
-            config = replace(config, **{k: replace(getattr(config, k), rays=self.rays) for k in stages})
-        if self.seed is not None: config = replace(config, seed=self.seed)
-        if not self.backend: return config
-        exact = "preset paper, whose samples need exact distances"
-        require(config.preset == "paper", "settings", "`backend`", exact, f"preset {config.preset}")
-        return replace(config, model=replace(config.model, backend=check_backend(self.backend)))
-
     def clock(self,
         config:TrainConfig,
     )->Clock:
         "Return a clock with the time that the settings give."
         return Clock(None if config.minutes is None else 60*config.minutes, self.started)
+
+    def apply(self,
+        config:TrainConfig,
+    )->TrainConfig:
+        "Return changed settings. Raises `InputError`."
+        return _changed(config, self)
+
+# %% ../../nbs/86_use.train.ipynb #a2c47e8c
+def _changed(config, changes):
+    "Return settings with changes. Raises `InputError`."
+    if changes.minutes or changes.steps: config = replace(config, minutes=changes.minutes, steps=changes.steps)
+    if changes.rays:
+        stages = ("mesh", "field_stage", "published")
+        config = replace(config, **{k: replace(getattr(config, k), rays=changes.rays) for k in stages})
+    if changes.seed is not None: config = replace(config, seed=changes.seed)
+    if not changes.backend: return config
+    exact = "preset paper, whose samples need exact distances"
+    require(config.preset == "paper", "settings", "`backend`", exact, f"preset {config.preset}")
+    return replace(config, model=replace(config.model, backend=check_backend(changes.backend)))
 
 # %% ../../nbs/86_use.train.ipynb #8f3f5a6d
 def check_backend(
