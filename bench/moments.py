@@ -74,7 +74,7 @@ def moments_rows(quick):
         for _ in range(rounds):
             for n in found: found[n].append(measured(dict(data=f"{folder}/{n}", steps=60 if quick else 240, settle=20 if quick else 80, rays=512 if quick else 4096)))
     ratio = lambda key: [b[key]/a[key] for a, b in zip(found[few], found[many])]
-    about = f"{few} and {many} moments of 4 pictures; a batch takes its rays from {preset('fast').field_stage.moments} of them, one is exchanged every {preset('fast').field_stage.renew} steps"
+    about = f"{few} and {many} moments of 4 pictures; a batch takes its rays from {preset('fast').field_stage.timesteps} of them, one is exchanged every {preset('fast').field_stage.renew} steps"
     targets = {} if quick else dict(reach=1.05, less=True)
     def line(name, values, unit, note="", **targets): return row("moments", name, values, unit, note=note, **targets)
     return [line(f"step with {few} moments", [1000*r["step"] for r in found[few]], "ms", about), line(f"step with {many} moments", [1000*r["step"] for r in found[many]], "ms"),

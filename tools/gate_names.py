@@ -60,14 +60,14 @@ from nerflame.scenes.pictures import (
     area_resize, area_weights, composite as composite_picture, parse_background, parse_labels, picture_size,
     read_image, read_mask, with_coverage)
 from nerflame.scenes.scene import Scene, as_bytes, check_similarity, load_scene, save_scene, working_sizes
-from nerflame.scenes.timesteps import group_moments
+from nerflame.scenes.timesteps import group_timesteps
 from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
 from nerflame.testing import toy_head, toy_model
 from nerflame.training.callbacks import Callback
 from nerflame.training.checkpoint import Clock, read_unfinished
 from nerflame.training.loop import rate_factor
 from nerflame.training.mouth import hidden_parts
-from nerflame.training.pixels import MomentPool, pixels_in_shell, take_pixels
+from nerflame.training.pixels import TimestepPool, pixels_in_shell, take_pixels
 from nerflame.training.run import RunConfig, load_run
 from nerflame.training.settings import FieldStage, MeshStage, PublishedStage, TrainConfig, preset
 from nerflame.training.stages import published_batch, published_rate, published_stages, schedule_position
@@ -90,7 +90,7 @@ COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train",
 
 # methods and fields
 def trained_model(run): return run.model
-def trained_params(run): return run.moments.params if run.moments else run.model.params
+def trained_params(run): return run.timesteps.params if run.timesteps else run.model.params
 def run_metrics(run): return run.metrics
 def captured(model): return model.params
 def pose(model, params, draft=False): return model.pose(params, draft)

@@ -42,7 +42,7 @@ STEPS, MESH_STEPS = 24, 8
 TOY = nf.TrainConfig(minutes=None, steps=STEPS, mesh_steps=MESH_STEPS, warm_up=8, model=SMALL,
     outline=nf.OutlineConfig(steps=30, views=6, points=50, vertices=500),
     track=nf.TrackConfig(steps=(2, 2, 2, 2), vertices=500),
-    mesh=nf.MeshStage(rays=256, margin=0.05), field_stage=nf.FieldStage(rays=512, moments=2, renew=3,
+    mesh=nf.MeshStage(rays=256, margin=0.05), field_stage=nf.FieldStage(rays=512, timesteps=2, renew=3,
     refresh=4))
 POSES = dict(jaw=dict(jaw_pose=[0.3, 0., 0.]), neck=dict(neck_pose=[0.1, 0.3, 0.]),
     eyes=dict(eye_pose=[0., 0.2, 0., 0.1, 0.2, 0.]),

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCORES', 'grow_region', 'moving_region', 'moving_pixels', 'region_psnr', 'contact_sheet', 'comparison_sheet',
-           'SplitSheets', 'SeenStates', 'seen_moments', 'moments_kind', 'write_json', 'collect_scores', 'evaluate']
+           'SplitSheets', 'SeenStates', 'seen_timesteps', 'timesteps_kind', 'write_json', 'collect_scores', 'evaluate']
 
 # %% ../../nbs/71_evaluation.scores.ipynb #af780a19
 import json, math
@@ -193,7 +193,7 @@ class SeenStates:
     params: HeadParams | None               # one row a frame, what the head did
     timestep: tuple[int, ...] | None        # the moment of each frame
 
-def seen_moments(
+def seen_timesteps(
     frames:Scene,     # a split
     train,            # `SeenStates` of the training frames, or their `Scene`
 )->list[bool]:
@@ -204,8 +204,8 @@ def seen_moments(
     if frames.timestep is not None and train.timestep is not None: return [t in set(train.timestep) for t in frames.timestep]
     return [True]*len(frames)
 
-def moments_kind(
-    seen:list[bool],   # of each frame, from `seen_moments`
+def timesteps_kind(
+    seen:list[bool],   # of each frame, from `seen_timesteps`
 )->str:
     "Name what a split measures: novel view, self-reenactment, or both."
     return "novel view" if all(seen) else "novel view and reenactment" if any(seen) else "self-reenactment"
@@ -231,15 +231,15 @@ def collect_scores(
     names,                        # of N frames
     frames,                       # one dict of scores for each
     lpips:Lpips|None=None,        # the one that was asked, or None
-    seen:list[bool]|None=None,    # from `seen_moments`; None: not known
+    seen:list[bool]|None=None,    # from `seen_timesteps`; None: not known
 )->dict:                          # what `metrics.json` holds
     "The report of a split."
     keys = list(dict.fromkeys([*SCORES, *(k for f in frames for k in f)]))
     def means(rows): return mean_scores({k: [f.get(k, math.nan) for f in rows] for k in keys})
     reason, values = "not asked for" if lpips is None else lpips.reason or None, means(frames)
-    report = ({} if seen is None else dict(kind=moments_kind(seen))) | {k: values[k] for k in SCORES} | dict(lpips_unavailable=reason) | {k: values[k] for k in keys[len(SCORES):]}
+    report = ({} if seen is None else dict(kind=timesteps_kind(seen))) | {k: values[k] for k in SCORES} | dict(lpips_unavailable=reason) | {k: values[k] for k in keys[len(SCORES):]}
     if seen is not None and any(seen) and not all(seen):
-        report["parts"] = {moments_kind([which]): means([f for f,s in zip(frames, seen) if s == which]) for which in (True, False)}
+        report["parts"] = {timesteps_kind([which]): means([f for f,s in zip(frames, seen) if s == which]) for which in (True, False)}
     told = [{}]*len(frames) if seen is None else [dict(seen=s) for s in seen]
     return _finite(report | dict(frames=[dict(name=name, **t, **{k: f.get(k, math.nan) for k in keys}) for name,t,f in zip(names, told, frames)]))
 
@@ -254,7 +254,7 @@ def evaluate(
     motion:bool=False,                 # also measure the region that moves, against a render that was not driven
     still:Float[Tensor, "n h w 3"]|None=None,   # photographs of the face at rest, which then say what moves
     sheets=None,                       # what the names of picture sheets begin with, see `SplitSheets`; None: no sheets
-    seen:list[bool]|None=None,         # from `seen_moments`: says in the report what was measured; None: not known
+    seen:list[bool]|None=None,         # from `seen_timesteps`: says in the report what was measured; None: not known
     progress:bool=True,                # show a bar
 )->dict:                               # what metrics.json holds
     "Scores of a split. Raises `InputError`."

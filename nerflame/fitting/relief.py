@@ -19,7 +19,7 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head
 from ..scenes.scene import Scene
 from .outlines import OutlineConfig, even_frames, find_pulls
-from ..scenes.timesteps import Moments
+from ..scenes.timesteps import Timesteps
 from .observations import blur_pictures, outline_wishes
 from .track import TrackConfig, Tracker
 
@@ -27,7 +27,7 @@ from .track import TrackConfig, Tracker
 @dataclass(frozen=True)
 class ReliefConfig:
     "The settings of relief."
-    moments: int = 30           # that are looked at, evenly chosen
+    timesteps: int = 30           # that are looked at, evenly chosen
     smoothness: float = 300.0   # price of bending, see `smooth_heights`
     fade: float = 0.02          # price of any relief at all
 
@@ -35,20 +35,20 @@ class ReliefConfig:
 def relief_equations(
     tracker:Tracker,                     # of all vertices, its parameters found
     pictures:Float[Tensor, "n h w 3"],   # of its scene
-    progress=None,                       # called with (moments done, moments)
+    progress=None,                       # called with (timesteps done, timesteps)
 )->tuple[Float[Tensor, "v"], Float[Tensor, "v"]]:
     "Curvature and slope of what pictures ask of every vertex along its normal, per squared scene unit and per scene unit."
     n, chosen, rim, scene = len(tracker.head.flame.v_template), tracker.chosen, tracker.rim, tracker.scene
     curvature, slope, lean, weight = (torch.zeros(n, *size, device=scene.device) for size in ((), (), (3,), ()))
     tracker.look()
-    tracker.agree(pictures, range(len(tracker.moments)))
-    for m, frames in enumerate(tracker.moments):
+    tracker.agree(pictures, range(len(tracker.timesteps)))
+    for m, frames in enumerate(tracker.timesteps):
         verts, normals = tracker.verts(m), tracker.sights[m].normals
         photo = tracker.photo(pictures, m, verts[chosen])
         _ask(curvature, slope, chosen, normals, photo.wishes, 1.)
         lean[chosen] += (photo.lean @ normals[chosen][..., None])[..., 0]
         weight[chosen] += photo.weight
-        if progress: progress(m + 1, len(tracker.moments))
+        if progress: progress(m + 1, len(tracker.timesteps))
         if tracker.distance is None: continue
         cameras, maps = scene.cameras[frames], tracker.distance[frames]
         pulls = find_pulls(verts[rim], normals[rim], tracker.rim_used, cameras, maps, tracker.floor[frames], [tracker.outlines[i] for i in frames], tracker.outline)
@@ -95,19 +95,19 @@ def rest_normals(
 def picture_relief(
     scene:Scene,
     head:Head,
-    moments:Moments,                      # of the scene, with parameters that fit
+    timesteps:Timesteps,                      # of the scene, with parameters that fit
     config:ReliefConfig|None=None,
     generator:torch.Generator|None=None,  # draws vertices for outlines
-    progress=None,                        # called with (moments done, moments)
+    progress=None,                        # called with (timesteps done, timesteps)
     track:TrackConfig|None=None,          # what colours and outlines count; it always looks at all vertices. None: `TrackConfig()`
     outline:OutlineConfig|None=None,      # how outlines are looked at; None: `OutlineConfig()`
 )->Float[Tensor, "v 3"]:                  # metres, head frame
     "Find what pictures say about the shape of a person beyond the mesh, as a static offset to be added to the one that there is."
     config = config or ReliefConfig()
-    some = even_frames(moments, config.moments)
-    frames = [i for m in some for i in moments.frames[m]]
+    some = even_frames(timesteps, config.timesteps)
+    frames = [i for m in some for i in timesteps.frames[m]]
     scene = scene[sorted(frames)]
-    tracker = Tracker(scene, head, moments.params[some], replace(track or TrackConfig(), vertices=len(head.flame.v_template)), None, generator, outline)
+    tracker = Tracker(scene, head, timesteps.params[some], replace(track or TrackConfig(), vertices=len(head.flame.v_template)), None, generator, outline)
     curvature, slope = relief_equations(tracker, blur_pictures(scene, 0.), progress)
     asked = curvature > 0
     if not asked.any(): return torch.zeros_like(head.flame.v_template)
@@ -117,8 +117,8 @@ def picture_relief(
     piece = FaceNeighbours(head.faces, len(smooth)).component
     skin = torch.zeros(len(smooth), dtype=torch.bool, device=smooth.device)
     skin[head.faces[piece == torch.bincount(piece.long()).argmax()].flatten()] = True
-    scale = float(scene.flame_to_scene[:3, :3].norm()/3**0.5*moments.params.scale[0])
-    return torch.where(skin[:, None], smooth[:, None]/scale*rest_normals(head, moments.params[0]), 0.)
+    scale = float(scene.flame_to_scene[:3, :3].norm()/3**0.5*timesteps.params.scale[0])
+    return torch.where(skin[:, None], smooth[:, None]/scale*rest_normals(head, timesteps.params[0]), 0.)
 
 def with_offset(
     params:HeadParams,             # B rows

@@ -25,7 +25,7 @@ class Callback:
         "Once, before stage 1 or 2: the model is there."
 
     def begin(self,
-        stage,         # "outlines", "moments", "relief", "stage 1" or "stage 2"
+        stage,         # "outlines", "timesteps", "relief", "stage 1" or "stage 2"
         steps,         # that it will take, int; None: the clock decides
     ):
         "A stage begins. Called again when the number of steps has been measured."

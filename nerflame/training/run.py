@@ -18,7 +18,7 @@ from ..heads.flame import cat_params
 from ..heads.files import save_params
 from ..heads.head import Head
 from ..scenes.scene import Scene, load_scene
-from ..scenes.timesteps import Moments
+from ..scenes.timesteps import Timesteps
 from ..field.model import NeRFlame, load_model
 from .settings import TrainConfig
 from .checkpoint import UNFINISHED
@@ -154,14 +154,14 @@ def save_run(
     model:NeRFlame,
     config:RunConfig,
     metrics:dict,        # what goes into `metrics.json`
-    moments:Moments|None=None,   # of a capture with several
+    timesteps:Timesteps|None=None,   # of a capture with several
 ):
     "Write a RUN; `config.yaml` comes last, so a folder with it is complete."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder/"config.yaml").unlink(missing_ok=True)
     model.save(folder)
-    for step, row in zip(moments.timestep, range(len(moments))) if moments and len(moments) > 1 else (): save_params(moments.params[row], folder/"flame_param"/f"{step:05d}.npz")
+    for step, row in zip(timesteps.timestep, range(len(timesteps))) if timesteps and len(timesteps) > 1 else (): save_params(timesteps.params[row], folder/"flame_param"/f"{step:05d}.npz")
     write_text(folder/"metrics.json", json.dumps(metrics, indent=1))
     write_text(folder/"versions.json", json.dumps(versions(), indent=1))
     save_config(config, folder/"config.yaml")
@@ -173,7 +173,7 @@ class Run:
     config: RunConfig     # what it was made from, and the settings
     model: NeRFlame       # the face: `model.render(camera, parameters)` is a picture, `model.params` the captured state
     metrics: dict         # `stages`, each with seconds, steps and PSNR (dB); `psnr_on`: val or train; `seconds` of everything
-    moments: Moments | None = None   # what the face did in a capture with several moments; frames are not known
+    timesteps: Timesteps | None = None   # what the face did in a capture with several timesteps; frames are not known
     interrupted: bool = False        # before its end; the training can go on
 
 def load_run(
@@ -193,14 +193,14 @@ def load_run(
     except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     model = load_model(folder, device)
     stopped = (folder/UNFINISHED).is_file() or (isinstance(metrics, dict) and metrics.get("interrupted") is True)
-    return Run(folder, config, model, metrics, _load_moments(folder/"flame_param", model), stopped)
+    return Run(folder, config, model, metrics, _load_timesteps(folder/"flame_param", model), stopped)
 
-def _load_moments(folder, model):
+def _load_timesteps(folder, model):
     "The states that a RUN noted, or None."
     files = sorted(folder.glob("*.npz"))
     if not files: return None
     for f in files: require(f.stem.isdecimal(), f, "name", "the number of a moment, as in 00003.npz", f.stem)
-    return Moments(tuple(int(f.stem) for f in files), ((),)*len(files), cat_params([model.head.load_params(f) for f in files]))
+    return Timesteps(tuple(int(f.stem) for f in files), ((),)*len(files), cat_params([model.head.load_params(f) for f in files]))
 
 # %% ../../nbs/57_training.run.ipynb #9ab3524f
 def data_folder(

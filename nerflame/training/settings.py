@@ -36,7 +36,7 @@ class FieldStage:
     rays: int = 4096           # pixels of the photographs that a step looks at
     mask_weight: float = 0.1   # of the squared error of accumulation against the mask
     hidden_weight: float = 0.05  # of the pull on parts of the mouth that no photograph shows
-    moments: int = 8           # states of the face that a batch is taken from, of those that the capture has
+    timesteps: int = 8           # states of the face that a batch is taken from, of those that the capture has
     renew: int = 8             # steps until one of them makes room for another
     residual: int = 16         # numbers through which an expression changes the field, where the capture has several states; 0: not at all
     residual_weight: float = 0.05  # of the mean square of what it adds to the density network's output
@@ -80,7 +80,7 @@ class TrainConfig:
     growth: float = 0.4           # part of stage 2 in which epsilon grows
     outline: OutlineConfig = field(default_factory=OutlineConfig)  # stage 0: how the head is found by its outlines, where parameters are to be found
     track: TrackConfig = field(default_factory=TrackConfig)    # how the parameters of every moment are found, after the outlines
-    relief: ReliefConfig | None = field(default_factory=ReliefConfig)  # of captures with several moments; None: no relief
+    relief: ReliefConfig | None = field(default_factory=ReliefConfig)  # of captures with several timesteps; None: no relief
     mesh: MeshStage = field(default_factory=MeshStage)         # stage 1, of captures with one moment
     field_stage: FieldStage = field(default_factory=FieldStage)  # stage 2
     published: PublishedStage = field(default_factory=PublishedStage)  # of presets `paper` and `nerf`, in place of the two above

@@ -17,11 +17,11 @@ from ..core import require
 from ..metrics import mse_to_psnr
 from ..heads.flame import HeadParams
 from ..scenes.scene import Scene
-from ..scenes.timesteps import Moments
+from ..scenes.timesteps import Timesteps
 from ..field.model import NeRFlame, PosedHead, expression_state
 from ..fitting.outlines import leaves_of, with_leaves
 from .settings import FieldStage, PublishedStage, TrainConfig
-from .pixels import MomentPool, PixelBatch, pixels_in_shell, take_pixels
+from .pixels import TimestepPool, PixelBatch, pixels_in_shell, take_pixels
 from .callbacks import call
 from .checkpoint import Clock, Keeper, LEAST_SHARE, PILOT, steps_in, warm_steps
 from .loop import batch_loss, field_optimiser, rate_factor, set_rates
@@ -88,7 +88,7 @@ def measure_pace(
 def train_field(
     model:NeRFlame,
     scene:Scene,
-    moments:Moments,
+    timesteps:Timesteps,
     config:TrainConfig,
     clock:Clock,
     generator:torch.Generator,
@@ -98,11 +98,11 @@ def train_field(
     "Stage 2. Changes the model's field; returns the number of steps. An interrupt (Ctrl-C) ends it early; before the first step it is raised."
     model.stage.fill_(2)
     optimiser, settings, keeper = field_optimiser(model, config), config.field_stage, keeper or Keeper(None, clock, generator)
-    if model.field.residual is not None: model.field.residual.see(expression_state(moments.params))
+    if model.field.residual is not None: model.field.residual.see(expression_state(timesteps.params))
     parts = dict(field=model.field, density={"sigma": model.density_grid.sigma}, nets=optimiser)
     warm, end = warm_steps(config, config.steps) if config.steps else 0, clock.spent + max(min(clock.left, 1e9), LEAST_SHARE*(clock.budget or 0))
     at = keeper.restore("stage 2", SimpleNamespace(step=0, steps=config.steps, warm=warm, begun=clock.spent, end=end, since=0, marked=clock.spent, coming=[], batches=0), parts)
-    pool = MomentPool(model, scene, moments, settings.moments, settings.renew, generator, at.coming, at.batches)
+    pool = TimestepPool(model, scene, timesteps, settings.timesteps, settings.renew, generator, at.coming, at.batches)
     hidden, at.coming, at.batches = kept_parts(keeper, model, pool, generator), pool.coming, pool.batches
     if at.steps and at.step > at.warm: grow_shell(model, config, at.warm, at.steps)
     call(callbacks, "begin", "stage 2", at.steps)
@@ -165,10 +165,10 @@ def grow_shell(
 def kept_parts(
     keeper:Keeper,
     model:NeRFlame,
-    pool:MomentPool,
+    pool:TimestepPool,
     generator:torch.Generator,
 ):
-    "The hidden parts of a head: those that a training kept, or what the moments of a pool do not show."
+    "The hidden parts of a head: those that a training kept, or what the timesteps of a pool do not show."
     if "hidden" not in keeper.lasting:
         hidden = hidden_parts(model.head, model.unposed, ((r.posed.verts, r.bank) for r in pool.ready), generator)
         keeper.lasting["hidden"] = dict(points=hidden.points, below=hidden.below, colours=hidden.colours) if hidden else {}

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FEW_VIEWS', 'SURE', 'DOUBTFUL', 'HOPELESS', 'scene_psnr', 'fit', 'tell_overtime', 'about_training', 'prepare',
-           'new_model', 'keep_moments', 'start_moments', 'outline_moments', 'track_settings', 'track_moments',
+           'new_model', 'keep_timesteps', 'start_timesteps', 'outline_timesteps', 'track_settings', 'track_timesteps',
            'rest_state', 'with_residual', 'take_relief']
 
 # %% ../../nbs/58_training.train.ipynb #86b484ba
@@ -19,7 +19,7 @@ from ..metrics import mse_to_psnr, psnr
 from ..heads.flame import HeadParams
 from ..heads.head import Head, save_head
 from ..scenes.scene import Scene
-from ..scenes.timesteps import Moments, group_moments
+from ..scenes.timesteps import Timesteps, group_timesteps
 from ..field.model import NeRFlame
 from ..fitting.outlines import even_frames, find_head, likely_cause, require_seen
 from ..fitting.track import TrackConfig, track
@@ -36,14 +36,14 @@ from .run import Run, RunConfig, save_run
 def scene_psnr(
     model:NeRFlame,
     scene:Scene,
-    moments:Moments|None=None,  # what the face does in each moment; frames of other moments are left out. None: all frames show the captured state
+    timesteps:Timesteps|None=None,  # what the face does in each moment; frames of other timesteps are left out. None: all frames show the captured state
     most:int=8,           # frames to look at, evenly chosen
     pixels:int=512,       # that are looked at in a frame with samples on whole rays: a whole picture would take minutes
 )->float:
     "Mean PSNR over frames, whole image (with samples on whole rays: estimated from random pixels), data range 1. NaN when no frame shows a known moment."
     c = model.config.rays
     if c: scene = replace(scene, near=c.near, far=c.far)
-    rows, states = ([0]*len(scene), model.params) if c or moments is None else (moments.rows_of(scene), moments.params)
+    rows, states = ([0]*len(scene), model.params) if c or timesteps is None else (timesteps.rows_of(scene), timesteps.params)
     known = [i for i,row in enumerate(rows) if row is not None]
     pose = functools.cache(lambda row: model.pose(states and states[row]))   # frames of one moment show one head
     def error(i):
@@ -67,7 +67,7 @@ def fit(
     landmarks:Tensor|None=None,          # (N, 68, 3) x, y and weight in the training pictures, from `load_landmarks_2d`; None: outlines and colours only
     resume:bool=False,                   # go on with the interrupted training that `out` keeps; everything else as it was
 )->Run:
-    "From posed photographs to a face. An interrupt (Ctrl-C) before there is a face is raised; later it ends training early. Raises `InputError` for pictures without masks where the head has to be found, where it cannot be found in them, for a scene without parameters where they are to be given or refined, for several moments with preset `paper` or `nerf`, and when `resume` finds no interrupted training in `out` or one with other settings."
+    "From posed photographs to a face. An interrupt (Ctrl-C) before there is a face is raised; later it ends training early. Raises `InputError` for pictures without masks where the head has to be found, where it cannot be found in them, for a scene without parameters where they are to be given or refined, for several timesteps with preset `paper` or `nerf`, and when `resume` finds no interrupted training in `out` or one with other settings."
     config, callbacks = config or TrainConfig(), [ProgressBar()] if callbacks is None else list(callbacks)
     clock = clock or Clock(None if config.minutes is None else config.minutes*60)
     torch.set_num_threads(cpu_threads())
@@ -80,38 +80,38 @@ def fit(
     if len(scene) < FEW_VIEWS: warn_input(scene.source, "frames", f"{len(scene)} training pictures: what they do not show is guessed; a face needs some {2*FEW_VIEWS} from many sides")
     if out is not None: callbacks.append(TensorBoardLog(Path(out)/"log", val or scene))
     if out is not None and head is not None: save_head(head, Path(out)/"head.safetensors")   # a training that goes on takes it from here
-    moments = None if head is None else prepare(scene, head, config, keeper, callbacks)
-    if moments and config.preset == "fast": config = with_residual(config, len(moments))
-    model = new_model(scene, head, moments and rest_state(moments), config, generator)
+    timesteps = None if head is None else prepare(scene, head, config, keeper, callbacks)
+    if timesteps and config.preset == "fast": config = with_residual(config, len(timesteps))
+    model = new_model(scene, head, timesteps and rest_state(timesteps), config, generator)
     call(callbacks, "model", model)
-    def measured(stage, steps, current=moments):
+    def measured(stage, steps, current=timesteps):
         seconds = clock.spent - keeper.begun
         keeper.note(stage, dict(steps=steps, psnr=round(scene_psnr(model, val or scene, current), 3)), seconds)
         call(callbacks, "end", stage, keeper.stages[stage]["psnr"])
         call(callbacks, "note", f"{stage}: {keeper.stages[stage]['psnr']:.2f} dB on {'val' if val else 'train'} after {clock.spent:.0f} s")
-    config, moments = _train(model, scene, moments, config, keeper, measured, callbacks)
+    config, timesteps = _train(model, scene, timesteps, config, keeper, measured, callbacks)
     tell_overtime(clock, keeper.stages, callbacks)
     metrics = {"stages": keeper.stages, "psnr_on": "val" if val else "train", "seconds": round(clock.spent, 1)} | ({"interrupted": True} if keeper.interrupted else {})
-    result = Run(Path(out) if out else None, replace(run, train=replace(config, model=model.config)), model, metrics, moments if moments and len(moments) > 1 else None, keeper.interrupted)
-    if out is not None: save_run(out, model, result.config, metrics, moments)
+    result = Run(Path(out) if out else None, replace(run, train=replace(config, model=model.config)), model, metrics, timesteps if timesteps and len(timesteps) > 1 else None, keeper.interrupted)
+    if out is not None: save_run(out, model, result.config, metrics, timesteps)
     if not keeper.interrupted: keeper.finish()
     return result
 
 # %% ../../nbs/58_training.train.ipynb #6c9875c4
-def _train(model, scene, moments, config, keeper, measured, callbacks):
-    "The stages of a preset; returns the settings with the number of steps that were done, and the moments with what was found about them."
+def _train(model, scene, timesteps, config, keeper, measured, callbacks):
+    "The stages of a preset; returns the settings with the number of steps that were done, and the timesteps with what was found about them."
     clock, generator = keeper.clock, keeper.generator
-    if config.preset != "fast": return replace(config, steps=max(train_published(model, scene, config, clock, generator, measured, callbacks, keeper), 1)), moments
-    if config.parameters != "given" and len(moments) == 1:
+    if config.preset != "fast": return replace(config, steps=max(train_published(model, scene, config, clock, generator, measured, callbacks, keeper), 1)), timesteps
+    if config.parameters != "given" and len(timesteps) == 1:
         if "stage 1" not in keeper.stages:
             steps = fit_mesh(model, scene, config, clock, generator, callbacks, keeper)
             keeper.lasting["fitted"] = model.params.tensors()
-            measured("stage 1", steps, replace(moments, params=model.params))
+            measured("stage 1", steps, replace(timesteps, params=model.params))
         model.params = keeper_params(keeper, "fitted", model.head, 1) or model.params
-        config, moments = replace(config, mesh_steps=keeper.stages["stage 1"]["steps"]), replace(moments, params=model.params)
-    steps = train_field(model, scene, moments, config, clock, generator, callbacks, keeper)
-    measured("stage 2", steps, moments)
-    return replace(config, steps=max(steps, 1)), moments
+        config, timesteps = replace(config, mesh_steps=keeper.stages["stage 1"]["steps"]), replace(timesteps, params=model.params)
+    steps = train_field(model, scene, timesteps, config, clock, generator, callbacks, keeper)
+    measured("stage 2", steps, timesteps)
+    return replace(config, steps=max(steps, 1)), timesteps
 
 def tell_overtime(
     clock:Clock,   # of the training
@@ -140,11 +140,11 @@ def prepare(
     keeper:Keeper,
     callbacks,
 ):
-    "The moments of a scene as training starts from them: found, followed, with relief; or as an interrupted training knows them. Notes its stages. Raises `InputError`."
-    moments = start_moments(scene, head, config, keeper, callbacks)
-    if config.relief and len(moments) > 1 and "relief" not in keeper.stages: moments = take_relief(scene, head, moments, config, keeper, callbacks)
-    keeper.lasting["moments"] = moments.params.tensors()
-    return moments
+    "The timesteps of a scene as training starts from them: found, followed, with relief; or as an interrupted training knows them. Notes its stages. Raises `InputError`."
+    timesteps = start_timesteps(scene, head, config, keeper, callbacks)
+    if config.relief and len(timesteps) > 1 and "relief" not in keeper.stages: timesteps = take_relief(scene, head, timesteps, config, keeper, callbacks)
+    keeper.lasting["timesteps"] = timesteps.params.tensors()
+    return timesteps
 
 # %% ../../nbs/58_training.train.ipynb #7bd11be2
 def new_model(
@@ -163,54 +163,54 @@ def new_model(
         return NeRFlame(head, params, settings, scene.flame_to_scene, generator)
 
 # %% ../../nbs/58_training.train.ipynb #12d9f796
-def keep_moments(
+def keep_timesteps(
     keeper:Keeper,
     stage:str,           # that found the parameters
-    moments:Moments,
+    timesteps:Timesteps,
     params:HeadParams,   # one row for each; where outlines found the first alone, one row
     facts:dict,          # for `metrics.json`
-)->Moments:
-    "Moments with parameters that a stage has found, which are noted and kept."
-    keeper.lasting["moments"] = params.tensors()
+)->Timesteps:
+    "Timesteps with parameters that a stage has found, which are noted and kept."
+    keeper.lasting["timesteps"] = params.tensors()
     keeper.note(stage, facts)
     keeper.keep()
-    return replace(moments, params=params)
+    return replace(timesteps, params=params)
 
-def start_moments(
+def start_timesteps(
     scene:Scene,
     head:Head,
     config:TrainConfig,
     keeper:Keeper,
     callbacks,
 ):
-    "The moments of the scene with the parameters that training starts from, the scene's own, or what its pictures say; notes stages. Raises `InputError`."
+    "The timesteps of the scene with the parameters that training starts from, the scene's own, or what its pictures say; notes stages. Raises `InputError`."
     if config.parameters == "neutral":
         keeper.stages.setdefault("outlines", {"neutral": True})
         require_seen(scene, head, head.neutral().to(scene.device), [range(len(scene))])
-        return Moments((0,), (tuple(range(len(scene))),), head.neutral().to(scene.device))
-    moments, landmarks = group_moments(scene), keeper.lasting.get("landmarks", {}).get("points")
-    require(config.preset == "fast" or len(moments) == 1, scene.source, "timestep_index", f"one state of the face in all training frames, as preset {config.preset} knows no other", f"{len(moments)} moments")
-    known = keeper_params(keeper, "moments", head)
-    if known is not None: moments = replace(moments, params=known)
-    elif config.parameters == "fit": moments = outline_moments(scene, head, moments, config, keeper, callbacks)
+        return Timesteps((0,), (tuple(range(len(scene))),), head.neutral().to(scene.device))
+    timesteps, landmarks = group_timesteps(scene), keeper.lasting.get("landmarks", {}).get("points")
+    require(config.preset == "fast" or len(timesteps) == 1, scene.source, "timestep_index", f"one state of the face in all training frames, as preset {config.preset} knows no other", f"{len(timesteps)} timesteps")
+    known = keeper_params(keeper, "timesteps", head)
+    if known is not None: timesteps = replace(timesteps, params=known)
+    elif config.parameters == "fit": timesteps = outline_timesteps(scene, head, timesteps, config, keeper, callbacks)
     else:
-        require(moments.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {config.parameters} needs them; or use --parameters fit", "none")
+        require(timesteps.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {config.parameters} needs them; or use --parameters fit", "none")
         keeper.stages["outlines"] = {"given": True}
-    require_seen(scene, head, moments.params, moments.frames)
-    if config.parameters == "given" or "moments" in keeper.stages:
-        require(len(moments.params) == len(moments), keeper.file, "moments", f"parameters of {len(moments)} moments", len(moments.params))
-        return moments
-    return track_moments(scene, head, moments, config, keeper, callbacks, landmarks)
+    require_seen(scene, head, timesteps.params, timesteps.frames)
+    if config.parameters == "given" or "timesteps" in keeper.stages:
+        require(len(timesteps.params) == len(timesteps), keeper.file, "timesteps", f"parameters of {len(timesteps)} timesteps", len(timesteps.params))
+        return timesteps
+    return track_timesteps(scene, head, timesteps, config, keeper, callbacks, landmarks)
 
 # %% ../../nbs/58_training.train.ipynb #124e0d34
 FEW_VIEWS, SURE, DOUBTFUL, HOPELESS = 8, 0.95, 0.92, 0.5   # training pictures that are few; overlap of head and masks that leaves no doubt, that makes us doubt the scene, and below which nothing can be learned
 
-def outline_moments(scene, head, moments, config, keeper, callbacks):
-    "The moments with what the outlines say about the first one. Raises `InputError`."
+def outline_timesteps(scene, head, timesteps, config, keeper, callbacks):
+    "The timesteps with what the outlines say about the first one. Raises `InputError`."
     keeper.begun = keeper.clock.spent
     call(callbacks, "begin", "outlines", config.outline.steps)
     pace = told_pace(keeper.clock, callbacks, "outlines", config.outline.steps)
-    first = scene[list(moments.frames[0])]
+    first = scene[list(timesteps.frames[0])]
     found = find_head(first, head, config.outline, keeper.generator, lambda step, steps, loss: (call(callbacks, "step", "outlines", step, loss, None), pace(step)))
     call(callbacks, "end", "outlines", None)
     cause = likely_cause(first, head, found.iou, config.outline, found.iou < HOPELESS) if found.iou < SURE else None
@@ -218,47 +218,47 @@ def outline_moments(scene, head, moments, config, keeper, callbacks):
     require(found.iou >= HOPELESS, scene.source, "masks", "a head that covers the masks: look at masks, cameras, up and scale, or align the scene (nerflame_align; nbs/94_troubleshooting.ipynb)", f"an overlap of {found.iou:.2f} at the best place that was found, where 0.95 is usual for a head without much hair{likely}")
     if cause: warn_input(scene.source, "transform_matrix", f"the outlines of the head and the masks overlap by {found.iou:.2f}{likely}; nbs/94_troubleshooting.ipynb")
     elif found.iou < DOUBTFUL: warn_input(scene.source, "masks", f"the outlines of the head and the masks overlap by only {found.iou:.2f}, where 0.95 is usual for a head without much hair: wrong masks, cameras, up or scale? nerflame_align moves a scene to where the head is; the notebooks Align and Troubleshooting help (nbs/41_fitting.align.ipynb, nbs/94_troubleshooting.ipynb)")
-    return keep_moments(keeper, "outlines", moments, found.params, dict(steps=config.outline.steps, iou=round(found.iou, 4)))
+    return keep_timesteps(keeper, "outlines", timesteps, found.params, dict(steps=config.outline.steps, iou=round(found.iou, 4)))
 
 def track_settings(
     config:TrainConfig,
-    n:int,          # moments
+    n:int,          # timesteps
 )->TrackConfig:
-    "Choose how moments are tracked. The coarse stages bring later moments near: where there is one, or the scene gave all, they are left out."
+    "Choose how timesteps are tracked. The coarse stages bring later timesteps near: where there is one, or the scene gave all, they are left out."
     return replace(config.track, steps=(0, 0, *config.track.steps[2:])) if config.parameters == "refine" or n == 1 else config.track
 
-def track_moments(scene, head, moments, config, keeper, callbacks, landmarks):
+def track_timesteps(scene, head, timesteps, config, keeper, callbacks, landmarks):
     "Find what the face does in each moment, from the pictures. Raises `InputError`."
-    require(moments.params.dynamic_offset is None, scene.source, "dynamic_offset", "none where parameters are refined", "offsets for each frame")
-    settings = track_settings(config, len(moments))
-    call(callbacks, "begin", "moments", sum(settings.steps))
-    pace = told_pace(keeper.clock, callbacks, "moments", sum(settings.steps))
-    told = lambda step, steps, price: (call(callbacks, "step", "moments", step, float(price), None), pace(step))
-    params = track(scene, head, moments.params, settings, landmarks, keeper.generator, told, config.outline)
-    call(callbacks, "end", "moments", None)
-    return keep_moments(keeper, "moments", moments, params, dict(steps=sum(settings.steps), landmarks=landmarks is not None))
+    require(timesteps.params.dynamic_offset is None, scene.source, "dynamic_offset", "none where parameters are refined", "offsets for each frame")
+    settings = track_settings(config, len(timesteps))
+    call(callbacks, "begin", "timesteps", sum(settings.steps))
+    pace = told_pace(keeper.clock, callbacks, "timesteps", sum(settings.steps))
+    told = lambda step, steps, price: (call(callbacks, "step", "timesteps", step, float(price), None), pace(step))
+    params = track(scene, head, timesteps.params, settings, landmarks, keeper.generator, told, config.outline)
+    call(callbacks, "end", "timesteps", None)
+    return keep_timesteps(keeper, "timesteps", timesteps, params, dict(steps=sum(settings.steps), landmarks=landmarks is not None))
 
 # %% ../../nbs/58_training.train.ipynb #2fb166d7
 def rest_state(
-    moments:Moments,   # with parameters
+    timesteps:Timesteps,   # with parameters
 )->HeadParams:         # one row
     "The state that the face rests in: that of a person who sat still; else this person's neutral face where the first moment has the head."
-    first = moments.params[0]
-    if len(moments) == 1: return first
+    first = timesteps.params[0]
+    if len(timesteps) == 1: return first
     return first.replace(**{k: torch.zeros_like(getattr(first, k)) for k in ("expression", "neck_pose", "jaw_pose", "eye_pose")})
 
 def with_residual(
     config:TrainConfig,
-    n:int,               # moments
+    n:int,               # timesteps
 )->TrainConfig:
     "Settings whose field is changed by expressions where there are several to learn from."
     return replace(config, model=replace(config.model, field=replace(config.model.field, residual=config.field_stage.residual if n > 1 else 0)))
 
-def take_relief(scene, head, moments, config, keeper, callbacks):
-    "The moments of a person with relief; notes it."
-    call(callbacks, "begin", "relief", min(config.relief.moments, len(moments)))
-    offset = picture_relief(scene, head, moments, config.relief, keeper.generator, lambda done, n: call(callbacks, "step", "relief", done, None, None), config.track, config.outline)
+def take_relief(scene, head, timesteps, config, keeper, callbacks):
+    "The timesteps of a person with relief; notes it."
+    call(callbacks, "begin", "relief", min(config.relief.timesteps, len(timesteps)))
+    offset = picture_relief(scene, head, timesteps, config.relief, keeper.generator, lambda done, n: call(callbacks, "step", "relief", done, None, None), config.track, config.outline)
     call(callbacks, "end", "relief", None)
     size = {k: round(1000*float(v), 2) for k, v in dict(mean=offset.norm(dim=1).mean(), largest=offset.norm(dim=1).max()).items()}
     call(callbacks, "note", f"relief: {size['mean']} mm on average, at most {size['largest']} mm, after {keeper.clock.spent:.0f} s")
-    return keep_moments(keeper, "relief", moments, with_offset(moments.params, offset), dict(mm=size))
+    return keep_timesteps(keeper, "relief", timesteps, with_offset(timesteps.params, offset), dict(mm=size))

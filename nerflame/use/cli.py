@@ -9,7 +9,7 @@ __all__ = ['Stopped', 'failure', 'Parser', 'run_command', 'input_notes', 'when_i
            'align', 'align_command', 'train_parser', 'train_scene', 'say_trained', 'resume', 'chosen_settings',
            'check_backend', 'train', 'published_folder', 'train_published_file', 'published_note', 'published_run',
            'find_lpips', 'note_missing', 'render_states', 'render_published_file', 'train_command', 'eval_parser',
-           'open_run', 'captured_reference', 'load_split', 'own_params', 'train_moments', 'measure', 'split_outputs',
+           'open_run', 'captured_reference', 'load_split', 'own_params', 'train_timesteps', 'measure', 'split_outputs',
            'control_capture', 'measure_control', 'summary', 'split_lines', 'control_lines', 'distinct_splits',
            'replaced_frames', 'evaluate_run', 'eval_command', 'render_parser', 'new_params', 'new_cameras', 'render',
            'render_command', 'axes', 'films', 'colour', 'drive_parser', 'check_drive_options', 'driver_motion',
@@ -56,7 +56,7 @@ from ..fitting.landmarks import load_landmarks_2d
 from ..fitting.align import align_scene, move_content
 from ..fitting.outlines import OutlineConfig
 from ..evaluation.render import frame_params, render_each, same_params, save_frames, to_bytes, transfer_motion, turntable, turntable_cameras, write_video, yawn
-from ..evaluation.scores import SeenStates, evaluate, seen_moments, write_json
+from ..evaluation.scores import SeenStates, evaluate, seen_timesteps, write_json
 from .motion import Motion, load_motion, read_live_link
 from .drive import HEAD_JOINTS, camera_path, drive_params, drive_take, driver_rate, film_times, render_film, resample, swing_cameras, unused_weights
 from ..evaluation.control import SWEEPS, control_cameras, control_report, person_truth
@@ -652,7 +652,7 @@ def load_split(
     split:str,    # its name
 ):                # the scene, and the parameters at the moment of capture or None
     "The pictures of a split as a RUN saw them. Frames whose parameters are for another head count as undriven. Raises `InputError`."
-    first = run.moments.timestep[0] if run.moments else None
+    first = run.timesteps.timestep[0] if run.timesteps else None
     try: return run_scene(run, data, split, run.model.head), captured_reference(data, run.model.head, run.config.data_root or None, first)
     except InputError as e:
         if run.config.train.parameters in ("given", "refine"): raise
@@ -666,9 +666,9 @@ def own_params(
     scene:Scene,               # a split
     reference:HeadParams|None, # one row: what the scene says about the first moment of training
 )->HeadParams|None:            # one row a frame, for the RUN's own person; None where the scene's own are right
-    "Return what frames show, in the parameters that a RUN found itself: those of its moments; for others the scene's movement from the first moment on. Raises `InputError` for frames of other moments without parameters."
-    if not run.moments or run.config.train.parameters not in ("fit", "refine"): return None
-    rows, found = run.moments.rows_of(scene), run.moments.params
+    "Return what frames show, in the parameters that a RUN found itself: those of its timesteps; for others the scene's movement from the first moment on. Raises `InputError` for frames of other timesteps without parameters."
+    if not run.timesteps or run.config.train.parameters not in ("fit", "refine"): return None
+    rows, found = run.timesteps.rows_of(scene), run.timesteps.params
     unknown = [i for i,row in enumerate(rows) if row is None]
     if unknown:
         require(scene.params is not None and reference is not None, scene.source, f"frames[{unknown[0]}].timestep_index", "a moment of the training frames, or parameters for all frames: this face found its own parameters", scene.names[unknown[0]])
@@ -676,7 +676,7 @@ def own_params(
     return cat_params([found[row] if row is not None else moved[unknown.index(i)] for i,row in enumerate(rows)])
 
 # %% ../../nbs/88_use.cli.ipynb #c2d1d96c
-def train_moments(
+def train_timesteps(
     data,             # scene folder
     head:Head|None,   # reads the parameters that the frames name; None: they are not read
     root=None,        # the folder that files must be in; None: the scene's
@@ -701,10 +701,10 @@ def measure(
     (scene, reference), model, out = load_split(run, data, split), run.model, Path(out)
     told = scene.params   # what the scene says, to compare with what it says about the training frames
     scene = replace(scene, params=own_params(run, scene, reference) or told)
-    params, train = frame_params(model, scene.params, reference), train_moments(data, None if told is None else model.head, run.config.data_root or None)
+    params, train = frame_params(model, scene.params, reference), train_timesteps(data, None if told is None else model.head, run.config.data_root or None)
     driven = params is not None and any(not same_params(params[i], model.params) for i in range(len(params)))
     with output_folder(out.parent, split_outputs(out, scene.names)):
-        return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheets=out, seen=train and seen_moments(replace(scene, params=told), train))
+        return evaluate(model, scene.to(model.device), out, lpips, reference, motion=driven, sheets=out, seen=train and seen_timesteps(replace(scene, params=told), train))
 
 def split_outputs(
     out,          # folder of a split
@@ -995,7 +995,7 @@ def drive(
     times = film_times(motion.times[-1], fps)
     params, cameras = resample(motion, times, options.smooth or 0.), drive_cameras(options, times)
     background = options.background or parse_background(run.config.background).tolist()
-    print(f"{len(motion.times)} moments in {motion.times[-1]:.2f} s; {len(times)} pictures at {fps:g} a second", flush=True)
+    print(f"{len(motion.times)} timesteps in {motion.times[-1]:.2f} s; {len(times)} pictures at {fps:g} a second", flush=True)
     with output_folder(options.out, [f"film.{suffix}" for suffix in options.formats] + [f"frames/frame_{i:05d}.png" for i in range(len(times)*options.frames)]):
         written, done = render_film(run.model, cameras, params, options.out, fps, tuple(background), options.formats, options.frames)
     if written: print(f"{options.out}: {', '.join(p.name for p in written)}{', frames/' if options.frames else ''}; {done} picture{'s'*(done != 1)}, {done/fps:.2f} s")

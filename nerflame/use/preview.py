@@ -209,12 +209,12 @@ def photographs_missing(run:Run)->str:
     return "" if data_folder(run).is_dir() else f"the photographs are not at {run.config.data}"
 
 def load_photographs(run:Run)->Photographs:
-    "The training pictures of a RUN whose moments are known. Raises `InputError`."
+    "The training pictures of a RUN whose timesteps are known. Raises `InputError`."
     model, scene = run.model, run_scene(run, data_folder(run), "train", None)
-    rows = [0]*len(scene) if run.moments is None else run.moments.rows_of(scene)
+    rows = [0]*len(scene) if run.timesteps is None else run.timesteps.rows_of(scene)
     known = [i for i,row in enumerate(rows) if row is not None]
-    require(known, scene.source, "timestep_index", "frames of moments that the RUN knows", "none")
-    return Photographs(scene[known].to(model.device), tuple(model.params if run.moments is None else run.moments.params[rows[i]].to(model.params.betas) for i in known))
+    require(known, scene.source, "timestep_index", "frames of timesteps that the RUN knows", "none")
+    return Photographs(scene[known].to(model.device), tuple(model.params if run.timesteps is None else run.timesteps.params[rows[i]].to(model.params.betas) for i in known))
 
 def nearest_camera(
     cameras:Cameras,     # N
