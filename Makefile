@@ -1,6 +1,7 @@
-# make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv and .venv-pytorch3d only.
+# make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv, .venv-lowest and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d test-glb test-browser check gate bench lab notebooks export readme pictures docs clean
+.PHONY: help install demo test test-pytorch3d test-lowest test-glb test-browser check gate lint types coverage bench lab hooks \
+        notebooks export readme pictures docs release-check clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -22,8 +23,13 @@ RIVALS     = $(shell sed -n 's/^bench_requirements = //p' settings.ini)
 # what drives the browser
 BROWSER    = $(shell sed -n 's/^browser_requirements = //p' settings.ini)
 # what tests need of the dev extra
-TESTERS    = $(filter-out jupyterlab% nbconvert%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
-START      = $(firstword $(wildcard nbs/90_*.ipynb) nbs/index.ipynb)
+TESTERS    = $(filter-out jupyterlab% nbconvert% ruff% pyright% coverage% build%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
+HOOKS      = $(shell sed -n 's/^hooks_requirements = //p' settings.ini)
+START      = $(firstword $(wildcard nbs/*quickstart.ipynb) nbs/index.ipynb)
+# a Python for which the lowest versions of our requirements have packages
+LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11; do \
+               $$p -c 'import venv, ensurepip' 2>/dev/null && { echo $$p; break; }; done)
+LOWEST_TORCH  := $(shell sed -n 's/^requirements = torch>=\([0-9.]*\).*/\1/p' settings.ini)
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-21s %s\n", $$1, $$2 }'
@@ -48,6 +54,18 @@ test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless
 test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there); screenshots in runs/browser
 	$(BIN)/python tools/browser.py
 
+# Measured are the modules, in programs that notebooks start as well. Checking annotations would count as running code, so it is off.
+coverage: .venv/installed  ## run the notebooks (or NB=...) and report which lines of the modules they run
+	rm -f .coverage .coverage.*
+	@failed=0; for notebook in $(NB); do \
+	  MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/coverage run tools/measure.py $$notebook || failed=1; \
+	done; $(BIN)/coverage combine -q; $(BIN)/coverage report; exit $$failed
+
+test-lowest: .venv-lowest/installed  ## run the notebooks (or NB=...) with the lowest versions that settings.ini allows, in an environment of its own
+	@failed=0; for notebook in $(NB); do \
+	  NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 .venv-lowest/bin/nbdev_test --path $$notebook --n_workers 0 --do_print --timing || failed=1; \
+	done; exit $$failed
+
 check: .venv/installed  ## check that export, clean and readme would change nothing
 	$(BIN)/python tools/check.py
 
@@ -55,20 +73,38 @@ check: .venv/installed  ## check that export, clean and readme would change noth
 gate: .venv/installed  ## compare what the code computes with the record in tools/gate.json
 	$(BIN)/python tools/gate.py check $(if $(ONLY),--only $(ONLY))
 
+lint: .venv/installed  ## ruff on the exported modules and on tools/
+	$(BIN)/ruff check nerflame tools setup.py
+
+types: .venv/installed  ## pyright on the exported modules, and whether it finds every patched method; a minute (needs Node, or fetches it)
+	$(BIN)/python tools/typecheck.py
+
+release-check: .venv/installed  ## build wheel and source archive, install the wheel into an empty environment, import it and run the smallest demo there
+	$(BIN)/python tools/release.py
+
 bench: .venv/bench  ## benchmarks into bench/results, an hour; QUICK=1: 3 minutes, small sizes; ONLY="closest frames": these sections
 	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(BENCH_OPTIONS)
 
-lab: .venv/installed  ## JupyterLab on the quickstart
-	$(BIN)/jupyter lab $(START)
+lab: .venv/installed  ## JupyterLab on the quickstart; notebooks are cleaned when they are saved
+	$(BIN)/jupyter lab --FileContentsManager.pre_save_hook=nbdev.clean.clean_jupyter $(START)
+
+# The driver is named with its path, so that git finds it without the environment being active.
+hooks: .venv/installed  ## set up git here: merge notebooks cell by cell, and clean, export and lint before each commit
+	git config merge.nbdev-merge.name "merge notebooks cell by cell"
+	git config merge.nbdev-merge.driver '"$(CURDIR)/$(BIN)/nbdev_merge" %O %A %B %P'
+	$(BIN)/pip install -q -c constraints.txt $(foreach r,$(HOOKS),"$(r)")
+	$(BIN)/pre-commit install
 
 notebooks: .venv/installed  ## run the notebooks (or NB=...) and save their outputs
 	MPLBACKEND=module://matplotlib_inline.backend_inline $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=1800 --ExecutePreprocessor.store_widget_state=False $(NB)
 	$(BIN)/nbdev_clean
 
-export: .venv/installed  ## write the modules in nerflame/ from the notebooks
+export: .venv/installed  ## write the modules in nerflame/ from the notebooks, and stubs for methods that are added by @patch
 	$(BIN)/nbdev_export
+	$(BIN)/python tools/stubs.py
 
-readme: .venv/installed  ## write README.md from nbs/index.ipynb
+readme: .venv/installed  ## write README.md and CONTRIBUTING.md from their notebooks, and the Colab badges of the tutorials
+	$(BIN)/python tools/colab.py
 	$(BIN)/python tools/readme.py
 
 pictures: .venv/browser  ## the pictures of README and site, from the RUN of `make demo` (Chromium must be there)
@@ -112,5 +148,16 @@ install: .venv/installed  ## make .venv and install everything into it
 	.venv-pytorch3d/bin/pip install --use-pep517 --no-compile -c .venv-pytorch3d/constraints.txt -e ".[pytorch3d]" $(foreach r,$(TESTERS),"$(r)")
 	@touch $@
 
+# uv takes the lowest version of each requirement and the newest of what these require in turn. A CPU build of torch is tried first, as above.
+.venv-lowest/installed: settings.ini setup.py constraints.txt
+	@test -n "$(LOWEST_PYTHON)" || { echo "make: no Python 3.10 or 3.11 with venv found; say make LOWEST_PYTHON=/path/to/python" >&2; exit 1; }
+	@.venv-lowest/bin/python -c pass 2>/dev/null || { echo "creating .venv-lowest with $(LOWEST_PYTHON)"; "$(LOWEST_PYTHON)" -m venv --clear .venv-lowest; }
+	.venv-lowest/bin/pip install -q -c constraints.txt uv
+	@.venv-lowest/bin/python -c 'import torch' 2>/dev/null \
+	  || .venv-lowest/bin/pip install --no-deps --timeout 15 --retries 1 --index-url $(CPU_INDEX) "torch==$(LOWEST_TORCH)+cpu" 2>/dev/null \
+	  || echo "no CPU build of torch $(LOWEST_TORCH) within reach: taking the registry's"
+	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct -e . $(foreach r,$(TESTERS),"$(r)")
+	@touch $@
+
 clean:  ## remove the environments and build products, not runs
-	rm -rf .venv .venv-pytorch3d build dist *.egg-info
+	rm -rf .venv .venv-lowest .venv-pytorch3d build dist *.egg-info .coverage .coverage.*

@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 parser = ConfigParser(delimiters=["="])
 parser.read(Path(__file__).parent / "settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
+EXTRAS = "dev photos lpips pytorch3d bench browser hooks".split()
 
 setup(
     name=cfg["lib_name"],
@@ -19,9 +20,10 @@ setup(
     url=cfg["git_url"],
     license="MIT",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
-    package_data={cfg["lib_path"]: ["configs/*.yaml", "samples/*.csv"]},
+    # stubs lie beside the modules of all sub-packages
+    package_data={"": ["*.pyi"], cfg["lib_path"]: ["py.typed", "configs/*.yaml", "samples/*.csv"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require={extra: cfg[extra + "_requirements"].split() for extra in ("dev", "photos", "lpips", "pytorch3d", "bench", "browser")},
+    extras_require={extra: cfg[extra + "_requirements"].split() for extra in EXTRAS},
     entry_points={"console_scripts": [line.strip() for line in cfg["console_scripts"].splitlines() if line.strip()]},
 )

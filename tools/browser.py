@@ -154,12 +154,12 @@ def check_side(page, front_end, out):
     assert Image.open(out/f"{front_end}_download.png").format == "PNG" and waiting.value.suggested_filename.startswith("preview_")
     assert rail() == before, "a path in the status line moved the sliders"
     page.click("button:has-text('copy code')")
-    assert comes(page, lambda: page.eval_on_selector_all("textarea", "all => all.some(t => t.value.trim().endsWith('Image.fromarray(to_bytes(pixels.rgb))'))")), "copied code does not end in its picture"
+    assert comes(page, lambda told=told: page.eval_on_selector_all("textarea", "all => all.some(t => t.value.trim().endsWith('Image.fromarray(to_bytes(pixels.rgb))'))")), "copied code does not end in its picture"
     box = page.query_selector("input[placeholder^='type to find an expression']")
     for word, told in (("zebra", "no expression is like"), ("brow inn", "browInnerUp has a slider")):
         box.fill(word)
         box.press("Enter")
-        assert comes(page, lambda: page.query_selector(f".widget-html:has-text('{told}')")), f"nothing was said about {word!r}"
+        assert comes(page, lambda told=told: page.query_selector(f".widget-html:has-text('{told}')")), f"nothing was said about {word!r}"
     assert page.query_selector(".widget-hslider:has-text('browInnerUp')") and rail() == before
     print(f"{front_end}: download, code and search work; the sliders stay at {before:.0f} px")
 

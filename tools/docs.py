@@ -129,7 +129,7 @@ def notebook_page(path, out):
     nb = nbformat.read(path, as_version=4)
     module = next((m[1] for c in nb.cells if c.cell_type == "code" and (m := re.search(r"^#\|\s*default_exp\s+([\w.]+)", c.source, re.M))), "")
     nb, folded = visible(nb, TUTORIAL.match(path.stem))
-    lines = [l for l in nb.cells[0].source.splitlines() if l.strip()]
+    lines = [line for line in nb.cells[0].source.splitlines() if line.strip()]
     near = list(headings(nb))
     extract = ExtractOutputPreprocessor(output_filename_template="files/" + path.stem + "_{cell_index}_{index}{extension}", extract_output_types={"image/png", "image/jpeg"})
     nb, resources = extract.preprocess(nb, {"outputs": {}, "unique_key": path.stem})
@@ -345,7 +345,7 @@ def gallery(pages, out):
     for page in sorted(pages, key=rank):
         for tag in re.findall(r"<img[^>]*images/[^>]*>", page.body):
             name, text = (re.search(pattern, tag) for pattern in (r'src="(images/[^"]+)"', r'alt="([^"]*)"'))
-            if not name[1].startswith("images/docs_"): add(faces if rank(page) == 0 else figures, name[1], page.file, FACES.get(name[1]) or (html.unescape(text[1]) if text else page.title))
+            if not name[1].startswith(("images/docs_", "images/colab")): add(faces if rank(page) == 0 else figures, name[1], page.file, FACES.get(name[1]) or (html.unescape(text[1]) if text else page.title))
         if rank(page) == 0:
             for name, text in FACES.items(): add(faces, name, "benchmarks.html#" + Path(name).stem if "bench_" in name else "83_use.gltf.html", text)
         for name, heading in page.pictures: add(faces if rank(page) == 1 and name.endswith(".jpg") else figures, name, f"{page.file}#{Path(name).stem}", f"{page.title}: {heading}")

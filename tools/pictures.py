@@ -40,7 +40,7 @@ def film_states(person, pictures):
         k, t = divmod(i*len(STATES)/pictures, 1)
         t = 0.5 - 0.5*math.cos(math.pi*min(max(1.5*t - 0.25, 0.), 1.))
         a, b = STATES[int(k)], STATES[(int(k) + 1) % len(STATES)]
-        between = lambda key, zero: (1 - t)*torch.tensor(a.get(key, zero)) + t*torch.tensor(b.get(key, zero))
+        between = lambda key, zero, a=a, b=b, t=t: (1 - t)*torch.tensor(a.get(key, zero)) + t*torch.tensor(b.get(key, zero))
         names = {*a.get("expression", {}), *b.get("expression", {})}
         weights = {n: (1 - t)*a.get("expression", {}).get(n, 0.) + t*b.get("expression", {}).get(n, 0.) for n in names}
         rows.append(person.params().replace(expression=person.head.expression_weights(weights), jaw_pose=torch.stack([between("jaw", 0.), torch.tensor(0.), torch.tensor(0.)]), neck_pose=between("neck", (0., 0., 0.))))

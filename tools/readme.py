@@ -1,4 +1,6 @@
-"Write README.md from nbs/index.ipynb, without Quarto. Uses the outputs that are saved in the notebook and runs nothing, so the same notebook gives the same file."
+"""Write README.md and CONTRIBUTING.md from their notebooks, without Quarto.
+
+We use the outputs that are saved in a notebook and run nothing, so the same notebook gives the same file."""
 import os, re
 from pathlib import Path
 import nbformat
@@ -10,7 +12,8 @@ DIRECTIVE = re.compile(r"^#\|\s*(.*?)\s*$", re.M)
 LINK = re.compile(r'(\]\(|\bsrc="|\bhref=")([^)"\s#]+)')
 
 def reveal(cell, hidden):
-    "Take nbdev's directives out of a cell and do what they say; returns their first words, or None for a cell that is not shown: raw, or marked with one of `hidden`."
+    """Take nbdev's directives out of a cell and do what they say; return their first words.
+    Return None for a cell that is not shown: raw, or marked with one of `hidden`."""
     directives = DIRECTIVE.findall(cell.source) if cell.cell_type == "code" else []
     words = {d.split()[0] for d in directives if d}
     if cell.cell_type == "raw" or words & hidden: return None
@@ -29,36 +32,55 @@ def visible(nb):
             if not cell.source and not cell.outputs: continue
             # a table that a cell computes stands alone, without an empty block of code above it
             shown = ["".join(o.data["text/markdown"]) for o in cell.outputs if "text/markdown" in o.get("data", {})]
-            if not cell.source and len(shown) == len(cell.outputs): cell = nbformat.v4.new_markdown_cell("\n\n".join(shown))
+            if not cell.source and len(shown) == len(cell.outputs):
+                cell = nbformat.v4.new_markdown_cell("\n\n".join(shown))
         cells.append(cell)
     nb.cells = cells
     return nb
 
 def relink(text, root):
-    "Links and pictures are written relative to nbs/; the README stands one folder higher. Code blocks stay as they are."
+    "Turn links and pictures relative to nbs/ into those of one folder higher; code blocks stay as they are."
     def moved(m):
         path = os.path.normpath(f"nbs/{m[2]}").replace(os.sep, "/")
         return m[1] + (path if "://" not in m[2] and (root/path).exists() else m[2])
     parts = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
     return "".join(p if i % 2 else LINK.sub(moved, p) for i,p in enumerate(parts))
 
-def readme(root=ROOT):
-    "Write the README and the pictures of the notebook's outputs."
-    nb = visible(nbformat.read(root/"nbs/index.ipynb", as_version=4))
+def source_of(root, pattern):
+    "Return the one notebook that a page is made from."
+    found = sorted((root/"nbs").glob(pattern))
+    if len(found) != 1: raise SystemExit(f"readme: nbs: expected one notebook {pattern}, got {len(found)}")
+    return found[0]
+
+def write_page(
+    notebook,   # path of the notebook
+    page,       # name of the file in the repository's root
+    prefix,     # that the names of its pictures in nbs/images begin with
+    root=ROOT,
+):
+    "Write a page as Markdown, and the pictures of the notebook's outputs."
+    nb = visible(nbformat.read(notebook, as_version=4))
     for cell in nb.cells:
         if cell.cell_type == "code": cell.execution_count = None
-    extract = ExtractOutputPreprocessor(output_filename_template="images/index_{cell_index}_{index}{extension}")
+    names = f"images/{prefix}_{{cell_index}}_{{index}}{{extension}}"
+    extract = ExtractOutputPreprocessor(output_filename_template=names)
     nb, resources = extract.preprocess(nb, {"outputs": {}})
     exporter = MarkdownExporter()
     exporter.exclude_input_prompt = exporter.exclude_output_prompt = True
     text, _ = exporter.from_notebook_node(nb, resources)
-    for name,data in (resources.get("outputs") or {}).items():
+    for name, data in (resources.get("outputs") or {}).items():
         path = root/"nbs"/name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     text = relink(text, root)
     text = re.sub(r"\n{3,}", "\n\n", re.sub(r"^```python\n\s*```$", "", text, flags=re.M))
     text = "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
-    (root/"README.md").write_text("<!-- Generated from nbs/index.ipynb by `make readme`. Do not edit. -->\n\n" + text, encoding="utf-8")
+    head = f"<!-- Generated from nbs/{notebook.name} by `make readme`. Do not edit. -->\n\n"
+    (root/page).write_text(head + text, encoding="utf-8")
+
+def readme(root=ROOT):
+    "Write both pages."
+    write_page(source_of(root, "index.ipynb"), "README.md", "index", root)
+    write_page(source_of(root, "*contributing.ipynb"), "CONTRIBUTING.md", "contributing", root)
 
 if __name__ == "__main__": readme()

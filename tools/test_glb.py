@@ -95,12 +95,14 @@ class Handler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_): pass
     def do_POST(self):
         self.server.result = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(204); self.end_headers()
+        self.send_response(204)
+        self.end_headers()
         self.server.done.set()
 
 def in_browser(browser, task):
     "What three.js makes of a file in build/glb and of the poses in a task. Raises RuntimeError."
-    (WORK/"task.json").write_text(json.dumps(task)); (WORK/"page.html").write_text(PAGE)
+    (WORK/"task.json").write_text(json.dumps(task))
+    (WORK/"page.html").write_text(PAGE)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(WORK)))
     server.done, server.result = threading.Event(), None
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -109,7 +111,8 @@ def in_browser(browser, task):
                    f"http://127.0.0.1:{server.server_address[1]}/page.html"]
         child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         arrived = server.done.wait(SECONDS)
-        os.killpg(child.pid, signal.SIGTERM); child.wait()
+        os.killpg(child.pid, signal.SIGTERM)
+        child.wait()
     server.shutdown()
     if not arrived: raise RuntimeError(f"the browser sent nothing within {SECONDS} s")
     if "error" in server.result: raise RuntimeError(server.result["error"])
