@@ -12,7 +12,7 @@ from nerflame.scenes.scene import load_scene
 from nerflame.evaluation.scores import evaluate
 from nerflame.heads.head import load_head
 from nerflame.metrics import psnr
-from nerflame.field.model import load_model
+from nerflame.published.model import load_model
 from nerflame.training.settings import TrainConfig
 from nerflame.training.callbacks import Callback
 from nerflame.training.checkpoint import Clock

@@ -5,10 +5,11 @@
 """
 from pathlib import Path
 import torch
-from nerflame.cameras import orbit_camera
+from nerflame.cameras import image_rays, orbit_camera
 from nerflame.heads.flame import cat_params
 from nerflame.closest import MeshBVH
 from nerflame.field.march import march
+from nerflame.field.model import shade
 from nerflame.metrics import psnr
 from nerflame.training.run import load_run
 from common import ratios, row, timed
@@ -35,14 +36,14 @@ def random_cameras(n, size, seed=0):
 
 def exact_picture(model, camera, params, size=4096):
     "The slow and plain way: no sample of the shell is left out as empty or hidden, and the closest face of each is searched for it alone."
-    posed, rays, rows = model.pose_whole(params), model.camera_rays(camera), []
+    posed, rays, rows = model.pose_for_training(params), image_rays(camera).to(model.device), []
     bvh = MeshBVH(posed.verts, model.head.faces)
     for part in (rays[slice(i, i + size)] for i in range(0, len(rays), size)):
         samples = march(part, posed.shell, model.config.step)
         directions = part.directions[samples.ray_idx]
         points = part.origins[samples.ray_idx] + samples.t[:, None]*directions
-        there = posed.to_unposed(points, directions, bvh.closest(points).face_idx)
-        rows.append(model.shade(samples, there, there.signed_distance.abs(), model.field, torch.ones(3, device=model.device))[0].rgb)
+        there = posed.canonical_map(points, directions, bvh.closest(points).face_idx)
+        rows.append(shade(model.field, model.density, samples, there, torch.ones(3, device=model.device), model.config.weight_threshold)[0].rgb)
     return torch.cat(rows).reshape(camera.height, camera.width, 3)
 
 def one_frame(model, camera, params):

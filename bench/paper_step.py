@@ -21,7 +21,8 @@ from nerflame.runtime import cpu_threads
 from nerflame.scenes.scene import load_scene
 from nerflame.training.pixels import pixels_in_shell
 from nerflame.heads.head import load_head
-from nerflame.closest import PyTorch3DMesh, pytorch3d_missing
+from nerflame.field.density import ShellDensity
+from nerflame.published.distance import PyTorch3DMesh, pytorch3d_missing
 from nerflame.training.settings import preset
 from nerflame.training.loop import field_optimiser
 from nerflame.training.stages import field_step, hold_head, published_batch, published_leaves, published_loss, with_published
@@ -37,7 +38,7 @@ def published_step(model, scene, config, search, stage, generator):
     posed = model.pose(model.params)
     if search is not None: posed.search = search(posed.verts, model.head.faces)
     def step():
-        if stage == 1: model.move(posed, with_published(model.params, leaves))
+        if stage == 1: model.pose_with_grad(posed, with_published(model.params, leaves))
         loss, _ = published_loss(model, posed, published_batch(scene, config.published, at, generator), scene.background, generator)
         optimiser.zero_grad(); heads.zero_grad(); loss.backward(); optimiser.step(); heads.step()
     return step
@@ -46,8 +47,8 @@ def fast_step(scene, head, params, rays, generator, settle=100):
     "One step of stage 2 of preset `fast`, after its density grid has settled."
     config = preset("fast")
     model = new_model(scene, head, params, config, generator)
-    model.stage.fill_(2)
-    posed, settings, optimiser = model.pose_whole(model.params), replace(config.field_stage, rays=rays), field_optimiser(model, config)
+    model.density = ShellDensity(model.config.epsilon)
+    posed, settings, optimiser = model.pose_for_training(model.params), replace(config.field_stage, rays=rays), field_optimiser(model, config)
     bank = pixels_in_shell(scene, posed.shell)
     def step(): field_step(model, posed, bank.batch(rays, generator), scene.background, settings, optimiser, None, generator)
     for i in range(settle):
@@ -74,7 +75,7 @@ def prepare(few, stage, settle=100, all_rays=1024):
         scene = load_scene(write_capture(Path(folder)/"capture", CaptureConfig(resolution=100, n_train=24, n_val=1, n_test=1, moments=(), samples=1, sky_rays=8, texture_height=512), head), "train", head=head)
     params, config = scene.params[0], preset("paper")
     model = new_model(scene, head, params, config, generator)
-    if stage == 2: hold_head(model, params); model.stage.fill_(2); model.step.fill_(15_000)
+    if stage == 2: hold_head(model, params); model.density = ShellDensity(model.config.epsilon, 15_000)
     agreement = check_searches(params, model, SLOW, generator)
     searches = dict(bvh=(None, all_rays)) | {name: (search, few) for name, search in SLOW.items()} | (dict(bvh_few=(None, few)) if few != all_rays else {})
     steps = {name: (published_step(model, scene, replace(config, published=replace(config.published, rays=rays)), search, stage, generator), rays) for name, (search, rays) in searches.items()}

@@ -25,9 +25,9 @@ class Step:
     "A step taken apart: `parts` is what to time, each a function without arguments."
     def __init__(self, model, scene, config):
         self.model, self.scene, self.config, self.settings = model, scene, config, config.field_stage
-        self.posed, self.generator, self.optimiser = model.pose_whole(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config)
+        self.posed, self.generator, self.optimiser = model.pose_for_training(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config)
         self.bank = pixels_in_shell(scene, self.posed.shell)
-        self.hidden = hidden_parts(model.head, model.unposed, [(self.posed.verts, self.bank)], self.generator)
+        self.hidden = hidden_parts(model.head, model.canonical_verts, [(self.posed.verts, self.bank)], self.generator)
         for group in self.optimiser.param_groups: group["lr"] = 0.   # it shall stay the same face
         self.optimiser._optimizer_step_post_hooks.clear()   # so nothing has changed, and graphs from before a step stay good
 
@@ -45,22 +45,22 @@ class Step:
         self.batch = self.bank.batch(self.settings.rays, self.generator)
         self.behind = None if self.batch.mask is None else torch.rand(len(self.batch.rgb), 3, generator=self.generator)
         self.phase = torch.rand(len(self.batch.rgb), generator=self.generator)
-    def march(self): self.samples = march(self.batch.rays, self.posed.shell, self.model.config.step, self.phase, self.posed.sigma, self.model.config.least)
-    def map(self): self.there = self.posed.to_unposed.along(self.batch.rays, self.samples)
+    def march(self): self.samples = march(self.batch.rays, self.posed.shell, self.model.config.step, self.phase, self.posed.sigma, self.model.config.alpha_threshold)
+    def map(self): self.there = self.posed.canonical_map.along(self.batch.rays, self.samples)
 
     def encode(self): self.encoded = self.model.field.grid(self.there.positions)
     def network(self):
         "Density from the encoding."
         self.encoded_leaf = self.encoded.detach().requires_grad_()
         out = self.model.field.density_net(self.encoded_leaf)
-        self.sigma, self.features = prior_sigma(out[:, 0], self.there.signed_distance, self.model.field.epsilon), out[:, 1:]
+        self.sigma, self.features = prior_sigma(out[:, 0], self.there.signed_distance, self.model.field.max_epsilon), out[:, 1:]
     def both(self): self.sigma, self.features = self.model.field.density(self.there.positions, self.there.signed_distance)
 
     def weigh(self):
         "Opacity and weights, and which samples get a colour."
         self.sigma_leaf = self.sigma.detach().requires_grad_()
-        self.weights = volume_weights(shell_alpha(self.sigma_leaf, self.samples.deltas, self.there.signed_distance.abs(), self.model.epsilon), self.samples.offsets)
-        self.seen = (self.weights.detach() > self.model.config.visible).nonzero()[:, 0]
+        self.weights = volume_weights(shell_alpha(self.sigma_leaf, self.samples.deltas, self.there.signed_distance.abs(), self.model.density.epsilon), self.samples.offsets)
+        self.seen = (self.weights.detach() > self.model.config.weight_threshold).nonzero()[:, 0]
     def colour(self):
         self.features_leaf = self.features.detach()[self.seen].requires_grad_()
         self.rgb = self.model.field.colour(self.features_leaf, self.there.directions[self.seen])

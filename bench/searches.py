@@ -6,7 +6,8 @@ not timed). To compare one more way of ours, add it to `OWN`: a function of vert
 import ctypes, functools, importlib, importlib.util
 from pathlib import Path
 import torch
-from nerflame.closest import Closest, FaceNeighbours, MeshBVH, PyTorch3DMesh, closest_on_triangle, pytorch3d_missing
+from nerflame.closest import Closest, FaceNeighbours, MeshBVH, closest_on_triangle
+from nerflame.published.distance import PyTorch3DMesh, pytorch3d_missing
 from nerflame.field.shell import build_shell
 
 class AllFaces:

@@ -64,6 +64,13 @@ def _hint_name(hint):
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
 
 # %% ../nbs/00_core.ipynb #1abe13ae
+def _fitting_kind(hint, value):
+    "Return of several dataclasses in `hint` the first that has all keys of `value`; other hints stay."
+    kinds = [a for a in get_args(hint) if is_dataclass(a)]
+    if not kinds: return hint
+    names = {k: {f.name for f in fields(k)} for k in kinds}
+    return next((k for k in kinds if isinstance(value, dict) and set(value) <= names[k]), kinds[0])
+
 def from_dict(
     cls,               # a dataclass
     values:dict,       # its settings; nested dataclasses are nested dicts
@@ -77,7 +84,7 @@ def from_dict(
     def convert(key, value):
         hint = hints[key]
         # a part of the settings that may be absent: its kind, or None
-        hint = next((a for a in get_args(hint) if is_dataclass(a)), hint) if value is not None else hint
+        hint = hint if value is None else _fitting_kind(hint, value)
         if is_dataclass(hint): return from_dict(hint, value, where, f"{path}{key}.")
         try: return _matches(value, hint)
         except TypeError as e: raise InputError(where, f"{path}{key}", str(e), repr(value)) from None

@@ -16,7 +16,7 @@ from .cameras import image_rays, orbit_camera
 from .heads.flame import HeadArrays, HeadParams, PARENTS
 from .heads.head import Head, flame_to_scene, transform_points
 from .scenes.scene import Scene, as_bytes
-from .field.density import EpsilonSchedule
+from .field.density import EpsilonSchedule, ShellDensity
 from .field.network import FieldConfig
 from .field.model import ModelConfig, NeRFlame
 
@@ -226,7 +226,7 @@ def toy_model()->NeRFlame:
     config = ModelConfig(voxel=0.04, step=0.03, epsilon=EpsilonSchedule(0.05, 0.05, 0, 1), field=FieldConfig(spacings=(0.32,), width=4))
     model = NeRFlame(head, head.neutral(), config, generator=torch.Generator().manual_seed(0))
     model.field = PaintedField(model.to_scene)
-    model.stage.fill_(2)
+    model.density = ShellDensity(model.config.epsilon)
     generator = torch.Generator().manual_seed(0)
     for _ in range(8): model.update_density(fade=1., generator=generator)   # one look at a random place of a cell can miss the shell
     return model

@@ -2,6 +2,7 @@
 
 After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else.
 """
+import torch
 from nerflame.use import cli
 from nerflame.use import gltf, texture
 from nerflame.use import preview as preview_module
@@ -9,27 +10,24 @@ from nerflame.cameras import (
     Cameras, check_rigid, distort, distortion_limit, focal_from_fov, image_rays, look_at, orbit_camera, pixel_rays,
     project, undistort)
 from nerflame.closest import (
-    EdgeBVH, FaceNeighbours, MeshBVH, closest_on_triangle, closest_reference, mesh_search, signed_distance,
-    small_faces)
+    FaceNeighbours, MeshBVH, closest_on_triangle, closest_reference, signed_distance)
 from nerflame.core import InputError, InputWarning, from_dict, load_config, read_yaml, save_config
 from nerflame.evaluation.control import SWEEPS, control_report
 from nerflame.evaluation.render import (
     render_frames, save_frames, transfer_motion, turntable_cameras, write_video, yawn_params)
 from nerflame.evaluation.scores import contact_sheet, evaluate, moving_region
-from nerflame.field.canonical import CanonicalMap, map_points, map_points_by_face, vertex_rotations
-from nerflame.field.density import EpsilonSchedule, density_alpha, mesh_alpha, prior_sigma, shell_alpha
+from nerflame.field.canonical import CanonicalMap, map_points, vertex_rotations
+from nerflame.field.density import (
+    EpsilonSchedule, MeshDensity, ShellDensity, density_alpha, mesh_alpha, prior_sigma, shell_alpha)
 from nerflame.field.draft import bake
-from nerflame.field.driven import tie_cells
+from nerflame.field.driven import DrivenHead, bind_cells as tie_cells, march_and_warp, warp_cells
 from nerflame.field.encoding import ShellGrid, encode_reference
-from nerflame.field.march import (
-    RayConfig, around_nearest, count_samples, even_depths, importance_depths, keep_nearest, march, open_blocks,
-    row_spans)
-from nerflame.field.model import ModelConfig, NeRFlame, Quirks, load_model
-from nerflame.field.network import (
-    Field, FieldConfig, FrequencyField, NetworkConfig, direction_harmonics, frequency_encoding)
-from nerflame.field.shell import DensityGrid, build_shell
+from nerflame.field.march import count_samples, march, open_blocks, row_spans
+from nerflame.field.model import ModelConfig, NeRFlame
+from nerflame.field.network import Field, FieldConfig, direction_harmonics
+from nerflame.field.shell import OccupancyGrid as DensityGrid, build_shell
 from nerflame.field.volume import (
-    cat_samples, composite, crossing, end_light, pack, volume_weights, weights_reference)
+    cat_samples, composite, crossing, finish_rays as end_light, pack, volume_weights, weights_reference)
 from nerflame.files import read_npy, read_npz, read_pickle, repository, shared
 from nerflame.fitting.align import (
     find_alignment, guess_similarity, move_content, similarity_between, upward, upward_choices)
@@ -50,6 +48,10 @@ from nerflame.mesh import (
     face_areas, face_frames, face_normals, icosphere, interpolate, load_obj, save_obj, vertex_normals)
 from nerflame.metrics import (
     Lpips, _VGG as VGG_LAYERS, colour_loss, head_psnr, head_ssim, image_scores, psnr, read_vgg, ssim)
+from nerflame.published.distance import EdgeBVH, mesh_search, small_faces
+from nerflame.published.model import (
+    FrequencyField, NetworkConfig, PlainConfig, PublishedConfig, Quirks, RayConfig, around_nearest, even_depths,
+    frequency_encoding, importance_depths, keep_nearest, load_model, map_points_by_face)
 from nerflame.published.files import (
     import_checkpoint, published_config, published_files, published_states, read_checkpoint, read_hparams)
 from nerflame.scenes.capture import (
@@ -71,7 +73,7 @@ from nerflame.training.pixels import TimestepPool, pixels_in_shell, take_pixels
 from nerflame.training.run import RunConfig
 from nerflame.published.methods import load_any_run as load_run, method_of, preset
 from nerflame.published.training import (
-    PublishedConfig, PublishedRunConfig, PublishedSchedule, published_batch, published_rate, schedule_position,
+    PublishedRunConfig, PublishedSchedule, PublishedTrainConfig, published_batch, published_rate, schedule_position,
     stage_lengths as published_stages)
 from nerflame.training.settings import FieldStageConfig as FieldStage, MeshStageConfig as MeshStage, TrainConfig
 from nerflame.use.drive import (
@@ -84,9 +86,9 @@ from nerflame.use.preview import (
 
 CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig, network=NetworkConfig,
     outline=OutlineConfig,
-    model=ModelConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
+    model=ModelConfig, plain_model=PlainConfig, published_model=PublishedConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
     mesh_stage=MeshStage,
-    published_stage=PublishedSchedule, run=RunConfig, train=TrainConfig, published=PublishedConfig, quirks=Quirks)
+    published_stage=PublishedSchedule, run=RunConfig, train=TrainConfig, published=PublishedTrainConfig, quirks=Quirks)
 COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
     "import", "demo")}
 
@@ -100,11 +102,15 @@ def render(model, camera, params=None, draft=False, background=(1., 1., 1.)):
     pixels = model.render(camera, params, background=background, draft=draft)
     return dict(rgb=pixels.rgb, alpha=pixels.accumulation, depth=pixels.depth)
 def can_draft(model): return model.can_draft
-def density_stage(model, stage): model.stage.fill_(stage)
+def density_stage(model, stage):
+    config = model.config
+    model.density = MeshDensity(config.mesh_epsilon) if stage == 1 else ShellDensity(config.epsilon)
 def update_density(model, generator): model.update_density(generator=generator)
 def model_forward(model, rays, posed, generator=None): return model(rays, posed, rays.origins.new_ones(3), generator)
 def weights_of(model): return [t for _, t in model.named_parameters()]
-def buffers_of(model): return [t for _, t in model.named_buffers()]
+def buffers_of(model):
+    stage, step = 1 + model.density.learned, getattr(model.density, "step", 0)
+    return [t for _, t in model.named_buffers()] + [torch.tensor(stage), torch.tensor(step)]
 def trained_steps(run):
     config = run.config.train
     return config.steps, config.mesh.steps if hasattr(config, "mesh") else None
@@ -118,9 +124,9 @@ def scene_values(scene):
     return dict(pictures=scene.images, masks=scene.coverage, cameras=scene.cameras, depths=(scene.near, scene.far),
         background=scene.background, params=scene.params, timesteps=scene.timestep, names=scene.names)
 def scene_masks(scene): return scene.mask
-def move_cells(canonical_map, cells, epsilon): return canonical_map.carry(cells, epsilon)
+def move_cells(canonical_map, cells, epsilon): return warp_cells(canonical_map, cells, epsilon)
 def find_samples(canonical_map, rays, shell, rest, sigma, step, threshold, limit):
-    return canonical_map.seek(rays, shell, rest, sigma, step, threshold, limit)
+    return march_and_warp(DrivenHead(canonical_map, shell, rest, sigma, step, threshold), rays, limit)
 def map_samples(canonical_map, rays, samples): return canonical_map.along(rays, samples)
 def cells_with(cells, voxels): return cells.holding(voxels)
 def update_grid(grid, density, fraction, generator): grid.update(density, fraction, generator=generator)

@@ -115,9 +115,9 @@ def roughly(params): return params.replace(neck_pose=params.neck_pose + torch.te
 def tiny_rays(name, eps, **rays):
     "A preset with samples on whole rays, made small."
     config = nf.preset(name)
-    model = replace(config.model, mesh_epsilon=eps, epsilon=nf.EpsilonSchedule(eps, 2*eps, 0, 30_000),
-        rays=replace(config.model.rays, coarse=24, fine=16, **rays),
+    model = replace(config.model, rays=replace(config.model.rays, coarse=24, fine=16, **rays),
         network=replace(config.model.network, depth=3, width=32, skip=1, octaves=5))
+    if name == "paper": model = replace(model, mesh_epsilon=eps, epsilon=nf.EpsilonSchedule(eps, 2*eps, 0, 30_000))
     return replace(config, steps=16, model=model, schedule=replace(config.schedule, rays=128, rate=3e-3,
         rate_head=2e-3))
 

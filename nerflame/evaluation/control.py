@@ -25,7 +25,7 @@ from ..scenes.person import Person
 from ..scenes.light import Lighting, on_background, render_truth
 from ..scenes.capture import CaptureConfig
 from ..metrics import head_psnr
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from .render import frame_params, render_frames
 from .scores import contact_sheet, moving_region, write_json
 
@@ -143,7 +143,7 @@ class SweepPictures:
     true_moved: Float[Tensor, "a n h w 3"]
 
 def picture_sweep(
-    model:NeRFlame,
+    model:RadianceModel,
     truth:Callable,               # see `person_truth`
     sweep:Sweep,
     rest:HeadParams,              # one row: the true person at rest
@@ -173,7 +173,7 @@ def sweep_scores(
 
 # %% ../../nbs/72_evaluation.control.ipynb #b5dffe47
 def control_report(
-    model:NeRFlame,
+    model:RadianceModel,
     truth:Callable,               # makes true pictures, see `person_truth`
     rest:HeadParams,              # one row: the true person at rest
     cameras:Cameras,              # N; the first one is shown in the strip

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ..core import InputError, atomic_path, require
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 
 # %% ../../nbs/70_evaluation.render.ipynb #0547a3a0
 def same_params(
@@ -31,7 +31,7 @@ def same_params(
 
 # %% ../../nbs/70_evaluation.render.ipynb #a3efd798
 def render_each(
-    model:NeRFlame,
+    model:RadianceModel,
     cameras:Cameras,               # N
     params:HeadParams|None=None,   # one row, or one per camera; None for the captured state, and for plain NeRF
     background=(1., 1., 1.),       # rgb
@@ -45,7 +45,7 @@ def render_each(
         yield model.render(cameras[i], posed, background)
 
 def render_frames(
-    model:NeRFlame,
+    model:RadianceModel,
     cameras:Cameras,               # N
     params:HeadParams|None=None,   # one row, or one per camera; None for the captured state
     background=(1., 1., 1.),       # rgb
@@ -84,7 +84,7 @@ def same_identity(
     return a.head == b.head and close(a.betas[:1], b.betas[:1]) and close(a.scale[:1], b.scale[:1])
 
 def frame_params(
-    model:NeRFlame,
+    model:RadianceModel,
     params:HeadParams|None,            # N rows that a scene's frames name, or None
     reference:HeadParams|None=None,    # one row: what the scene says about the moment of capture
 )->HeadParams|None:                    # one row for all frames, or one each; None for plain NeRF, which cannot be moved
@@ -147,7 +147,7 @@ def turntable_cameras(
     return orbit_camera(azimuth, elevation, radius, fov=fov, width=size)
 
 def turntable(
-    model:NeRFlame,
+    model:RadianceModel,
     n:int=60,                     # pictures
     size:int=400,                 # width and height, pixels
     params:HeadParams|None=None,  # one row; None for the captured state
@@ -175,7 +175,7 @@ def yawn_params(
     return cat_params([params]*n).replace(jaw_pose=jaw_pose, neck_pose=neck_pose)
 
 def yawn(
-    model:NeRFlame,
+    model:RadianceModel,
     n:int=48,                     # pictures
     size:int=400,                 # width and height, pixels
     jaw:float=0.35,               # largest opening, radians

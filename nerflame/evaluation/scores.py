@@ -25,7 +25,7 @@ from ..metrics import Lpips, head_psnr, image_scores, mean_scores
 from ..heads.flame import HeadParams
 from ..scenes.pictures import area_resize
 from ..scenes.scene import Scene
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from .render import MOTION_PARAMS, PLACE_PARAMS, frame_params, picture_path, render_each, save_image
 
 # %% ../../nbs/71_evaluation.scores.ipynb #83c4de73
@@ -48,7 +48,7 @@ def moving_region(
 # %% ../../nbs/71_evaluation.scores.ipynb #a2495c42
 @torch.no_grad()
 def moving_pixels(
-    model:NeRFlame,
+    model:RadianceModel,
     a:HeadParams,          # one row
     b:HeadParams,          # one row
     camera:Cameras,        # a single one
@@ -246,7 +246,7 @@ def collect_scores(
 # %% ../../nbs/71_evaluation.scores.ipynb #e208deab
 @torch.no_grad()
 def evaluate(
-    model:NeRFlame,
+    model:RadianceModel,
     scene:Scene,                       # a split
     out=None,                          # folder for one PNG a frame, named after it, and metrics.json; None writes nothing
     lpips:Lpips|None=None,             # measures LPIPS; None leaves it out

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['PRIOR_SCALE', 'PRIOR_GAIN', 'PRIOR_STEEPNESS', 'mesh_alpha', 'density_alpha', 'shell_alpha', 'prior_sigma',
-           'EpsilonSchedule']
+           'EpsilonSchedule', 'MeshDensity', 'ShellDensity', 'density_values', 'read_density']
 
 # %% ../../nbs/30_field.density.ipynb #d9ae3f4b
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from ..core import require
+from ..core import from_dict, require
 
 # %% ../../nbs/30_field.density.ipynb #a9a265f7
 def mesh_alpha(
@@ -43,18 +43,18 @@ def shell_alpha(
 # %% ../../nbs/30_field.density.ipynb #b30c2589
 PRIOR_SCALE = 40.      # sigma_0, per scene unit
 PRIOR_GAIN = 10.       # of the network's output
-PRIOR_STEEPNESS = 8.   # per epsilon
+PRIOR_STEEPNESS = 8.   # per `max_epsilon`
 
 def prior_sigma(
     raw:Float[Tensor, "*s"],              # output of the network
     signed_distance:Float[Tensor, "*s"],  # to the mesh, negative inside, scene units
-    epsilon:float,                        # the shell's largest half thickness, scene units
+    max_epsilon:float,                    # the shell's largest half thickness, scene units
     scale:float=PRIOR_SCALE,              # per scene unit
     gain:float=PRIOR_GAIN,
-    steepness:float=PRIOR_STEEPNESS,      # per epsilon
+    steepness:float=PRIOR_STEEPNESS,      # per `max_epsilon`
 )->Float[Tensor, "*s"]:
     "Learned density that equals a soft mesh where the network says nothing."
-    return scale*F.softplus(gain*raw - steepness*signed_distance/epsilon)
+    return scale*F.softplus(gain*raw - steepness*signed_distance/max_epsilon)
 
 # %% ../../nbs/30_field.density.ipynb #d101f97f
 @dataclass(frozen=True)
@@ -75,3 +75,62 @@ class EpsilonSchedule:
         "Half the thickness of the shell at `step`."
         if step >= self.finish: return self.end
         return self.start + (self.end - self.start)*max(step - self.begin, 0)/(self.finish - self.begin)
+
+# %% ../../nbs/30_field.density.ipynb #3ced426e
+@dataclass(frozen=True)
+class MeshDensity:
+    "Opacity of the mesh itself (NeRFlame, stage 1)."
+    epsilon: float   # distance where opacity reaches zero, scene units
+    learned = False  # no network is evaluated for it
+
+    def alpha(self,
+        signed_distance:Float[Tensor, "*s"],     # to the posed mesh, scene units
+        sigma:Float[Tensor, "*s"]|None=None,     # not used
+        deltas=None,                             # not used
+    )->Float[Tensor, "*s"]:
+        "Return the opacity of samples."
+        return mesh_alpha(signed_distance.abs(), self.epsilon)
+
+@dataclass(frozen=True)
+class ShellDensity:
+    "Learned density inside a shell that grows (NeRFlame, stage 2)."
+    schedule: EpsilonSchedule = field(default_factory=EpsilonSchedule)
+    step: int = 0    # how far the schedule has come
+    learned = True   # a network gives the density
+
+    @property
+    def epsilon(self)->float:
+        "Half the thickness of the shell now, scene units."
+        return self.schedule(self.step)
+
+    def at(self, step:int)->"ShellDensity":
+        "Return the same density at another step of its schedule."
+        return replace(self, step=step)
+
+    def alpha(self,
+        signed_distance:Float[Tensor, "*s"],   # to the posed mesh, scene units
+        sigma:Float[Tensor, "*s"],             # density per scene unit
+        deltas,                                # length of each sample, scene units; a tensor (*s) or one number
+    )->Float[Tensor, "*s"]:
+        "Return the opacity of samples, zero outside the shell."
+        return shell_alpha(sigma, deltas, signed_distance, self.epsilon)
+
+# %% ../../nbs/30_field.density.ipynb #e94e97e4
+_DENSITIES = dict(mesh=MeshDensity, shell=ShellDensity)
+
+def density_values(
+    density:MeshDensity|ShellDensity,
+)->dict:
+    "Return a density as plain values for a file."
+    kind, = (name for name, cls in _DENSITIES.items() if isinstance(density, cls))
+    return {kind: asdict(density)}
+
+def read_density(
+    values:dict,   # from `density_values`
+    where,         # the file they come from, for messages
+)->MeshDensity|ShellDensity:
+    "Return the density that plain values describe. Raises `InputError`."
+    fits = isinstance(values, dict) and len(values) == 1 and set(values) <= set(_DENSITIES)
+    require(fits, where, "density", f"one of {', '.join(_DENSITIES)} with its settings", values)
+    (kind, settings), = values.items()
+    return from_dict(_DENSITIES[kind], settings, where, f"density.{kind}.")

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Samples', 'pack', 'cat_samples', 'weights_reference', 'volume_weights', 'Pixels', 'sum_by_ray', 'composite',
-           'spread_pixels', 'end_light', 'crossing']
+           'spread_pixels', 'finish_rays', 'crossing']
 
 # %% ../../nbs/31_field.volume.ipynb #e44a1001
 import math
@@ -24,26 +24,27 @@ class Samples:
     t: Float[Tensor, "s"]                # distance from the ray's origin, scene units
     ray_idx: Int[Tensor, "s"]            # the ray of each sample, int64
     offsets: Int[Tensor, "r_1"]          # (R+1): samples of ray r are offsets[r]:offsets[r+1], int64
-    face_idx: Int[Tensor, "s"] | None    # the face that the sample's voxel remembers, a face near it, int32; None: not known
-    deltas: Float[Tensor, "s"] | float   # length of ray that each sample stands for, scene units: one for each, or one number for all
-    other_idx: Int[Tensor, "s"] | None = None   # the face of another part of the surface that the voxel remembers, int32; -1, or None for all: there is none
+    face_idx: Int[Tensor, "s"] | None    # a face near each sample, which its voxel remembers, int32; None: not known
+    deltas: Float[Tensor, "s"] | float   # length of ray that each sample stands for, scene units: one for each, or one number
+    other_idx: Int[Tensor, "s"] | None = None   # a face of another part of the surface, see `VoxelShell`; -1, or None for all: none
 
     def __len__(self): return len(self.t)
 
     def select(self,
         keep:Bool[Tensor, "s"],   # which samples to keep
     )->"Samples":
-        "Some of the samples; each stands for the same length as before."
+        "Return some of the samples; each stands for the same length as before."
         pick = lambda v: v[keep] if isinstance(v, Tensor) else v
         kept_before = torch.nn.functional.pad(keep.cumsum(0), (1, 0))
-        return Samples(self.t[keep], self.ray_idx[keep], kept_before[self.offsets], pick(self.face_idx), pick(self.deltas), pick(self.other_idx))
+        faces, deltas, others = pick(self.face_idx), pick(self.deltas), pick(self.other_idx)
+        return Samples(self.t[keep], self.ray_idx[keep], kept_before[self.offsets], faces, deltas, others)
 
 # %% ../../nbs/31_field.volume.ipynb #00d0c883
 def pack(
     t:Float[Tensor, "r n"],   # depths, sorted along each ray, scene units
     last:float=1e10,          # what the last sample of a ray stands for, scene units
 )->Samples:
-    "All samples of all rays, packed (NeRF, equation 3: delta is the distance to the next sample)."
+    "Pack the samples of all rays (NeRF, equation 3: delta is the distance to the next sample)."
     rays, n = t.shape
     deltas = torch.cat([t.diff(dim=1), torch.full_like(t[:, :1], last)], 1)
     index = torch.arange(rays + 1, device=t.device)
@@ -51,22 +52,27 @@ def pack(
 
 # %% ../../nbs/31_field.volume.ipynb #6cd7d40b
 def cat_samples(
-    parts,     # `Samples` of equal spacing or all with their own `deltas`, each on rays of its own
+    parts,     # `Samples` with one and the same number as `deltas`, or all with their own, each on rays of its own
 )->Samples:    # the rays of all parts, in this order
-    "Samples on several sets of rays as samples on all of them."
+    "Join samples on several sets of rays. Raises `InputError` for parts of different spacing."
     rays, counts = [0], [0]
-    for p in parts: rays.append(rays[-1] + len(p.offsets) - 1); counts.append(counts[-1] + len(p))
+    for p in parts:
+        rays.append(rays[-1] + len(p.offsets) - 1)
+        counts.append(counts[-1] + len(p))
+    spacings = {p.deltas for p in parts if not isinstance(p.deltas, Tensor)}
+    require(len(spacings) <= 1, "cat_samples", "deltas", "parts of the same spacing", sorted(spacings))
     join = lambda values: torch.cat(values) if isinstance(values[0], Tensor) else values[0]
     offsets = torch.cat([p.offsets[:-1] + n for p,n in zip(parts, counts)] + [parts[0].offsets.new_tensor(counts[-1:])])
-    return Samples(torch.cat([p.t for p in parts]), torch.cat([p.ray_idx + n for p,n in zip(parts, rays)]), offsets,
-                   *(join([getattr(p, k) for p in parts]) for k in ('face_idx', 'deltas', 'other_idx')))
+    ray_idx = torch.cat([p.ray_idx + n for p,n in zip(parts, rays)])
+    rest = (join([getattr(p, name) for p in parts]) for name in ('face_idx', 'deltas', 'other_idx'))
+    return Samples(torch.cat([p.t for p in parts]), ray_idx, offsets, *rest)
 
 # %% ../../nbs/31_field.volume.ipynb #5682fb02
 def weights_reference(
     alpha:Float[Tensor, "s"],     # opacity of packed samples
     offsets:Int[Tensor, "r_1"],   # (R+1): samples of ray r are offsets[r]:offsets[r+1]
 )->Float[Tensor, "s"]:
-    "Weights of packed samples, one ray and one sample after the other."
+    "Return the weights of packed samples, one ray and one sample after the other."
     weights = []
     for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist()):
         passed = 1.0
@@ -77,18 +83,20 @@ def weights_reference(
 
 # %% ../../nbs/31_field.volume.ipynb #90019584
 @wp.kernel(enable_backward=False)
-def _weights_kernel(start:int, offsets:wp.array(dtype=wp.int64), light:wp.array(dtype=Any), alpha:wp.array(dtype=Any), weights:wp.array(dtype=Any)):
+def _weights_kernel(start:int, offsets:wp.array(dtype=wp.int64), transmittance:wp.array(dtype=Any),
+    alpha:wp.array(dtype=Any), weights:wp.array(dtype=Any)):
     r = start + wp.tid()
-    passed = light[r]
+    passed = transmittance[r]
     for i in range(int(offsets[r]), int(offsets[r + 1])):
         weights[i] = passed*alpha[i]
         passed *= type(passed)(1.0) - alpha[i]
 
 @wp.kernel(enable_backward=False)
-def _weights_backward_kernel(start:int, offsets:wp.array(dtype=wp.int64), light:wp.array(dtype=Any), alpha:wp.array(dtype=Any), slope:wp.array(dtype=Any), grad:wp.array(dtype=Any)):
+def _weights_backward_kernel(start:int, offsets:wp.array(dtype=wp.int64), transmittance:wp.array(dtype=Any),
+    alpha:wp.array(dtype=Any), slope:wp.array(dtype=Any), grad:wp.array(dtype=Any)):
     r = start + wp.tid()
     first, end = int(offsets[r]), int(offsets[r + 1])
-    passed = light[r]
+    passed = transmittance[r]
     for i in range(first, end):
         grad[i] = passed   # the light that reaches each sample, for the way back
         passed *= type(passed)(1.0) - alpha[i]
@@ -107,43 +115,47 @@ for _kind in wp.float32, wp.float64:   # both compiled together, before threads 
 class _Weights(torch.autograd.Function):
     "Weights of packed samples."
     @staticmethod
-    def forward(ctx, alpha, offsets, light):
+    def forward(ctx, alpha, offsets, transmittance):
         alpha, weights = alpha.contiguous(), torch.empty_like(alpha, memory_format=torch.contiguous_format)
-        ctx.save_for_backward(alpha, offsets, light)
-        if len(alpha): launch(_weights_kernel, len(light), warp_arrays(offsets, light, alpha, weights), alpha.device, items=512)
+        ctx.save_for_backward(alpha, offsets, transmittance)
+        arrays = warp_arrays(offsets, transmittance, alpha, weights) if len(alpha) else []
+        if len(alpha): launch(_weights_kernel, len(transmittance), arrays, alpha.device, items=512)
         return weights
 
     @staticmethod
     def backward(ctx, slope):
-        alpha, offsets, light = ctx.saved_tensors
+        alpha, offsets, transmittance = ctx.saved_tensors
         grad = torch.empty_like(alpha)
-        if len(alpha): launch(_weights_backward_kernel, len(light), warp_arrays(offsets, light, alpha, slope.contiguous(), grad), alpha.device, items=512)
+        arrays = warp_arrays(offsets, transmittance, alpha, slope.contiguous(), grad) if len(alpha) else []
+        if len(alpha): launch(_weights_backward_kernel, len(transmittance), arrays, alpha.device, items=512)
         return grad, None, None
 
 def volume_weights(
     alpha:Float[Tensor, "s"],            # opacity of packed samples
     offsets:Int[Tensor, "r_1"],          # (R+1): samples of ray r are offsets[r]:offsets[r+1]
-    light:Float[Tensor, "r"]|None=None,  # what is left of each ray's light in front of its first sample; None: all of it
+    transmittance:Float[Tensor, "r"]|None=None,  # in front of each ray's first sample; None: 1
 )->Float[Tensor, "s"]:
     "Compute how much each sample contributes to its pixel (NeRF, equation 3). Differentiable in `alpha`."
-    return _Weights.apply(alpha, offsets, torch.ones(len(offsets) - 1, dtype=alpha.dtype, device=alpha.device) if light is None else light)
+    if transmittance is None: transmittance = torch.ones(len(offsets) - 1, dtype=alpha.dtype, device=alpha.device)
+    return _Weights.apply(alpha, offsets, transmittance)
 
 # %% ../../nbs/31_field.volume.ipynb #6b761d37
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    "The colours, opacities and depths that R rays see."
+    "The colours, opacities and depths of R rays."
     rgb: Float[Tensor, "*r 3"]          # composited on the background
     accumulation: Float[Tensor, "*r"]   # how much of the pixel is covered, 0 to 1
-    depth: Float[Tensor, "*r"]          # expected distance along the ray over what is covered, scene units; 0 where nothing is
-    coarse: "Pixels | None" = None      # what a coarse network saw, where there is one: it learns from the same photographs
+    depth: Float[Tensor, "*r"]          # mean distance along the ray of what is covered, scene units; 0 where nothing is
+    coarse: "Pixels | None" = None      # of a coarse network, where there is one: it learns from the same images
 
 def sum_by_ray(
     values:Float[Tensor, "s *c"],   # of samples
     ray_idx:Int[Tensor, "s"],       # the ray of each
     n_rays:int,
 )->Float[Tensor, "r *c"]:
-    "Sums of the samples of each ray."
-    return torch.zeros(n_rays, *values.shape[1:], dtype=values.dtype, device=values.device).index_add(0, ray_idx, values)
+    "Sum the values of the samples of each ray."
+    zeros = torch.zeros(n_rays, *values.shape[1:], dtype=values.dtype, device=values.device)
+    return zeros.index_add(0, ray_idx, values)
 
 def composite(
     weights:Float[Tensor, "s"],      # of samples, from `volume_weights`
@@ -153,11 +165,13 @@ def composite(
     n_rays:int,
     background:Float[Tensor, "*b 3"],  # colour behind everything, for all rays (3) or for each (R, 3)
 )->Pixels:
-    "Pixels from weighted samples."
-    require(len(weights) == len(rgb) == len(t) == len(ray_idx), "composite", "samples", "as many weights, colours, distances and ray indices", [len(v) for v in (weights, rgb, t, ray_idx)])
+    "Return the pixels of weighted samples."
+    sizes = [len(v) for v in (weights, rgb, t, ray_idx)]
+    require(len(set(sizes)) == 1, "composite", "samples", "as many weights, colours, distances and ray indices", sizes)
     accumulation = sum_by_ray(weights, ray_idx, n_rays)
     depth = sum_by_ray(weights.detach()*t, ray_idx, n_rays)/accumulation.detach().clamp(min=1e-6)
-    return Pixels(sum_by_ray(weights[:, None]*rgb, ray_idx, n_rays) + (1 - accumulation)[:, None]*background, accumulation, depth)
+    seen = sum_by_ray(weights[:, None]*rgb, ray_idx, n_rays)
+    return Pixels(seen + (1 - accumulation)[:, None]*background, accumulation, depth)
 
 # %% ../../nbs/31_field.volume.ipynb #54bb5b00
 def spread_pixels(
@@ -165,33 +179,35 @@ def spread_pixels(
     index:Int[Tensor, "n"],            # which of R rays they are
     background:Float[Tensor, "r 3"],   # what all others see
 )->Pixels:                             # of R rays
-    "Pixels of some rays among those that see only the background."
+    "Put the pixels of some rays among those that see only the background."
     zeros = background.new_zeros(len(background))
     coarse = None if pixels.coarse is None else spread_pixels(pixels.coarse, index, background)
-    return Pixels(background.index_copy(0, index, pixels.rgb), zeros.index_copy(0, index, pixels.accumulation), zeros.index_copy(0, index, pixels.depth), coarse)
+    rgb = background.index_copy(0, index, pixels.rgb)
+    accumulation, depth = (zeros.index_copy(0, index, v) for v in (pixels.accumulation, pixels.depth))
+    return Pixels(rgb, accumulation, depth, coarse)
 
 # %% ../../nbs/31_field.volume.ipynb #78b10743
-def end_light(
-    rgb:Float[Tensor, "r 3"],    # sums of weighted colours, in front of black
-    light:Float[Tensor, "r"],    # what is left of each ray's light, 0 to 1
-    depth:Float[Tensor, "r"],    # sums of weighted distances, scene units
-    dark:float,                  # light that counts as none
+def finish_rays(
+    rgb:Float[Tensor, "r 3"],            # sums of weighted colours, in front of black
+    transmittance:Float[Tensor, "r"],    # what is left of it, 0 to 1
+    depth:Float[Tensor, "r"],            # sums of weighted distances, scene units
+    min_transmittance:float,             # below it a ray has ended
 )->Pixels:
-    "Pixels of rays that were followed until their light was used up, in front of black."
-    covered, dim = 1 - light, light < dark
+    "Return the pixels of rays, in front of black; a ray that ended counts as opaque."
+    covered, ended = 1 - transmittance, transmittance < min_transmittance
     share = covered.clamp(min=1e-6)
-    return Pixels(torch.where(dim[:, None], rgb/share[:, None], rgb), torch.where(dim, 1., covered), depth/share)
+    return Pixels(torch.where(ended[:, None], rgb/share[:, None], rgb), torch.where(ended, 1., covered), depth/share)
 
 # %% ../../nbs/31_field.volume.ipynb #d2cd3ed4
 def crossing(
     depth:Float[Tensor, "s v"],   # optical depth of equal steps, from outside to inside
-    eps:float,                    # where the first one begins; the last one ends at -eps
+    height:float,                 # where the first one begins; the last one ends at -height
 )->Float[Tensor, "v"]:            # NaN where half of the light gets through
-    "The height where half of the light is left."
+    "Return the height where half of the light is left."
     steps, passed = len(depth), depth.cumsum(0)
     first = (passed < math.log(2)).sum(0)   # the step in which it happens
     inside = first.clamp(max=steps - 1)[None]
     here = depth.gather(0, inside)[0]
     before = passed.gather(0, inside)[0] - here
     part = (math.log(2) - before)/here.clamp(min=1e-12)
-    return torch.where(first < steps, eps - 2*eps/steps*(inside[0] + part), torch.nan)
+    return torch.where(first < steps, height - 2*height/steps*(inside[0] + part), torch.nan)

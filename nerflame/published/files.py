@@ -18,12 +18,10 @@ from ..core import InputError, from_dict, read_yaml, require
 from ..files import repository
 from ..heads.flame import HeadParams
 from ..heads.head import Head
-from ..field.density import EpsilonSchedule
-from ..field.march import RayConfig
-from ..field.network import FrequencyField, NetworkConfig
+from ..field.density import EpsilonSchedule, ShellDensity
 from ..scenes.scene import Scene, load_scene
-from ..field.model import ModelConfig, NeRFlame, Quirks
-from .training import PublishedConfig, published_preset
+from .model import FrequencyField, NetworkConfig, PublishedConfig, PublishedNeRFlame, Quirks, RayConfig
+from .training import PublishedTrainConfig, published_preset
 
 # %% ../../nbs/63_published.files.ipynb #648cb8a3
 @dataclass(frozen=True)
@@ -210,7 +208,7 @@ def published_rays(
 
 def published_config(
     hparams:Hparams,
-)->PublishedConfig:
+)->PublishedTrainConfig:
     "Preset `paper` with the settings of a published file. Raises `InputError`."
     h, base = hparams, published_preset("paper")
     require(0 <= h.enhanced_mode_freeze < STEPS, "settings", "enhanced_mode_freeze", f"a step before {STEPS}", h.enhanced_mode_freeze)
@@ -376,7 +374,7 @@ def import_checkpoint(
     freeze:int=10_000,               # the step that froze the head
     backend:str="bvh",               # or "pytorch3d": what finds closest faces
     min_triangle_area:float=1e-4,    # faces with less count as their edges, squared scene units
-)->NeRFlame:                         # on the head's device
+)->PublishedNeRFlame:                # on the head's device
     "A model like any other, with the weights and the quirks of a checkpoint. Raises `InputError`."
     c, rays, step = checkpoint, rays or RayConfig(), checkpoint.step if step is None else step
     require(step >= 0, "--step", "step", "a step of training from 0", step)
@@ -384,11 +382,10 @@ def import_checkpoint(
     # its epsilon has grown since if the file is from later on; the other one is that of the settings
     if epsilon is None: epsilon = c.trans_epsilon if step > freeze or c.step <= freeze else c.epsilon
     require(0 < epsilon < math.inf, "--epsilon", "epsilon", "a positive length in scene units", epsilon)
-    config = ModelConfig(mesh_epsilon=epsilon, epsilon=EpsilonSchedule(epsilon, epsilon, 0, 0), visible=published_preset("paper").model.visible, rays=rays, network=c.network,
-                         backend=backend, min_triangle_area=min_triangle_area, quirks=Quirks(True, True, True, True))
-    model = NeRFlame(head, checkpoint_params(c, head), config)
+    config = PublishedConfig(epsilon, EpsilonSchedule(epsilon, epsilon, 0, 0), rays, c.network, backend=backend, min_triangle_area=min_triangle_area, quirks=Quirks(True, True, True, True))
+    model = PublishedNeRFlame(head, checkpoint_params(c, head), config)
     model.coarse.load_state_dict(c.coarse); model.field.load_state_dict(c.fine or c.coarse)
-    model.stage.fill_(1 if step <= freeze else 2); model.step.fill_(max(step - freeze, 0))
+    if step > freeze: model.density = ShellDensity(config.epsilon, step - freeze)
     return model
 
 # %% ../../nbs/63_published.files.ipynb #eb17f451

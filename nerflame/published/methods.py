@@ -6,35 +6,36 @@
 __all__ = ['PRESETS', 'NERFLAME', 'PUBLISHED', 'METHODS', 'preset', 'preset_name', 'Method', 'method_of', 'load_any_run',
            'any_unfinished_config']
 
-# %% ../../nbs/64_published.methods.ipynb #cfc5897e
+# %% ../../nbs/64_published.methods.ipynb #e55e2081
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from ..core import read_yaml, require
-from ..field.model import load_model
+from ..field.model import NeRFlame
 from ..training.settings import TrainConfig
 from ..training.checkpoint import read_unfinished
 from ..training.run import Run, RunConfig, load_run
 from ..training.train import resume, train, unfinished_config
-from .training import PublishedConfig, PublishedRunConfig, published_preset, resume_published, train_published
+from .model import load_model
+from .training import PublishedTrainConfig, PublishedRunConfig, published_preset, resume_published, train_published
 
-# %% ../../nbs/64_published.methods.ipynb #67235348
+# %% ../../nbs/64_published.methods.ipynb #10c2a68e
 PRESETS = "fast", "paper", "nerf"
 
 def preset(
     name:str,        # "fast": a shell, minutes on a CPU; "paper": NeRFlame as it was published; "nerf": NeRF without a head
-)->TrainConfig|PublishedConfig:   # change what you like with `dataclasses.replace`
+)->TrainConfig|PublishedTrainConfig:   # change what you like with `dataclasses.replace`
     "Return the settings of a method. Raises `InputError` for another name."
     require(name in PRESETS, "--preset", "preset", "fast, paper or nerf", name)
     return TrainConfig() if name == "fast" else published_preset(name)
 
 def preset_name(
-    config:TrainConfig|PublishedConfig,
+    config:TrainConfig|PublishedTrainConfig,
 )->str:
     "Return the preset that settings began with."
-    return config.preset if isinstance(config, PublishedConfig) else "fast"
+    return config.preset if isinstance(config, PublishedTrainConfig) else "fast"
 
-# %% ../../nbs/64_published.methods.ipynb #c57a38ba
+# %% ../../nbs/64_published.methods.ipynb #725ad903
 @dataclass(frozen=True)
 class Method:
     "The classes and functions of a method."
@@ -44,17 +45,17 @@ class Method:
     resume: Callable
     load_model: Callable
 
-NERFLAME = Method(TrainConfig, RunConfig, train, resume, load_model)
-PUBLISHED = Method(PublishedConfig, PublishedRunConfig, train_published, resume_published, load_model)
+NERFLAME = Method(TrainConfig, RunConfig, train, resume, NeRFlame.load)
+PUBLISHED = Method(PublishedTrainConfig, PublishedRunConfig, train_published, resume_published, load_model)
 METHODS = {method.run_config.method: method for method in (NERFLAME, PUBLISHED)}
 
 def method_of(
-    config:TrainConfig|PublishedConfig|RunConfig,
+    config:TrainConfig|PublishedTrainConfig|RunConfig,
 )->Method:
     "Return the method that settings belong to."
-    return PUBLISHED if isinstance(config, (PublishedConfig, PublishedRunConfig)) else NERFLAME
+    return PUBLISHED if isinstance(config, (PublishedTrainConfig, PublishedRunConfig)) else NERFLAME
 
-# %% ../../nbs/64_published.methods.ipynb #af6b4fd5
+# %% ../../nbs/64_published.methods.ipynb #6e7c3a3e
 def load_any_run(
     folder,            # str or Path, written by a command or by one of the functions that train
     device="cpu",      # where the model's tensors go

@@ -28,7 +28,7 @@ class UnseenMouth:
     below: Tensor     # (P,) depth under the surface, scene units
     colours: Tensor   # (P, 3) rgb
 
-# %% ../../nbs/55_training.mouth.ipynb #68505f55
+# %% ../../nbs/55_training.mouth.ipynb #651c8b81
 def places_under(
     verts:Tensor,    # (V, 3) of the canonical head, scene units
     faces:Tensor,    # (F, 3)
@@ -90,7 +90,7 @@ def mouth_loss(
     directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator, device=device), dim=1)
     below = mouth.below[chosen]
     sigma, features = model.field.density(mouth.points[chosen], -below)
-    solid = prior_sigma(torch.zeros_like(below), -below, model.field.epsilon)
+    solid = prior_sigma(torch.zeros_like(below), -below, model.field.max_epsilon)
     colour = ((model.field.colour(features, directions) - mouth.colours[chosen])**2).mean()
     return colour + (((sigma - solid)/(sigma + solid))**2).mean()
 
@@ -105,6 +105,6 @@ def residual_loss(
     residual, faces = model.field.residual, model.head.faces
     if residual is None: return torch.zeros((), device=model.device)
     chosen = torch.randint(len(faces), (n*len(posed),), generator=generator, device=faces.device)
-    encoded = model.field.grid(model.unposed[faces[chosen]].mean(1))
-    codes = torch.stack([model.code(p) for p in posed]).repeat_interleave(n, 0)
+    encoded = model.field.grid(model.canonical_verts[faces[chosen]].mean(1))
+    codes = torch.stack([model.expression_code(p) for p in posed]).repeat_interleave(n, 0)
     return (residual(encoded, codes)**2).mean()

@@ -120,7 +120,7 @@ class TimestepPool:
                 if len(self._unseen) == len(self.timesteps): raise
 
     def _pose(self, i):
-        posed = self.model.pose_whole(self.timesteps.params[i])
+        posed = self.model.pose_for_training(self.timesteps.params[i])
         return Ready(i, posed, pixels_in_shell(self.scene, posed.shell, self.timesteps.frames[i]))
 
     @property

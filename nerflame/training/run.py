@@ -19,7 +19,7 @@ from ..heads.files import save_params
 from ..heads.head import Head
 from ..scenes.scene import Scene, load_scene
 from ..scenes.timesteps import Timesteps
-from ..field.model import NeRFlame, load_model
+from ..field.model import EARLIER, NeRFlame, RadianceModel
 from .settings import TrainConfig
 from .checkpoint import UNFINISHED
 
@@ -75,7 +75,7 @@ def listed_outputs(
     "List what commands wrote into a folder, as its list says; nothing where there is no list, or one that cannot be read."
     return {name for name in _read_list(Path(folder)/OUTPUTS) or () if _inside(Path(folder), name)}
 
-# %% ../../nbs/57_training.run.ipynb #de02fa17
+# %% ../../nbs/57_training.run.ipynb #381cff0e
 def list_outputs(
     folder,       # made if missing
     names,        # of files in it or below, with / between
@@ -144,7 +144,7 @@ def run_before(
     found = Path(folder).resolve().with_name(name) if re.fullmatch(r"[^/\\]+\.earlier\d*", name) else None
     return found if found and is_run(found) else None
 
-# %% ../../nbs/57_training.run.ipynb #107a27d9
+# %% ../../nbs/57_training.run.ipynb #6fcfd34e
 def remove_run(
     folder,          # a RUN
 )->list[str]:        # names of what is left
@@ -161,7 +161,7 @@ def remove_run(
 # %% ../../nbs/57_training.run.ipynb #15ce5104
 def save_run(
     folder,              # the RUN
-    model:NeRFlame,
+    model:RadianceModel,
     config:RunConfig,
     metrics:dict,        # content of `metrics.json`
     timesteps:Timesteps|None=None,   # of a capture with several
@@ -182,12 +182,12 @@ class Run:
     "A finished training, as `train` returns and `load_run` reads it."
     folder: Path | None   # where it is written; None: nowhere
     config: RunConfig     # its origin and settings
-    model: NeRFlame       # the face: `model.render(camera, parameters)` is an image, `model.params` the captured state
+    model: RadianceModel  # the face: `model.render(camera, parameters)` is an image, `model.params` the captured state
     metrics: dict         # `stages`, each with seconds, steps and PSNR (dB); `psnr_on`: val or train; `seconds` of everything
     timesteps: Timesteps | None = None   # states of a capture with several; their frames are not known
     interrupted: bool = False            # before its end; the training can be resumed
 
-# %% ../../nbs/57_training.run.ipynb #27995d69
+# %% ../../nbs/57_training.run.ipynb #12388d74
 def read_run_config(
     folder,              # a RUN
     kind=RunConfig,      # class of its configuration
@@ -202,7 +202,7 @@ def read_run_config(
         raise InputError(folder, "config.yaml", "a RUN folder that nerflame_train finished", "no such file" if folder.is_dir() else "no such folder")
     values = read_yaml(file)
     found = values.get("format", "none")
-    require(found == RUN_FORMAT, file, "format", f"{RUN_FORMAT}, which this version of nerflame reads: train anew, or use the version in versions.json", found)
+    require(found == RUN_FORMAT, file, "format", f"{RUN_FORMAT}, which this version of nerflame reads{EARLIER}", found)
     method = values.get("method")
     require(method == kind.method, file, "method", f"{kind.method}; nerflame.published.methods.load_any_run reads RUNs of all methods", method)
     return from_dict(kind, values, file)
@@ -211,7 +211,7 @@ def load_run(
     folder,              # str or Path, written by `nerflame_train` or `train(..., out=folder)`
     device="cpu",        # where the model's tensors go
     kind=RunConfig,      # class of its configuration
-    load=load_model,     # called with folder and device, returns the model
+    load=NeRFlame.load,  # called with folder and device, returns the model
 )->Run:
     "Read a RUN. Raises `InputError` as `read_run_config` does, and for files that cannot be read."
     folder = Path(folder)

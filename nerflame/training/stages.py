@@ -17,7 +17,8 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head
 from ..scenes.scene import Scene
 from ..scenes.timesteps import Timesteps
-from ..field.model import NeRFlame, PosedHead, expression_state
+from ..field.density import ShellDensity
+from ..field.model import NeRFlame, PosedHead, expression_inputs
 from ..fitting.outlines import find_head, leaves_of, likely_cause, with_leaves
 from ..fitting.track import TrackConfig, track
 from ..fitting.relief import picture_relief, with_offset
@@ -28,7 +29,7 @@ from .callbacks import call
 from .loop import FEW_STEPS, Pilot, Stage, StepLoss, rate_factor, watch_pace
 from .mouth import UnseenMouth, mouth_loss, residual_loss, unseen_mouth
 
-# %% ../../nbs/56_training.stages.ipynb #5e1bf255
+# %% ../../nbs/56_training.stages.ipynb #154696a9
 class HeadStage:
     "A stage that finds parameters of the head with a solver of its own. Derive from it."
     name: StageName
@@ -64,7 +65,7 @@ def run_head_stage(
     if text := stage.summary(): call(callbacks, "log", f"{stage.name}: {text}, after {budget.spent:.0f} s")
     return stage.result()
 
-# %% ../../nbs/56_training.stages.ipynb #28bf87b8
+# %% ../../nbs/56_training.stages.ipynb #3bc66a61
 SURE_IOU = 0.95       # overlap of head and masks that leaves no doubt
 DOUBTFUL_IOU = 0.92   # overlap below which we doubt the scene
 HOPELESS_IOU = 0.5    # overlap below which nothing can be learned
@@ -103,7 +104,7 @@ def check_overlap(scene, head, iou, config):
         warn_input(scene.source, "masks", f"the outlines of the head and the masks overlap by only {iou:.2f}, {usual}: wrong masks, cameras, up or scale? "
                    "nerflame_align moves a scene to where the head is; the notebooks Align and Troubleshooting help (nbs/41_fitting.align.ipynb, nbs/94_troubleshooting.ipynb)")
 
-# %% ../../nbs/56_training.stages.ipynb #8d733752
+# %% ../../nbs/56_training.stages.ipynb #2e0238eb
 def track_settings(
     config:TrainConfig,
     n:int,          # timesteps
@@ -135,7 +136,7 @@ class TrackStage(HeadStage):
 
     def result(self): return self.found, dict(steps=self.steps, landmarks=self.landmarks is not None)
 
-# %% ../../nbs/56_training.stages.ipynb #0af22adf
+# %% ../../nbs/56_training.stages.ipynb #42874856
 class ReliefStage(HeadStage):
     "An offset of each vertex that all timesteps share."
     name = StageName.RELIEF
@@ -159,7 +160,7 @@ class ReliefStage(HeadStage):
     def summary(self): return f"{self.size['mean']} mm on average, at most {self.size['largest']} mm"
     def result(self): return with_offset(self.timesteps.params, self.offset), dict(mm=self.size)
 
-# %% ../../nbs/56_training.stages.ipynb #e6643a5d
+# %% ../../nbs/56_training.stages.ipynb #0da9fdf7
 def batch_loss(
     model:NeRFlame,
     posed:PosedHead|list,            # or several, each seen by an equal share of the rays, in this order
@@ -180,7 +181,7 @@ def batch_loss(
     outline = 0 if batch.mask is None else ((pixels.accumulation - batch.mask)**2).mean()
     return colour + mask_weight*outline, colour.detach()
 
-# %% ../../nbs/56_training.stages.ipynb #505cd807
+# %% ../../nbs/56_training.stages.ipynb #9095df86
 def field_optimiser(
     model:NeRFlame,
     rates:FieldRates,   # at the beginning
@@ -218,7 +219,7 @@ class MeshStage(Stage):
         self.model, self.background, self.config, self.generator = model, scene.background, config, generator
         self.begin = model.params
         self.leaves = leaves_of(model.params, _SHAPE + _POSE)
-        self.posed = model.move(None, model.params, config.mesh.margin)
+        self.posed = model.pose_with_grad(None, model.params, config.mesh.margin)
         self.bank = pixels_in_shell(scene, self.posed.shell)
         heads = torch.optim.Adam([dict(params=[self.leaves[k] for k in names]) for names in (_SHAPE, _POSE)])
         self.optimisers = field_optimiser(model, config.rates), heads
@@ -231,7 +232,7 @@ class MeshStage(Stage):
 
     def finish(self, at): self.model.params = with_leaves(self.begin, self.leaves).detach()
 
-# %% ../../nbs/56_training.stages.ipynb #6029c36f
+# %% ../../nbs/56_training.stages.ipynb #6fc609ad
 def mesh_steps(config:TrainConfig)->int|None:   # None: the clock decides
     "Return the steps of the stage `mesh`; without a clock to share, it takes a share of the steps."
     if config.mesh.steps is not None or config.steps is None: return config.mesh.steps
@@ -247,7 +248,7 @@ def rates(self:MeshStage, at:Progress):
 def loss(self:MeshStage, at:Progress):
     model, c, leaves = self.model, self.config.mesh, self.leaves
     params, batch = with_leaves(self.begin, leaves), self.bank.batch(c.rays, self.generator)
-    self.posed = model.move(self.posed, params, c.margin)
+    self.posed = model.pose_with_grad(self.posed, params, c.margin)
     model.params = params.detach()
     loss, error = batch_loss(model, self.posed, batch, self.background, c.mask_weight, self.generator)
     prior = c.shape_prior*((leaves["betas"]**2).mean() + (leaves["expression"]**2).mean())
@@ -283,7 +284,7 @@ def grow_shell(
 ):
     "Let epsilon grow in a share of the steps after the warm-up."
     finish = at.warm_up + int(settings.growth*(at.steps - at.warm_up))
-    model.config = replace(model.config, epsilon=replace(model.config.epsilon, begin=at.warm_up, finish=finish))
+    model.density = replace(model.density, schedule=replace(model.density.schedule, begin=at.warm_up, finish=finish))
 
 # %% ../../nbs/56_training.stages.ipynb #23019295
 MIN_TIME = 0.25   # share of the time budget that `field` has at least
@@ -305,17 +306,17 @@ class FieldStage(Stage):
         self.optimisers = field_optimiser(model, config.rates),
         warm_up, self.steps = self.settings.warm_up, config.steps
         self.pilot = Pilot(warm_up, warm_up*3//4, 2/3, FEW_STEPS, min_time=MIN_TIME, min_length=1.5, useful=warm_up*3//2)
-        model.stage.fill_(2)
-        if model.field.residual is not None: model.field.residual.see(expression_state(timesteps.params))
+        model.density = ShellDensity(model.config.epsilon)
+        if model.field.residual is not None: model.field.residual.see(expression_inputs(timesteps.params))
 
     def state(self):
-        return dict(field=self.model.field, density={"sigma": self.model.density_grid.sigma}, nets=self.optimisers[0])
+        return dict(field=self.model.field, density={"sigma": self.model.occupancy.sigma}, nets=self.optimisers[0])
 
     def counts(self): return dict(coming=self.pool.coming, batches=self.pool.batches)
     def has_face(self, at): return at.step > 0
     def after_warm_up(self, at): grow_shell(self.model, self.settings, at)
 
-# %% ../../nbs/56_training.stages.ipynb #46549511
+# %% ../../nbs/56_training.stages.ipynb #5e3d76d5
 @patch
 def start(self:FieldStage, at:Progress):
     s = self.settings
@@ -324,7 +325,7 @@ def start(self:FieldStage, at:Progress):
     self.pool = TimestepPool(self.model, self.scene, self.timesteps, s.timesteps, s.renew, self.generator, coming, batches)
     if self.known_mouth is None:
         views = ((r.posed.verts, r.bank) for r in self.pool.ready)
-        self.mouth = unseen_mouth(self.model.head, self.model.unposed, views, self.generator)
+        self.mouth = unseen_mouth(self.model.head, self.model.canonical_verts, views, self.generator)
     if at.steps and at.step > at.warm_up: self.after_warm_up(at)
     return dict(mouth=vars(self.mouth) if self.mouth else {})
 
@@ -336,7 +337,7 @@ def rates(self:FieldStage, at:Progress):
 @patch
 def loss(self:FieldStage, at:Progress):
     model, s, pool = self.model, self.settings, self.pool
-    model.step.fill_(at.step)
+    model.density = model.density.at(at.step)
     if at.step % s.refresh == 0:
         early = at.step < (at.warm_up or s.warm_up)
         share = 1.0 if at.step == 0 else 0.5 if early else s.refresh_share
@@ -345,10 +346,10 @@ def loss(self:FieldStage, at:Progress):
     batch = pool.batch(s.rays)
     return field_loss(model, pool.posed, batch, self.scene.background, s, self.mouth, self.generator)
 
-# %% ../../nbs/56_training.stages.ipynb #eb567d48
+# %% ../../nbs/56_training.stages.ipynb #8f218326
 @patch
 def finish(self:FieldStage, at:Progress):
     "Update the whole occupancy grid several times, because one random place of a cell can miss a thin wall."
-    self.model.step.fill_(at.step)
+    self.model.density = self.model.density.at(at.step)
     posed = self.pool.posed
     for p in (posed*4)[:max(4, len(posed))]: self.model.update_density(fade=1.0, generator=self.generator, posed=p)

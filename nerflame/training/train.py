@@ -20,7 +20,7 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head, save_head
 from ..scenes.scene import Scene
 from ..scenes.timesteps import Timesteps, group_timesteps
-from ..field.model import NeRFlame
+from ..field.model import NeRFlame, RadianceModel
 from ..fitting.outlines import even_frames, require_seen
 from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
@@ -29,7 +29,7 @@ from .loop import run_stage, torch_threads
 from .stages import FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage, TrackStage, run_head_stage
 from .run import Run, RunConfig, save_run
 
-# %% ../../nbs/58_training.train.ipynb #5de9c22c
+# %% ../../nbs/58_training.train.ipynb #53c98ed8
 @dataclass(eq=False)
 class Training:
     "One training: what it is made from, and everything that its stages share."
@@ -116,7 +116,7 @@ def unfinished_config(
     facts = read_unfinished(out)[0]
     return from_dict(kind, facts["about"].get("run"), Path(out)/"unfinished.safetensors", "run.")
 
-# %% ../../nbs/58_training.train.ipynb #8a5eac45
+# %% ../../nbs/58_training.train.ipynb #16e9560d
 FEW_VIEWS = 8   # training pictures below which we warn
 
 @patch
@@ -148,7 +148,7 @@ def shown(self:Training)->Scene|None:   # None: images take too long
     "Return the scene whose images TensorBoard shows."
     return self.val or self.scene
 
-# %% ../../nbs/58_training.train.ipynb #8e70b489
+# %% ../../nbs/58_training.train.ipynb #d34ff420
 @patch
 def find_head(self:Training)->Timesteps:
     "Return the timesteps with the parameters that `MESH` and `FIELD` start from. Raises `InputError`."
@@ -179,7 +179,7 @@ def neutral_head(self:Training)->Timesteps:
     require_seen(self.scene, self.head, params, [frames])
     return Timesteps((0,), (frames,), params)
 
-# %% ../../nbs/58_training.train.ipynb #7e28517b
+# %% ../../nbs/58_training.train.ipynb #120da471
 @patch
 def start_head(self:Training)->Timesteps:
     "Return the timesteps with parameters that are given, found by `OUTLINE` and `TRACK`, or kept by a checkpoint. Raises `InputError`."
@@ -226,7 +226,7 @@ def new_model(self:Training)->NeRFlame:
 def seeded(
     seed:int,
     make,       # returns a model
-):
+)->RadianceModel:
     "Make a model whose first weights depend on a seed only: networks draw them from PyTorch's global generator, which is restored."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -292,7 +292,7 @@ def score(self:Training,
 def measure(self:Training,
     stage:StageName,     # that has ended
     steps:int,
-    model:NeRFlame,
+    model:RadianceModel,
 ):
     "Note and log the PSNR at the end of a stage."
     seconds, score = self.budget.spent - self.checkpoint.begun, round(self.score(model), 3)
@@ -300,7 +300,7 @@ def measure(self:Training,
     call(self.callbacks, "after_stage", stage, score)
     call(self.callbacks, "log", f"{stage}: {score:.2f} dB on {'val' if self.val else 'train'} after {self.budget.spent:.0f} s")
 
-# %% ../../nbs/58_training.train.ipynb #30457237
+# %% ../../nbs/58_training.train.ipynb #3d06acd9
 @patch
 def save(self:Training,
     model:NeRFlame,

@@ -34,7 +34,7 @@ from ..core import InputError, InputWarning, from_dict, require, warn_input
 from ..files import can_write
 from ..runtime import outlets, pick_device
 from ..mesh import Mesh, save_obj
-from ..closest import pytorch3d_missing
+from ..published.distance import pytorch3d_missing
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head, flame_file, load_head, load_saved_head
 from ..cameras import Cameras, orbit_camera
@@ -46,8 +46,8 @@ from ..scenes.person import make_person
 from ..scenes.light import Lighting, on_background, vertex_colour_render
 from ..scenes.capture import CaptureConfig, read_capture, write_capture
 from ..metrics import Lpips, VGG_URL, download_vgg, head_psnr, psnr
-from ..field.model import NeRFlame
-from ..field.march import RayConfig
+from ..field.model import RadianceModel
+from ..published.model import RayConfig
 from ..training.settings import TrainConfig
 from ..training.checkpoint import TimeBudget, UNFINISHED, interrupted_at, read_unfinished
 from ..training.run import MARK, OUTPUTS, Run, RunConfig, data_folder, is_run, list_outputs, listed_outputs, mark_run, remove_run, run_before, run_scene, save_run
@@ -60,7 +60,7 @@ from .motion import Motion, load_motion, read_live_link
 from .drive import HEAD_JOINTS, camera_path, drive_params, drive_take, driver_rate, film_times, render_film, resample, swing_cameras, unused_weights
 from ..evaluation.control import SWEEPS, control_cameras, control_report, person_truth
 from .gltf import Avatar, check_place, cutouts, make_avatar, posing_error, save_glb, save_ply, save_textured_obj
-from ..published.training import PublishedConfig, PublishedRunConfig, published_preset
+from ..published.training import PublishedRunConfig, PublishedTrainConfig, published_preset
 from ..published.methods import any_unfinished_config, load_any_run, method_of, preset, preset_name
 from ..published.files import Hparams, import_checkpoint, load_published_scene, published_config, published_rays, published_states, read_checkpoint, read_hparams
 
@@ -416,7 +416,7 @@ def train_parser()->Parser:
 
 # %% ../../nbs/88_use.cli.ipynb #a03d120d
 def train_scene(
-    config:TrainConfig|PublishedConfig,
+    config:TrainConfig|PublishedTrainConfig,
     load,                  # takes the name of a split, returns a `Scene`
     head:Head|None,
     data,                  # scene folder
@@ -454,7 +454,7 @@ def resume(
     run, seen = any_unfinished_config(folder), about.get("pictures")
     require(isinstance(seen, dict) and all(isinstance(seen.get(k), (int, float)) for k in ("near", "far")), file, "pictures", "near and far of the photographs", seen)
     require(run.device == "cpu" or torch.cuda.is_available(), file, "device", f"{run.device}, where the training began", "none that torch can see")
-    head = load_saved_head(folder/"head.safetensors").to(run.device) if run.train.model.mesh else None
+    head = load_saved_head(folder/"head.safetensors").to(run.device) if preset_name(run.train) != "nerf" else None
     begun = SimpleNamespace(folder=folder, config=run)
     data = data_folder(begun, options.data)
     def load(name):
@@ -473,8 +473,8 @@ def resume(
 # %% ../../nbs/88_use.cli.ipynb #a72ef074
 def chosen_settings(
     options,              # of `train_parser`
-    config:TrainConfig|PublishedConfig,   # what they change
-)->TrainConfig|PublishedConfig:
+    config:TrainConfig|PublishedTrainConfig,   # what they change
+)->TrainConfig|PublishedTrainConfig:
     "Settings with the last word of the command line. Raises `InputError`."
     if options.minutes or options.steps: config = replace(config, minutes=options.minutes, steps=options.steps)
     if options.rays: config = replace(config, **{k: replace(getattr(config, k), rays=options.rays) for k in ("mesh", "field", "schedule") if hasattr(config, k)})
@@ -493,13 +493,13 @@ def check_backend(
 def train(
     options,                       # of `train_parser`
     clock:TimeBudget|None=None,         # when the command started; None: now
-    config:TrainConfig|PublishedConfig|None=None,  # settings that `options` have the last word on; None: the preset's
+    config:TrainConfig|PublishedTrainConfig|None=None,  # settings that `options` have the last word on; None: the preset's
 )->Run:
     "Read a scene and a head, train, write the RUN. Raises `InputError`."
     require(options.data and options.out, "arguments", "DATA, --out", "a scene folder and a folder to write (nerflame_train data/me --out runs/me), or --resume, or --hparams_path", f"{options.data or 'no DATA'}, {options.out or 'no --out'}")
     require(not (options.model or options.render_only), "arguments", "--model, --render_only", "--hparams_path beside them", "none")
     config, device = chosen_settings(options, config or preset(options.preset or "fast")), pick_device(options.device)
-    head = load_head(options.head).to(device) if config.model.mesh else None
+    head = load_head(options.head).to(device) if preset_name(config) != "nerf" else None
     def load(name): return load_scene(options.data, name, options.resolution, head=head if config.parameters in ("given", "refine") else None, root=options.data_root, mask_labels=options.mask_labels or (), strict=options.strict, progress=counter(f"photographs, {name}")).to(device)
     note = method_of(config).run_config(str(options.data), options.data_root or "", head.name if head else "", options.resolution, device=device.type, mask_labels=options.mask_labels or (), strict=options.strict)
     require(not options.landmarks or config.parameters in ("fit", "refine"), "--landmarks", "landmarks", "--parameters fit or refine, which look for the head", config.parameters)
@@ -541,7 +541,7 @@ def published_run(
     folder = Path(folder)
     if (folder/"config.yaml").is_file():
         run = load_any_run(folder, device)
-        require(run.model.config.mesh, folder, "--render_only", "a RUN with a head", "plain NeRF, which cannot be moved")
+        require(run.model.head is not None, folder, "--render_only", "a RUN with a head", "plain NeRF, which cannot be moved")
         return run
     files = sorted(folder.glob("*.tar"))
     require(files, folder, "--render_only", "a RUN, or .tar checkpoints of the published code", "neither")
@@ -721,7 +721,7 @@ def control_capture(
 )->CaptureConfig:
     "Read how the person was photographed that a RUN shows. Raises `InputError` where the true movements are not known: for other scenes and other heads."
     capture, head = read_capture(data), load_head("anny")
-    found = run.model.head.fingerprint if run.model.config.mesh else "plain NeRF, which cannot be moved"
+    found = run.model.head.fingerprint if run.model.head is not None else "plain NeRF, which cannot be moved"
     require(found == head.fingerprint, run.folder, "--control", f"a face with the built-in head ({head.fingerprint}), whose true movements are known", found)
     return capture
 
@@ -838,7 +838,7 @@ def render_parser()->Parser:
 
 # %% ../../nbs/88_use.cli.ipynb #40761fae
 def new_params(
-    model:NeRFlame,
+    model:RadianceModel,
     file=None,            # parameters to begin with; None: the captured state
     poses=None,           # name: values, such as {"jaw_pose": [0.3, 0, 0]}
     expression=None,      # name: weight
@@ -872,7 +872,7 @@ def render(
     require(not (options.split and options.turntable), "--turntable", "cameras", "either --turntable or --split", "both")
     run = open_run(options.run, options.device)
     eyes = options.eye_pose*2 if options.eye_pose and len(options.eye_pose) == 3 else options.eye_pose
-    require(run.model.config.mesh or not any((options.params, options.jaw_pose, options.neck_pose, options.eye_pose, options.expression)), options.run, "preset", "a face with a head, to pose it", "plain NeRF, which cannot be moved")
+    require(run.model.head is not None or not any((options.params, options.jaw_pose, options.neck_pose, options.eye_pose, options.expression)), options.run, "preset", "a face with a head, to pose it", "plain NeRF, which cannot be moved")
     params = run.model.params and new_params(run.model, options.params, dict(jaw_pose=options.jaw_pose, neck_pose=options.neck_pose, eye_pose=eyes), options.expression)
     cameras, names = new_cameras(run, options)
     rows = 1 if params is None else len(params)
@@ -957,7 +957,7 @@ def check_drive_options(
     drive_cameras(options, film_times(0., 1.))   # a mistake shows before the work
 
 def driver_motion(
-    model:NeRFlame,
+    model:RadianceModel,
     options,      # of `drive_parser`
 )->Motion:        # of the trained face
     "Read what the driver does, on the trained face. Raises `InputError`."
@@ -990,7 +990,7 @@ def drive(
     "Drive a RUN, write the film. Raises `InputError`."
     check_drive_options(options)
     run = open_run(options.run, options.device)
-    require(run.model.config.mesh, options.run, "preset", "a face with a head, to drive it", "plain NeRF, which cannot be moved")
+    require(run.model.head is not None, options.run, "preset", "a face with a head, to drive it", "plain NeRF, which cannot be moved")
     motion = driver_motion(run.model, options)
     fps = options.fps or driver_rate(motion.times)
     times = film_times(motion.times[-1], fps)
@@ -1050,7 +1050,7 @@ def export(
     model, files = open_run(options.run, options.device).model, []
     with when_interrupted(lambda: ", ".join(["written: " + ", ".join(map(str, files))]*bool(files) + [f"the pictures done so far are in {options.frames}"]*bool(options.frames)) or "nothing was written"):
         if options.glb or options.obj or options.ply:
-            require(model.config.mesh, options.run, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
+            require(model.head is not None, options.run, "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
             avatar = make_avatar(model, options.texture, dict(own=True, new=False).get(options.uv), progress=True, whole=options.whole)
             print(avatar_line(avatar, model))
             if options.glb: files.append(save_glb(options.glb, avatar, options.dense_morphs))
@@ -1064,7 +1064,7 @@ def export(
 
 def avatar_line(
     avatar:Avatar,
-    model:NeRFlame,
+    model:RadianceModel,
 )->str:
     "Say what is in the files, and what is not."
     error = 1000*posing_error(avatar, model)
@@ -1119,8 +1119,8 @@ def import_command(arguments=None)->int:
     "`nerflame_import`."
     def work(options):
         with when_interrupted("nothing was written"): run = import_run(options)
-        stage = "the mesh is the density" if int(run.model.stage) == 1 else "learned density"
-        print(f"{options.out}: {stage}, epsilon {run.model.epsilon:g}")
+        stage = "the mesh is the density" if not run.model.density.learned else "learned density"
+        print(f"{options.out}: {stage}, epsilon {run.model.density.epsilon:g}")
         print(f"next: nerflame_eval {options.out}; nerflame_render {options.out} --out pictures --turntable 12")
     return run_command(import_parser(), work, arguments)
 
@@ -1135,7 +1135,7 @@ def demo_parser()->Parser:
     return p
 
 def film_face(
-    model:NeRFlame,
+    model:RadianceModel,
     out,             # folder
     n:int=48,        # pictures of the turntable
     size:int=256,    # width and height, pixels

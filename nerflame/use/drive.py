@@ -20,7 +20,7 @@ from ..files import byte_store
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from ..evaluation.render import picture_path, render_each, same_identity, save_image, to_bytes, transfer_motion
 from ..evaluation.render import write_video
 from .motion import ARKIT_WEIGHTS, LINEAR_PARAMS, Motion, ROTATION_PARAMS, Take, name_and_side
@@ -64,7 +64,7 @@ def unused_weights(
 
 # %% ../../nbs/81_use.drive.ipynb #cad4a071
 def drive_params(
-    model:NeRFlame,
+    model:RadianceModel,
     params:HeadParams,               # N rows of the driver
     neutral:HeadParams|None=None,    # one row: the driver at rest; None: the neutral face of the head model
 )->HeadParams:                       # N rows of the trained face
@@ -73,7 +73,7 @@ def drive_params(
     return transfer_motion(params, model.params, neutral)
 
 def drive_take(
-    model:NeRFlame,
+    model:RadianceModel,
     take:Take,
     neutral:Take|None=None,    # one moment: the driver at rest; None: all weights and angles zero
     joint:str="neck",          # see `take_params`
@@ -183,7 +183,7 @@ def swing_cameras(
 
 # %% ../../nbs/81_use.drive.ipynb #7c5138e9
 def render_film(
-    model:NeRFlame,
+    model:RadianceModel,
     cameras:Cameras,             # N
     params:HeadParams,           # N rows
     out,                         # folder

@@ -25,7 +25,7 @@ from ..closest import MeshBVH
 from ..cameras import Cameras, image_rays
 from ..heads.flame import HeadParams, joint_transforms, rodrigues, skin
 from ..heads.head import Head, transform_points
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from ..evaluation.render import render_each, to_bytes
 from .motion import ARKIT_WEIGHTS
 from .drive import arkit_mapping
@@ -55,7 +55,7 @@ class Avatar:
     left_share: float = 0.  # what they are of its surface
 
 def rest_params(
-    model:NeRFlame,
+    model:RadianceModel,
 )->HeadParams:   # one row
     "The person of a model at rest."
     person = model.params
@@ -63,11 +63,11 @@ def rest_params(
 
 def avatar_params(
     avatar:Avatar,
-    model:NeRFlame,
+    model:RadianceModel,
 )->HeadParams:   # one row
     "The parameters at which the head model has the vertices of an avatar."
     rest = rest_params(model)
-    skin = torch.from_numpy(avatar.skin).to(model.unposed)
+    skin = torch.from_numpy(avatar.skin).to(model.canonical_verts)
     return rest.replace(static_offset=skin if rest.static_offset is None else rest.static_offset + skin)
 
 def expression_targets(
@@ -104,14 +104,14 @@ def plain_comment(
 
 @torch.no_grad()
 def make_avatar(
-    model:NeRFlame,
+    model:RadianceModel,
     size:int=1024,         # of the texture, texels
     own:bool|None=None,    # the head's own layout of the texture, see `choose_layout`
     progress:bool=False,   # show a bar
     whole:bool=False,      # keep the faces where the field has no skin
 )->Avatar:
     "The person of a model with its colours; faces where the field has no skin are left out. Raises `InputError` for plain NeRF, which has no head."
-    require(model.config.mesh, "model", "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
+    require(model.head is not None, "model", "preset", "a face with a head, to make a mesh of", "plain NeRF, which has none")
     require(16 <= size <= 8192, "texture", "size", "16 to 8192 texels", size)
     head, arrays, rest = model.head, model.head.arrays, rest_params(model)
     numpy, faces = lambda t: t.cpu().numpy(), head.faces
@@ -121,14 +121,14 @@ def make_avatar(
     skin = skin_height(model, kept=~gone)*skin_directions(plain.cpu(), faces.cpu()).to(plain)
     skin = skin + torch.from_numpy(even_rim(numpy(plain + skin), numpy(faces), ~kept)).to(skin)
     grown = plain + skin
-    rim = model.unposed[faces[torch.from_numpy(gone).to(faces.device)].unique()]
+    rim = model.canonical_verts[faces[torch.from_numpy(gone).to(faces.device)].unique()]
     layout = choose_layout(head, numpy(grown), size, own, kept)
     texture, blank = bake_texture(model, layout, size, progress, kept, rim)
     rows, used = np.unique(numpy(faces)[kept], return_inverse=True)
-    verts, used, at = grown[rows], torch.from_numpy(used.reshape(-1, 3)).to(faces), model.unposed[rows]
+    verts, used, at = grown[rows], torch.from_numpy(used.reshape(-1, 3)).to(faces), model.canonical_verts[rows]
     normals = vertex_normals(verts, used)
     normals = torch.where(normals.norm(dim=1, keepdim=True) > 0.5, normals, torch.tensor([0., 0, 1], device=verts.device))
-    colours = nearest_skin(*skin_colours(model, at, vertex_normals(model.unposed, faces)[rows]), at, rim)
+    colours = nearest_skin(*skin_colours(model, at, vertex_normals(model.canonical_verts, faces)[rows]), at, rim)
     joints = head.flame.J_regressor @ grown   # nothing is posed: these are the shaped vertices
     areas = numpy(face_areas(grown, faces))
     return Avatar(head.name, numpy(verts), numpy(normals), numpy(used), layout, texture, to_bytes(colours[None])[0], {n: d[rows] for n,d in expression_targets(head).items()}, numpy(joints),
@@ -148,7 +148,7 @@ def posed_avatar(
 
 def posing_error(
     avatar:Avatar,
-    model:NeRFlame,
+    model:RadianceModel,
     jaw:float=0.3,   # opening, radians
 )->float:            # metres
     "The largest distance of a vertex of the file from the head's own, when the jaw opens."
@@ -365,7 +365,7 @@ def draw_avatar(
     return torch.where(hits.face_idx[:, None] >= 0, seen, torch.tensor(background)).reshape(camera.height, camera.width, 3)
 
 def cutouts(
-    model:NeRFlame,
+    model:RadianceModel,
     cameras:Cameras,               # N
     params:HeadParams|None=None,   # one row, or one per camera; None for the captured state
 ):

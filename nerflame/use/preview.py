@@ -32,7 +32,8 @@ from ..heads.head import Head
 from ..cameras import Cameras, image_rays, orbit_camera
 from ..scenes.pictures import area_resize
 from ..scenes.scene import Scene
-from ..field.model import NeRFlame, PosedHead, load_model
+from ..field.model import PosedHead, RadianceModel
+from ..published.model import PosedMesh, load_model
 from ..training.callbacks import Callback
 from ..training.checkpoint import UNFINISHED
 from ..training.run import Run, RunConfig, data_folder, run_scene
@@ -113,7 +114,7 @@ def moves_code(
     number = lambda v: {k: _short(w) for k,w in v.items()} if isinstance(v, dict) else tuple(map(_short, v)) if isinstance(v, (tuple, list)) else _short(v)
     zero = lambda v: not any(v.values() if isinstance(v, dict) else v if isinstance(v, tuple) else [v])
     arguments = "".join(f",\n    {k}={number(v)!r}" for k,v in moves.items() if not zero(number(v)))
-    opened = f"from nerflame.field.model import load_model\nmodel = load_model({source!r})\n" if source else ""
+    opened = f"from nerflame.published.model import load_model\nmodel = load_model({source!r})\n" if source else ""
     camera = ", ".join(repr(_short(view[k])) for k in ("azimuth", "elevation", "distance"))
     behind = "" if number(tuple(background)) == (1., 1., 1.) else f", {number(tuple(background))!r}"
     return (f"from PIL import Image\nfrom nerflame.cameras import orbit_camera\nfrom nerflame.evaluation.render import to_bytes\nfrom nerflame.use.preview import slider_params\n{opened}"
@@ -557,7 +558,7 @@ def camera(self:Preview,
 class Shot:
     "A picture that is to be rendered."
     camera: Cameras                              # a single one
-    posed: PosedHead
+    posed: PosedHead | PosedMesh
     background: tuple[float, ...]                # rgb
     truth: Float[Tensor, "h w 3"] | None = None  # the photograph to compare with
     text: str = ""                               # what to know about it
@@ -567,7 +568,7 @@ def posed_head(self:Preview,
     captured:HeadParams|None=None,   # one row: where all sliders are 0; None for the captured state
     state:dict|None=None,            # of the sliders; None: as they are
     draft:bool=False,                # see `NeRFlame.pose`; an exact one that is there already will do
-)->PosedHead:
+)->PosedHead|PosedMesh:
     "The head as the sliders say, the last one if it is still right."
     params, draft = self.params(captured, state), draft and self.model.can_draft
     if self.posed is None or (self.posed_draft and not draft) or not same_params(params, self.posed_params):
@@ -786,18 +787,18 @@ def film_done(self:Preview,
 
 # %% ../../nbs/84_use.preview.ipynb #89b90f18
 def open_avatar(
-    avatar,                      # `NeRFlame`, `Run`, or the folder of one
+    avatar,                      # a model, `Run`, or the folder of one
     device:str|None=None,        # for what is read from a folder: cpu, cuda; None: cuda when there is such a device
 )->Run:
     "A model with what is known about its making. Raises `InputError`."
-    require(device is None or not isinstance(avatar, (Run, NeRFlame)), "preview", "device", "none for a face that is loaded already", device)
+    require(device is None or not isinstance(avatar, (Run, RadianceModel)), "preview", "device", "none for a face that is loaded already", device)
     if isinstance(avatar, Run): return avatar
-    if isinstance(avatar, NeRFlame): return Run(None, RunConfig(), avatar, {})
+    if isinstance(avatar, RadianceModel): return Run(None, RunConfig(), avatar, {})
     folder, device = Path(avatar), pick_device(device)
     return load_any_run(folder, device) if any((folder/name).is_file() for name in ("config.yaml", UNFINISHED)) else Run(folder, RunConfig(), load_model(folder, device), {})
 
 def preview(
-    avatar,                      # `NeRFlame`, `Run`, or the folder (str or Path) of one
+    avatar,                      # a model, `Run`, or the folder (str or Path) of one
     size:int=320,                # width and height of the picture, pixels
     draft:int=128,               # of the picture while something moves, pixels
     shown:int=8,                 # expressions that have a slider from the beginning
@@ -807,7 +808,7 @@ def preview(
 )->Preview:
     "Sliders and a picture, for the last line of a cell. Raises `InputError` for a folder without a face, for plain NeRF, which has no head, and for a `draft` above `size` or below 16."
     run = open_avatar(avatar, device)
-    require(run.model.config.mesh, "preview", "avatar", "a face with a head", "plain NeRF, which cannot be moved")
+    require(run.model.head is not None, "preview", "avatar", "a face with a head", "plain NeRF, which cannot be moved")
     return Preview(run, size, draft, shown=shown, background=background, folder=folder)
 
 # %% ../../nbs/84_use.preview.ipynb #fb72253e
@@ -845,7 +846,7 @@ class Watch(Callback):
             curves = {stage: smooth_curve([(r[0], r[column]) for r in rows if r[column] is not None]) for stage, rows in self._curves.items()}
             curves = {stage: c for stage, c in curves.items() if len(c[0])}
             if curves: self._plots[name].value = plot_curves(curves, "step", label, log, 3.2, 2.2)._repr_png_()
-        if self._model is not None and self._model.config.mesh: self._picture.value = to_png(self._model.render(self._camera).rgb)
+        if self._model is not None and self._model.head is not None: self._picture.value = to_png(self._model.render(self._camera).rgb)
         self._status.value = text
         self._due = self._clock() + max(self._every, 20*(self._clock() - begin))
 

@@ -27,7 +27,7 @@ from ..cameras import image_rays, orbit_camera
 from ..heads.head import Head, transform_points
 from ..scenes.person import mesh_edges, pack_boxes
 from ..field.volume import crossing
-from ..field.model import NeRFlame
+from ..field.model import RadianceModel
 from ..evaluation.render import to_bytes
 
 # %% ../../nbs/82_use.texture.ipynb #9442fcf3
@@ -247,51 +247,46 @@ def spread_colours(
 
 # %% ../../nbs/82_use.texture.ipynb #f235db17
 def depth_along(
-    model:NeRFlame,
+    model:RadianceModel,
     positions:Float[Tensor, "n 3"],  # on the unposed mesh, scene units
     normals:Float[Tensor, "n 3"],
     above:Float[Tensor, "n"],        # height at which to begin, scene units
     steps:int=32,
 )->Float[Tensor, "n"]:               # height above the mesh, scene units; NaN: no skin is met
     "Measure how high above the mesh half of the light is left on the way in."
-    length = above + model.epsilon
+    length = above + model.density.epsilon
     share = (torch.arange(steps, device=positions.device) + 0.5)/steps
-    sigma = torch.stack([_sigma(model, positions + h[:, None]*normals, h)[0] for h in (above - s*length for s in share)])
+    sigma = torch.stack([model.density_at(positions + h[:, None]*normals, h)[0] for h in (above - s*length for s in share)])
     # 1 .. -1 on the way from the beginning to the end
     return above - (1 - crossing(sigma*length/steps, 1.))/2*length
 
-def _sigma(model, positions, heights):
-    "Density and features, in the published method with the shift that it has."
-    shift = model.params.transl if model.config.quirks.shifted_samples else 0.
-    return model.field.density(positions + shift, heights)
-
 # %% ../../nbs/82_use.texture.ipynb #83b011ac
 def skin_heights(
-    model:NeRFlame,
+    model:RadianceModel,
     bvh:MeshBVH,                      # of the unposed mesh, scene units
     positions:Float[Tensor, "n 3"],   # on that mesh
     normals:Float[Tensor, "n 3"],     # unit
 )->Float[Tensor, "n"]:                # scene units
     "Measure how high above places of the mesh the skin is, NaN where none is met. In stage 1 the mesh is the skin."
-    if int(model.stage) != 2: return torch.zeros_like(positions[:, 0])
-    free = bvh.raycast(positions + 1e-3*normals, normals, 2*model.epsilon).t/2
-    return depth_along(model, positions, normals, free.clamp(1e-3, model.epsilon))
+    if not model.density.learned: return torch.zeros_like(positions[:, 0])
+    free = bvh.raycast(positions + 1e-3*normals, normals, 2*model.density.epsilon).t/2
+    return depth_along(model, positions, normals, free.clamp(1e-3, model.density.epsilon))
 
 @torch.no_grad()
 def skin_colours(
-    model:NeRFlame,
+    model:RadianceModel,
     positions:Float[Tensor, "n 3"],   # on the unposed mesh, scene units
     normals:Float[Tensor, "n 3"],     # unit
     size:int=1 << 15,                 # points at once
     progress:bool=False,              # show a bar
 )->tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]]:   # rgb; height of the skin, scene units, NaN where none was met and the mesh stands in
     "The colour of the face at places of its mesh, without the view."
-    bvh, colours, heights = MeshBVH(model.unposed, model.head.faces), [], []
+    bvh, colours, heights = MeshBVH(model.canonical_verts, model.head.faces), [], []
     for i in tqdm(range(0, len(positions), size), "bake", disable=not progress):
         p, n = positions[i:i + size], normals[i:i + size]
         height = skin_heights(model, bvh, p, n)
         at = height.nan_to_num(0.)
-        features, (around, cosines) = _sigma(model, p + at[:, None]*n, at)[1], ring_directions(n)
+        features, (around, cosines) = model.density_at(p + at[:, None]*n, at)[1], ring_directions(n)
         colours.append(sum(c*model.field.colour(features, -d) for c,d in zip(cosines, around))/cosines.sum())
         heights.append(height)
     return torch.cat(colours), torch.cat(heights)
@@ -318,7 +313,7 @@ def nearest_skin(
     return out
 
 def bake_texture(
-    model:NeRFlame,
+    model:RadianceModel,
     layout:Layout,
     size:int,               # texels along an edge
     progress:bool=False,    # show a bar
@@ -330,7 +325,7 @@ def bake_texture(
     numbers = torch.arange(len(faces)) if kept is None else torch.from_numpy(np.flatnonzero(kept))
     index, face_idx, bary = (t.to(faces.device) for t in (texels.index, numbers[texels.face_idx], texels.bary))
     on_mesh = lambda values: interpolate(values, faces, face_idx, bary)
-    places, normals = on_mesh(model.unposed), F.normalize(on_mesh(vertex_normals(model.unposed, faces)), dim=1)
+    places, normals = on_mesh(model.canonical_verts), F.normalize(on_mesh(vertex_normals(model.canonical_verts, faces)), dim=1)
     colours, heights = skin_colours(model, places, normals, progress=progress)
     colours = nearest_skin(colours, heights, places, places[:0] if rim is None else rim)
     return spread_colours(colours, index, size), float(heights.isnan().float().mean())
@@ -368,11 +363,11 @@ def even_rim(
 
 @torch.no_grad()
 def faces_without_skin(
-    model:NeRFlame,
+    model:RadianceModel,
     verts:np.ndarray,    # (V, 3) metres: the head at rest
 )->np.ndarray:           # (F,) bool
     "The faces to leave out of the mesh because the field has no skin there; none where that would be nearly all."
-    faces, at, bvh = model.head.faces, model.unposed, MeshBVH(model.unposed, model.head.faces)
+    faces, at, bvh = model.head.faces, model.canonical_verts, MeshBVH(model.canonical_verts, model.head.faces)
     lacking = lambda p, n: torch.cat([skin_heights(model, bvh, *c).isnan() for c in zip(p.split(1 << 15), n.split(1 << 15))])
     places = torch.cat([lacking(at, vertex_normals(at, faces))[faces], lacking(at[faces].mean(1), face_normals(at, faces))[:, None]], 1).sum(1).cpu().numpy()
     v, f = torch.from_numpy(verts), faces.cpu()
@@ -397,7 +392,7 @@ def skin_directions(
 
 @torch.no_grad()
 def skin_height(
-    model:NeRFlame,
+    model:RadianceModel,
     size:int=48,                  # of the pictures, pixels
     azimuths=(-0.8, 0., 0.8),     # of the views, radians
     kept:np.ndarray|None=None,    # (F,) bool, the faces that can be seen; None: all
@@ -406,7 +401,7 @@ def skin_height(
     verts, faces = model.head(model.params)[0].cpu(), model.head.faces.cpu()
     grow, to_scene = skin_directions(verts, faces), model.to_scene.cpu()
     unit = float(to_scene[:3, 0].norm())
-    heights = torch.linspace(-0.5, 1, 13)*model.epsilon/unit
+    heights = torch.linspace(-0.5, 1, 13)*model.density.epsilon/unit
     shown = faces if kept is None else faces[torch.from_numpy(kept)]
     meshes = [MeshBVH(transform_points(to_scene, verts + h*grow), shown) for h in heights]
     misfit = torch.zeros(len(heights))
