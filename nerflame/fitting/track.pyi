@@ -17,7 +17,7 @@ from ..core import require
 from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.scene import Scene
-from ..scenes.timesteps import group_moments
+from ..scenes.timesteps import group_timesteps
 from .outlines import OutlineConfig, downward, find_pulls, head_vertices, mask_floor, outline_distance
 from .outlines import outlines_above, scene_up
 from .observations import Motion, Readings, TIMESTEP_PARAMS, Wishes, add_wishes, agreed_colours
@@ -61,7 +61,7 @@ class TrackConfig:
     pixels: float = 3.0      # distance beyond which outlines and landmarks count less, pixels of a picture 200 pixels wide
     prior: float = 0.002     # price of expression, joint angles and identity, in squares of what is usual: weight 0.3, 0.1 rad, 1 standard deviation
     damping: float = 0.01    # price of a step, in squares of what is usual
-    smooth: float = 0.0      # price of differing from the moments before and after; for moments that are frames of a video
+    smooth: float = 0.0      # price of differing from the timesteps before and after; for timesteps that are frames of a video
 
 _USUAL = dict(global_orient=0.1, neck_pose=0.1, jaw_pose=0.1, eye_pose=0.1, transl=0.01, expression=0.3, betas=1.0, scale=0.05)   # radians, metres
 _PLACE = ("global_orient", "transl", "scale")   # have no prior
@@ -86,9 +86,9 @@ class Tracker:
     ):
         check_track_config(config)
         self.outline = outline or OutlineConfig()
-        self.scene, self.head, self.config, self.landmarks, self.moments = scene, head, config, landmarks, [list(frames) for frames in group_moments(scene).frames]
-        n = len(self.moments)
-        require(len(start) in (1, n), scene.source, "start", f"one row of parameters, or one for each of the {n} moments", len(start))
+        self.scene, self.head, self.config, self.landmarks, self.timesteps = scene, head, config, landmarks, [list(frames) for frames in group_timesteps(scene).frames]
+        n = len(self.timesteps)
+        require(len(start) in (1, n), scene.source, "start", f"one row of parameters, or one for each of the {n} timesteps", len(start))
         require(landmarks is None or landmarks.shape == (len(scene), 68, 3), scene.source, "landmarks", f"({len(scene)}, 68, 3)", None if landmarks is None else tuple(landmarks.shape))
         if landmarks is not None: landmark_corners(head, start[0])   # raises
         self.params = start.detach() if len(start) == n else start.detach()[[0]*n]
@@ -115,7 +115,7 @@ class Tracker:
 
     def look(self):
         "Find who is seen at every moment."
-        self.sights = [find_sight(self.verts(m), self.head.faces, self.chosen, self.scene.cameras, frames) for m, frames in enumerate(self.moments)]
+        self.sights = [find_sight(self.verts(m), self.head.faces, self.chosen, self.scene.cameras, frames) for m, frames in enumerate(self.timesteps)]
 
     def shade(self, m:int)->Float[Tensor, "o 3"]:
         "Compute what light makes of the colours at the sights of a moment: factors."
@@ -123,11 +123,11 @@ class Tracker:
 
     def agree(self,
         pictures:Float[Tensor, "n h w 3"],
-        moments,       # that are looked at
+        timesteps,       # that are looked at
     ):
         "Find the colours of the vertices."
         place, value, weight = [], [], []
-        for m in moments:
+        for m in timesteps:
             sight = self.sights[m]
             readings = read_pictures(self.scene, pictures, sight, self.verts(m)[self.chosen])
             place.append(sight.place); value.append(readings.value/self.shade(m)); weight.append(sight.facing*readings.weight)
@@ -162,7 +162,7 @@ class Tracker:
     def step(self,
         pictures:Float[Tensor, "n h w 3"],
         names,               # parameters that move
-        common:bool=False,   # all moments alike
+        common:bool=False,   # all timesteps alike
     )->float:                # mean price of a moment before
         "One step of Gauss and Newton."
         ...

@@ -8,7 +8,7 @@ __all__ = ['PublishedSchedule', 'PublishedTrainConfig', 'PublishedRunConfig', 'p
            'hold_head', 'PublishedStage', 'PublishedMeshStage', 'PublishedFieldStage', 'sampled_psnr',
            'PublishedTraining', 'train_published', 'resume_published']
 
-# %% ../../nbs/62_published.training.ipynb #4f79dfbb
+# %% ../../nbs/62_published.training.ipynb #15ca7df7
 import dataclasses, math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +33,7 @@ from ..training.run import Run, RunConfig
 from ..training.train import Training, new_training, seeded, unfinished_config
 from .model import PlainConfig, PlainNeRF, PosedMesh, PublishedConfig, PublishedNeRFlame
 
-# %% ../../nbs/62_published.training.ipynb #e7fa698c
+# %% ../../nbs/62_published.training.ipynb #69657668
 @dataclass(frozen=True)
 class PublishedSchedule:
     "Settings of the published schedule."
@@ -76,7 +76,7 @@ class PublishedRunConfig(RunConfig):
     method: str = "published"
     train: PublishedTrainConfig = dataclasses.field(default_factory=lambda: published_preset("paper"))
 
-# %% ../../nbs/62_published.training.ipynb #ac73d8ad
+# %% ../../nbs/62_published.training.ipynb #eb82234b
 def published_preset(
     name:str,            # "paper": NeRFlame as it was published; "nerf": NeRF without a head
 )->PublishedTrainConfig:
@@ -86,7 +86,7 @@ def published_preset(
     schedule = PublishedSchedule(length=200_000, freeze=0, decay=500_000, one_image=True, crop=500)
     return PublishedTrainConfig(name, steps=200_000, schedule=schedule, model=PlainConfig())
 
-# %% ../../nbs/62_published.training.ipynb #1c0bfc90
+# %% ../../nbs/62_published.training.ipynb #76ed2551
 def schedule_position(
     step:int,      # from 0
     steps:int,     # in all
@@ -115,7 +115,7 @@ def stage_lengths(
     first = next((step for step in range(max(first - 1, 0), steps) if frozen(step)), steps)
     return {StageName.MESH: first, StageName.FIELD: steps - first}
 
-# %% ../../nbs/62_published.training.ipynb #5c132c51
+# %% ../../nbs/62_published.training.ipynb #123bd00f
 def published_batch(
     scene:Scene,
     schedule:PublishedSchedule,
@@ -147,7 +147,7 @@ def published_loss(
     fine, coarse = (((p.rgb - batch.rgb)**2).mean() for p in (pixels, pixels.coarse))
     return StepLoss(fine + coarse, fine + coarse, fine.detach())
 
-# %% ../../nbs/62_published.training.ipynb #f69975bd
+# %% ../../nbs/62_published.training.ipynb #1ecce4e4
 def published_leaves(
     params:HeadParams,       # one row
     schedule:PublishedSchedule,
@@ -172,7 +172,7 @@ def hold_head(
     model.params = params.detach()
     with torch.no_grad(): model.canonical_verts.copy_(model.scene_verts(model.params)[0])
 
-# %% ../../nbs/62_published.training.ipynb #97c5de49
+# %% ../../nbs/62_published.training.ipynb #488a10c7
 class PublishedStage(Stage):
     "What the stages of the published schedule have in common."
     def __init__(self,
@@ -203,7 +203,7 @@ class PublishedStage(Stage):
         batch = published_batch(self.scene, self.config.schedule, self.position(at), self.generator)
         return published_loss(self.model, self.posed, batch, self.scene.background, self.generator)
 
-# %% ../../nbs/62_published.training.ipynb #442a8033
+# %% ../../nbs/62_published.training.ipynb #a9d3b301
 class PublishedMeshStage(PublishedStage):
     "The mesh as density, until the head is frozen."
     name = StageName.MESH
@@ -250,7 +250,7 @@ class PublishedFieldStage(PublishedStage):
     def finish(self, at):
         self.model.density = self.model.density.at(max(int(self.position(at)) - self.config.schedule.freeze, 0))
 
-# %% ../../nbs/62_published.training.ipynb #d63f8b2b
+# %% ../../nbs/62_published.training.ipynb #546613b6
 @torch.no_grad()
 def sampled_psnr(
     model:PublishedNeRFlame|PlainNeRF,
@@ -279,7 +279,7 @@ class PublishedTraining(Training):
         steps = sum(self.checkpoint.stages[name]["steps"] for name in stage_lengths(self.config) if name in self.checkpoint.stages)
         return replace(self.config, steps=max(steps, 1), model=model.config)
 
-# %% ../../nbs/62_published.training.ipynb #eab631da
+# %% ../../nbs/62_published.training.ipynb #4adbd861
 @patch
 def find_head(self:PublishedTraining)->Timesteps|None:   # None: without a head
     "Return the single timestep with the parameters that training starts from. Raises `InputError`."
@@ -319,7 +319,7 @@ def stages(self:PublishedTraining, model):
     if StageName.MESH in lengths: model.params = kept_params(checkpoint, "fitted", model.head, 1)
     if field.steps != 0: yield field
 
-# %% ../../nbs/62_published.training.ipynb #0d9b242a
+# %% ../../nbs/62_published.training.ipynb #db78808d
 def train_published(
     scene:Scene,                         # see `train`, like the others
     head:Head|None,                      # None for plain NeRF
@@ -349,7 +349,7 @@ def resume_published(
     budget:TimeBudget|None=None,
 )->Run:
     "Resume a training of a published method as `resume` does. Raises `InputError`."
-    config = unfinished_config(out, PublishedRunConfig)
+    config, budget = unfinished_config(out, PublishedRunConfig), budget and replace(budget)
     training = new_training(PublishedTraining, scene, None if config.train.preset == "nerf" else head, config, val, out, callbacks, budget)
     training.checkpoint.resume(scene.device)
     return training.fit()

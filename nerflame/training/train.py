@@ -29,7 +29,7 @@ from .loop import run_stage, torch_threads
 from .stages import FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage, TrackStage, run_head_stage
 from .run import Run, RunConfig, save_run
 
-# %% ../../nbs/58_training.train.ipynb #53c98ed8
+# %% ../../nbs/58_training.train.ipynb #d0e7cc93
 @dataclass(eq=False)
 class Training:
     "One training: what it is made from, and everything that its stages share."
@@ -60,7 +60,7 @@ def new_training(
 )->Training:
     "Return a training before its first stage."
     minutes = run.train.minutes
-    budget = replace(budget) if budget else TimeBudget(None if minutes is None else minutes*60)
+    budget = budget or TimeBudget(None if minutes is None else minutes*60)
     generator = torch.Generator(device=scene.device).manual_seed(run.train.seed)
     checkpoint = Checkpointer(out, budget, generator, about_training(scene, head, run))
     callbacks = [ProgressBar()] if callbacks is None else list(callbacks)
@@ -104,6 +104,7 @@ def resume(
     budget:TimeBudget|None=None,
 )->Run:
     "Resume an interrupted training with the settings in its RUN. Raises `InputError` when there is none, and for other pictures or another head."
+    budget = budget and replace(budget)   # the time already spent is charged to ours
     training = new_training(Training, scene, head, unfinished_config(out), val, out, callbacks, budget)
     training.checkpoint.resume(scene.device)
     return training.fit()
@@ -116,7 +117,7 @@ def unfinished_config(
     facts = read_unfinished(out)[0]
     return from_dict(kind, facts["about"].get("run"), Path(out)/"unfinished.safetensors", "run.")
 
-# %% ../../nbs/58_training.train.ipynb #16e9560d
+# %% ../../nbs/58_training.train.ipynb #46d9c9e8
 FEW_VIEWS = 8   # training pictures below which we warn
 
 @patch
@@ -148,7 +149,7 @@ def shown(self:Training)->Scene|None:   # None: images take too long
     "Return the scene whose images TensorBoard shows."
     return self.val or self.scene
 
-# %% ../../nbs/58_training.train.ipynb #d34ff420
+# %% ../../nbs/58_training.train.ipynb #24d6f006
 @patch
 def find_head(self:Training)->Timesteps:
     "Return the timesteps with the parameters that `MESH` and `FIELD` start from. Raises `InputError`."
@@ -179,7 +180,7 @@ def neutral_head(self:Training)->Timesteps:
     require_seen(self.scene, self.head, params, [frames])
     return Timesteps((0,), (frames,), params)
 
-# %% ../../nbs/58_training.train.ipynb #120da471
+# %% ../../nbs/58_training.train.ipynb #2f9f818b
 @patch
 def start_head(self:Training)->Timesteps:
     "Return the timesteps with parameters that are given, found by `OUTLINE` and `TRACK`, or kept by a checkpoint. Raises `InputError`."
@@ -300,7 +301,7 @@ def measure(self:Training,
     call(self.callbacks, "after_stage", stage, score)
     call(self.callbacks, "log", f"{stage}: {score:.2f} dB on {'val' if self.val else 'train'} after {self.budget.spent:.0f} s")
 
-# %% ../../nbs/58_training.train.ipynb #3d06acd9
+# %% ../../nbs/58_training.train.ipynb #1e848823
 @patch
 def save(self:Training,
     model:NeRFlame,

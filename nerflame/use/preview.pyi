@@ -33,10 +33,12 @@ from ..heads.head import Head
 from ..cameras import Cameras, image_rays, orbit_camera
 from ..scenes.pictures import area_resize
 from ..scenes.scene import Scene
-from ..field.model import NeRFlame, PosedHead, load_model
+from ..field.model import PosedHead, RadianceModel
+from ..published.model import PosedMesh, load_model
 from ..training.callbacks import Callback
 from ..training.checkpoint import UNFINISHED
-from ..training.run import Run, RunConfig, data_folder, load_run, run_scene
+from ..training.run import Run, RunConfig, data_folder, run_scene
+from ..published.methods import load_any_run
 from ..evaluation.render import same_params, save_image, to_bytes, write_video
 
 # %% ../../nbs/84_use.preview.ipynb #b57c155f
@@ -165,7 +167,7 @@ def photographs_missing(run:Run)->str:
     ...
 
 def load_photographs(run:Run)->Photographs:
-    "The training pictures of a RUN whose moments are known. Raises `InputError`."
+    "The training pictures of a RUN whose timesteps are known. Raises `InputError`."
     ...
 
 def nearest_camera(
@@ -452,7 +454,7 @@ class Preview(widgets.HBox):
         captured:HeadParams|None=None,   # one row: where all sliders are 0; None for the captured state
         state:dict|None=None,            # of the sliders; None: as they are
         draft:bool=False,                # see `NeRFlame.pose`; an exact one that is there already will do
-    )->PosedHead:
+    )->PosedHead|PosedMesh:
         "The head as the sliders say, the last one if it is still right."
         params, draft = self.params(captured, state), draft and self.model.can_draft
         if self.posed is None or (self.posed_draft and not draft) or not same_params(params, self.posed_params):
@@ -611,7 +613,7 @@ class Preview(widgets.HBox):
 class Shot:
     "A picture that is to be rendered."
     camera: Cameras                              # a single one
-    posed: PosedHead
+    posed: PosedHead | PosedMesh
     background: tuple[float, ...]                # rgb
     truth: Float[Tensor, "h w 3"] | None = None  # the photograph to compare with
     text: str = ""                               # what to know about it
@@ -623,14 +625,14 @@ def _rounded(change):
 
 # %% ../../nbs/84_use.preview.ipynb #89b90f18
 def open_avatar(
-    avatar,                      # `NeRFlame`, `Run`, or the folder of one
+    avatar,                      # a model, `Run`, or the folder of one
     device:str|None=None,        # for what is read from a folder: cpu, cuda; None: cuda when there is such a device
 )->Run:
     "A model with what is known about its making. Raises `InputError`."
     ...
 
 def preview(
-    avatar,                      # `NeRFlame`, `Run`, or the folder (str or Path) of one
+    avatar,                      # a model, `Run`, or the folder (str or Path) of one
     size:int=320,                # width and height of the picture, pixels
     draft:int=128,               # of the picture while something moves, pixels
     shown:int=8,                 # expressions that have a slider from the beginning
@@ -643,7 +645,7 @@ def preview(
 
 # %% ../../nbs/84_use.preview.ipynb #fb72253e
 class Watch(Callback):
-    "Curves of loss and PSNR, and a picture of the face, while `fit` runs: `fit(..., callbacks=[Watch()])` in a notebook."
+    "Curves of loss and PSNR, and a picture of the face, while `train` runs: `train(..., callbacks=[Watch()])` in a notebook."
     def __init__(self,
         every:float=3.,              # seconds between two pictures, at least
         size:int=160,                # of the picture, pixels
@@ -657,17 +659,17 @@ class Watch(Callback):
         self._plots = {name: widgets.Image(format="png") for name in ("loss", "psnr")}
         self.widget = widgets.VBox([widgets.HBox([self._picture, *self._plots.values()]), self._status])
 
-    def model(self, model): self._model = model
+    def before_fit(self, model): self._model = model
 
-    def begin(self, stage, steps):
+    def before_stage(self, stage, steps):
         if not self._seen: self._show(self.widget)
         self._seen, self._steps = True, steps
         self._curves.setdefault(stage, [])
 
-    def step(self, stage, step, loss, psnr)->None:
+    def after_step(self, stage, step, loss, psnr)->None:
         ...
 
-    def end(self, stage, psnr)->None: ...
+    def after_stage(self, stage, psnr)->None: ...
 
     def _draw(self, text):
         begin = self._clock()
@@ -675,7 +677,7 @@ class Watch(Callback):
             curves = {stage: smooth_curve([(r[0], r[column]) for r in rows if r[column] is not None]) for stage, rows in self._curves.items()}
             curves = {stage: c for stage, c in curves.items() if len(c[0])}
             if curves: self._plots[name].value = plot_curves(curves, "step", label, log, 3.2, 2.2)._repr_png_()
-        if self._model is not None and self._model.config.mesh: self._picture.value = to_png(self._model.render(self._camera).rgb)
+        if self._model is not None and self._model.head is not None: self._picture.value = to_png(self._model.render(self._camera).rgb)
         self._status.value = text
         self._due = self._clock() + max(self._every, 20*(self._clock() - begin))
 
