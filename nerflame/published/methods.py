@@ -17,13 +17,14 @@ from ..training.checkpoint import read_unfinished
 from ..training.run import Run, RunConfig, load_run
 from ..training.train import resume, train, unfinished_config
 from .model import load_model
-from .training import PublishedTrainConfig, PublishedRunConfig, published_preset, resume_published, train_published
+from .training import PublishedTrainConfig, PublishedRunConfig
+from .training import published_preset, resume_published, train_published
 
 # %% ../../nbs/64_published.methods.ipynb #10c2a68e
 PRESETS = "fast", "paper", "nerf"
 
 def preset(
-    name:str,        # "fast": a shell, minutes on a CPU; "paper": NeRFlame as it was published; "nerf": NeRF without a head
+    name:str,        # "fast": a shell, minutes on a CPU; "paper": NeRFlame as published; "nerf": NeRF without a head
 )->TrainConfig|PublishedTrainConfig:   # change what you like with `dataclasses.replace`
     "Return the settings of a method. Raises `InputError` for another name."
     require(name in PRESETS, "--preset", "preset", "fast, paper or nerf", name)
@@ -62,7 +63,8 @@ def load_any_run(
 )->Run:
     "Read a RUN of any method. Raises `InputError` as `load_run` does."
     file = Path(folder)/"config.yaml"
-    method = METHODS.get(read_yaml(file).get("method"), NERFLAME) if file.is_file() else NERFLAME   # `load_run` says what is wrong
+    named = read_yaml(file).get("method") if file.is_file() else None
+    method = METHODS.get(named, NERFLAME)   # `load_run` says what is wrong
     return load_run(folder, device, method.run_config, method.load_model)
 
 def any_unfinished_config(

@@ -38,7 +38,7 @@ from .model import PlainConfig, PlainNeRF, PosedMesh, PublishedConfig, Published
 class PublishedSchedule:
     "Settings of the published schedule."
     rays: int = 1024             # in a batch, from all photographs
-    length: int = 40_000         # steps of the schedule, to the end of epsilon's growth; shorter runs go through it faster
+    length: int = 40_000         # steps, to the end of epsilon's growth; shorter runs go through it faster
     freeze: int = 10_000         # step of the schedule at which the head is frozen and density is learned
     rate: float = 5e-4           # Adam's rate for the networks at the beginning
     decay: int = 250_000         # steps in which it falls to a tenth
@@ -50,11 +50,16 @@ class PublishedSchedule:
     crop: int = 0                # steps of the schedule in which rays come from the middle half of the pictures
 
     def __post_init__(self):
-        require(0 <= self.freeze <= self.length, "PublishedSchedule", "freeze, length", "0 <= freeze <= length", (self.freeze, self.length))
+        fits = 0 <= self.freeze <= self.length
+        require(fits, "PublishedSchedule", "freeze, length", "0 <= freeze <= length", (self.freeze, self.length))
 
+# %% ../../nbs/62_published.training.ipynb #51dcbf02
 @dataclass(frozen=True)
 class PublishedTrainConfig:
-    "Settings of a whole training by a published method. Begin with `published_preset`. Raises `InputError` where neither `minutes` nor `steps` is given, and where they are not positive."
+    """Settings of a whole training by a published method; begin with `published_preset`.
+
+    Raises `InputError` where neither `minutes` nor `steps` is given, and where they are not positive.
+    """
     preset: Literal["paper", "nerf"] = "paper"   # NeRFlame as it was published; NeRF without a head
     parameters: Literal["fit", "given", "refine", "neutral"] = "fit"  # as in `TrainConfig`
     minutes: float | None = None  # wall time for everything; None: `steps` decides
@@ -68,8 +73,10 @@ class PublishedTrainConfig:
     def __post_init__(self):
         check_length("PublishedTrainConfig", self.minutes, self.steps)
         kind = dict(paper=PublishedConfig, nerf=PlainConfig)[self.preset]
-        require(isinstance(self.model, kind), "PublishedTrainConfig", "preset, model", "the model of the preset: begin with `published_preset(name)`", self.preset)
+        expected = "the model of the preset: begin with `published_preset(name)`"
+        require(isinstance(self.model, kind), "PublishedTrainConfig", "preset, model", expected, self.preset)
 
+# %% ../../nbs/62_published.training.ipynb #b7f21538
 @dataclass(frozen=True)
 class PublishedRunConfig(RunConfig):
     "The origin of a RUN of a published method."
@@ -126,7 +133,7 @@ def published_batch(
     device, n, c = scene.device, schedule.rays, scene.cameras
     draw = lambda low, high, n: torch.randint(low, high, (n,), generator=generator, device=device)
     frame = draw(0, len(scene), 1 if schedule.one_image else n).expand(n)
-    # where most of a Blender picture is background, a network may learn to be empty for good; so the middle comes first (nerf-pytorch)
+    # where most of a Blender picture is background, a network may learn to be empty for good (nerf-pytorch)
     edge = 4 if position < schedule.crop else 0
     along = lambda size: draw(size//edge if edge else 0, size - size//edge if edge else size, n)
     x, y = along(c.width), along(c.height)
@@ -153,8 +160,10 @@ def published_leaves(
     schedule:PublishedSchedule,
 )->dict:
     "Return copies of the parameters that are optimised: identity, expression, rotations and translation."
-    start = dict(params.tensors(), betas=params.betas[:, :schedule.shape], expression=params.expression[:, :schedule.expression])
-    return {k: start[k].detach().clone().requires_grad_() for k in ("betas", "expression", "global_orient", "neck_pose", "jaw_pose", "transl")}
+    betas, expression = params.betas[:, :schedule.shape], params.expression[:, :schedule.expression]
+    start = dict(params.tensors(), betas=betas, expression=expression)
+    names = "betas", "expression", "global_orient", "neck_pose", "jaw_pose", "transl"
+    return {k: start[k].detach().clone().requires_grad_() for k in names}
 
 def with_published(
     params:HeadParams,   # one row
@@ -174,7 +183,7 @@ def hold_head(
 
 # %% ../../nbs/62_published.training.ipynb #488a10c7
 class PublishedStage(Stage):
-    "What the stages of the published schedule have in common."
+    "A stage of the published schedule."
     def __init__(self,
         model:PublishedNeRFlame|PlainNeRF,   # changed
         scene:Scene,
@@ -192,16 +201,19 @@ class PublishedStage(Stage):
     def rates(self, at): return [published_rate(self.position(at), self.config.schedule)],
     def has_face(self, at): return at.step > 0
 
-    def position(self, at:Progress)->float:
-        "Return where in the schedule the stage is."
-        length = self.config.schedule.length
-        if self.steps is None: return length*at.share
-        return schedule_position(self.first + at.step, self.config.steps, length)
+# %% ../../nbs/62_published.training.ipynb #391ee99f
+@patch
+def position(self:PublishedStage, at:Progress)->float:
+    "Return where in the schedule the stage is."
+    length = self.config.schedule.length
+    if self.steps is None: return length*at.share
+    return schedule_position(self.first + at.step, self.config.steps, length)
 
-    def batch_loss(self, at:Progress)->StepLoss:
-        "Return the loss of a batch of the posed head."
-        batch = published_batch(self.scene, self.config.schedule, self.position(at), self.generator)
-        return published_loss(self.model, self.posed, batch, self.scene.background, self.generator)
+@patch
+def batch_loss(self:PublishedStage, at:Progress)->StepLoss:
+    "Return the loss of a batch of the posed head."
+    batch = published_batch(self.scene, self.config.schedule, self.position(at), self.generator)
+    return published_loss(self.model, self.posed, batch, self.scene.background, self.generator)
 
 # %% ../../nbs/62_published.training.ipynb #a9d3b301
 class PublishedMeshStage(PublishedStage):
@@ -211,7 +223,9 @@ class PublishedMeshStage(PublishedStage):
         super().__init__(model, scene, config, nets, generator)
         schedule, self.begin = config.schedule, model.params
         self.leaves = published_leaves(model.params, schedule) if config.parameters != "given" else {}
-        if self.leaves: self.optimisers += torch.optim.Adam(self.leaves.values(), lr=schedule.rate_head, weight_decay=schedule.weight_decay),
+        if self.leaves:
+            leaves = self.leaves.values()
+            self.optimisers += torch.optim.Adam(leaves, lr=schedule.rate_head, weight_decay=schedule.weight_decay),
         self.shares = 0., schedule.freeze/schedule.length
 
     @property
@@ -219,20 +233,29 @@ class PublishedMeshStage(PublishedStage):
         "The parameters of the head now."
         return with_published(self.begin, self.leaves) if self.leaves else self.begin
 
-    def state(self): return super().state() | (dict(leaves=self.leaves, heads=self.optimisers[1]) if self.leaves else {})
-    def rates(self, at): return *super().rates(at), [self.config.schedule.rate_head]
+# %% ../../nbs/62_published.training.ipynb #2ead857a
+@patch
+def state(self:PublishedMeshStage):
+    head = dict(leaves=self.leaves, heads=self.optimisers[1]) if self.leaves else {}
+    return PublishedStage.state(self) | head
 
-    def loss(self, at):
-        params = self.params
-        self.posed = self.model.pose_with_grad(self.posed, params)
-        self.model.params = params.detach()
-        self.model.canonical_verts.copy_(self.posed.verts.detach())
-        return self.batch_loss(at)
+@patch
+def rates(self:PublishedMeshStage, at): return *PublishedStage.rates(self, at), [self.config.schedule.rate_head]
 
-    def finish(self, at):
-        hold_head(self.model, self.params)
-        self.share, self.span = at.share, at.end - at.begun   # what `FIELD` goes on with
+@patch
+def loss(self:PublishedMeshStage, at):
+    params = self.params
+    self.posed = self.model.pose_with_grad(self.posed, params)
+    self.model.params = params.detach()
+    self.model.canonical_verts.copy_(self.posed.verts.detach())
+    return self.batch_loss(at)
 
+@patch
+def finish(self:PublishedMeshStage, at):
+    hold_head(self.model, self.params)
+    self.share, self.span = at.share, at.end - at.begun   # what `FIELD` goes on with
+
+# %% ../../nbs/62_published.training.ipynb #18f60290
 class PublishedFieldStage(PublishedStage):
     "Learned density around a frozen head, or without one."
     name = StageName.FIELD
@@ -265,7 +288,8 @@ def sampled_psnr(
     def error(i):
         view = scene[i]
         size = view.cameras.width*view.cameras.height
-        batch = take_pixels(view, torch.randint(size, (pixels,), generator=torch.Generator().manual_seed(i)).to(scene.device))
+        index = torch.randint(size, (pixels,), generator=torch.Generator().manual_seed(i))
+        batch = take_pixels(view, index.to(scene.device))
         rgb = model(batch.rays, posed, scene.background.expand(pixels, 3)).rgb.clamp(0, 1)
         return mse_to_psnr(((rgb - batch.rgb)**2).mean())
     return float(torch.stack([error(i) for i in even_frames(list(range(len(scene))), max_frames)]).mean())
@@ -276,7 +300,8 @@ class PublishedTraining(Training):
     def score(self, model): return sampled_psnr(model, self.val or self.scene)
 
     def measured_config(self, model):
-        steps = sum(self.checkpoint.stages[name]["steps"] for name in stage_lengths(self.config) if name in self.checkpoint.stages)
+        stages = self.checkpoint.stages
+        steps = sum(stages[name]["steps"] for name in stage_lengths(self.config) if name in stages)
         return replace(self.config, steps=max(steps, 1), model=model.config)
 
 # %% ../../nbs/62_published.training.ipynb #4adbd861
@@ -292,7 +317,9 @@ def find_head(self:PublishedTraining)->Timesteps|None:   # None: without a head
 def group_timesteps(self:PublishedTraining)->Timesteps:
     "Return the only timestep of the scene. Raises `InputError` where there are several."
     timesteps = Training.group_timesteps(self)
-    require(len(timesteps) == 1, self.scene.source, "timestep_index", f"one state of the face in all training frames, as preset {self.config.preset} knows no other", f"{len(timesteps)} timesteps")
+    expected = f"one state of the face in all training frames, as preset {self.config.preset} knows no other"
+    n = len(timesteps)
+    require(n == 1, self.scene.source, "timestep_index", expected, f"{n} timesteps")
     return timesteps
 
 @patch
@@ -304,6 +331,7 @@ def new_model(self:PublishedTraining)->PublishedNeRFlame|PlainNeRF:
     if self.head is None: return seeded(c.seed, lambda: PlainNeRF(settings, scene.flame_to_scene))
     return seeded(c.seed, lambda: PublishedNeRFlame(self.head, self.timesteps.params, settings, scene.flame_to_scene))
 
+# %% ../../nbs/62_published.training.ipynb #d57a6d44
 @patch
 def stages(self:PublishedTraining, model):
     "Yield the stages that are not done yet."
@@ -332,13 +360,15 @@ def train_published(
     landmarks:Tensor|None=None,
 )->Run:
     "Train a published method as `train` does. Raises `InputError` also for several timesteps."
-    if isinstance(config, PublishedTrainConfig): config = PublishedRunConfig(head=head.name if head else "", device=scene.device.type, train=config)
+    if isinstance(config, PublishedTrainConfig):
+        config = PublishedRunConfig(head=head.name if head else "", device=scene.device.type, train=config)
     head = None if config.train.preset == "nerf" else head
     training = new_training(PublishedTraining, scene, head, config, val, out, callbacks, budget)
     training.checkpoint.remove()
     if landmarks is not None: training.checkpoint.kept["landmarks"] = dict(points=landmarks)
     return training.fit()
 
+# %% ../../nbs/62_published.training.ipynb #cf0d9404
 def resume_published(
     out:str|Path,
     scene:Scene,
@@ -350,6 +380,7 @@ def resume_published(
 )->Run:
     "Resume a training of a published method as `resume` does. Raises `InputError`."
     config, budget = unfinished_config(out, PublishedRunConfig), budget and replace(budget)
-    training = new_training(PublishedTraining, scene, None if config.train.preset == "nerf" else head, config, val, out, callbacks, budget)
+    head = None if config.train.preset == "nerf" else head
+    training = new_training(PublishedTraining, scene, head, config, val, out, callbacks, budget)
     training.checkpoint.resume(scene.device)
     return training.fit()

@@ -44,7 +44,7 @@ class TimeBudget:
 # %% ../../nbs/53_training.checkpoint.ipynb #a92f7f29
 @dataclass
 class Progress:
-    "How far a stage is, in plain values that a checkpoint keeps."
+    "Progress of a stage, in plain values that a checkpoint keeps."
     step: int = 0              # steps that are done
     steps: int | None = None   # in all; None: not known, the clock decides
     warm_up: int = 0           # steps at the beginning before schedules start; 0: not known
@@ -87,14 +87,16 @@ def unpack(
     where,           # their file
 ):
     "Fill parts in place. Raises `InputError` where names or shapes differ."
-    fits = "tensors that fit this training, with the same photographs, head and version of nerflame; if they changed, train anew"
+    fits = "tensors that fit this training, with the same photographs, head and version of nerflame; "
+    fits += "if they changed, train anew"
     for name, part in parts.items():
         found = entries_of(tensors, name)
         try:
             if isinstance(part, torch.Generator): part.set_state(found["state"])
             elif isinstance(part, torch.optim.Optimizer): _fill_optimiser(part, found)
             else: _fill(_tensors_of(part), found)
-        except (KeyError, ValueError, TypeError, RuntimeError) as e: raise InputError(where, name, fits, str(e)) from None
+        except (KeyError, ValueError, TypeError, RuntimeError) as e:
+            raise InputError(where, name, fits, str(e)) from None
 
 def _fill(own, found):
     "Copy tensors into others of the same names and shapes."
@@ -104,6 +106,7 @@ def _fill(own, found):
     with torch.no_grad():
         for k, v in own.items(): v.copy_(found[k])
 
+# %% ../../nbs/53_training.checkpoint.ipynb #a91129e3
 def _fill_optimiser(optimiser, found):
     "Give Adam its moments."
     params = [p for group in optimiser.param_groups for p in group["params"]]
@@ -111,7 +114,8 @@ def _fill_optimiser(optimiser, found):
     for key, v in found.items():
         i, k = key.split(".")
         shape = () if k == "step" else params[int(i)].shape
-        if k not in ("step", "exp_avg", "exp_avg_sq") or v.shape != shape: raise ValueError(f"{key} of shape {tuple(v.shape)}")
+        if k not in ("step", "exp_avg", "exp_avg_sq") or v.shape != shape:
+            raise ValueError(f"{key} of shape {tuple(v.shape)}")
         state.setdefault(int(i), {})[k] = v
     if any(len(s) != 3 for s in state.values()): raise ValueError("a part of an optimiser")
     optimiser.load_state_dict(dict(state=state, param_groups=optimiser.state_dict()["param_groups"]))
@@ -167,22 +171,25 @@ class Checkpointer:
     @property
     def file(self)->Path: return (self.folder or Path("memory"))/UNFINISHED
 
-    def save(self,
-        stage=None,    # that is running, a `Stage`; None: between stages
-        at=None,       # its progress
-    ):
-        "Write the checkpoint. If the disk refuses it, warn and let the training go on."
-        if self.folder is None: return
-        self._last = self.budget.now()
-        running = dict(stage=str(stage.name), progress=dataclasses.asdict(at)) if stage else dict(stage="", progress={})
-        facts = dict(about=self.about, stages=self.stages, kept=list(self.kept), spent=self.budget.spent, begun=self.begun) | running
-        tensors = pack(self.kept | (stage.state() if stage else {}) | dict(generator=self.generator))
-        metadata = dict(format=UNFINISHED_FORMAT, facts=json.dumps(facts))
-        try:
-            with atomic_path(self.file) as temporary: save_file(tensors, temporary, metadata)
-        except OSError as e:
-            rest = " with the last one" if self.file.is_file() else ""
-            warn_input(self.file, "checkpoint", f"could not be written ({e.strerror or e}); training goes on{rest}")
+# %% ../../nbs/53_training.checkpoint.ipynb #a7f3b452
+@patch
+def save(self:Checkpointer,
+    stage=None,    # that is running, a `Stage`; None: between stages
+    at=None,       # its progress
+):
+    "Write the checkpoint. If the disk refuses it, warn and let the training go on."
+    if self.folder is None: return
+    self._last = self.budget.now()
+    running = dict(stage=str(stage.name), progress=dataclasses.asdict(at)) if stage else dict(stage="", progress={})
+    facts = dict(about=self.about, stages=self.stages, kept=list(self.kept)) | running
+    facts |= dict(spent=self.budget.spent, begun=self.begun)
+    tensors = pack(self.kept | (stage.state() if stage else {}) | dict(generator=self.generator))
+    metadata = dict(format=UNFINISHED_FORMAT, facts=json.dumps(facts))
+    try:
+        with atomic_path(self.file) as temporary: save_file(tensors, temporary, metadata)
+    except OSError as e:
+        rest = " with the last one" if self.file.is_file() else ""
+        warn_input(self.file, "checkpoint", f"could not be written ({e.strerror or e}); training goes on{rest}")
 
 # %% ../../nbs/53_training.checkpoint.ipynb #9ea804d8
 @patch
@@ -220,7 +227,10 @@ def guard(self:Checkpointer,
     stage,           # whose steps run inside the block, a `Stage`
     at:Progress,     # changed by them
 ):
-    "Guard the steps of a stage. Call what it yields between two of them: it saves now and then, and raises `KeyboardInterrupt` if Ctrl-C was pressed."
+    """Guard the steps of a stage.
+
+    Call what it yields between two of them: it saves now and then, and raises `KeyboardInterrupt` after Ctrl-C.
+    """
     with HeldInterrupt() as held:
         def between():
             held.check()
@@ -234,6 +244,7 @@ def guard(self:Checkpointer,
             self.save(stage, at)
             raise
 
+# %% ../../nbs/53_training.checkpoint.ipynb #bc8af3e8
 @patch
 def note(self:Checkpointer,
     stage:StageName,  # that is done

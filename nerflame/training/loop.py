@@ -11,6 +11,7 @@ import contextlib, math
 from dataclasses import dataclass
 from typing import NamedTuple
 import torch
+from fastcore.basics import patch
 from torch import Tensor
 from ..metrics import mse_to_psnr
 from .settings import StageName
@@ -39,7 +40,7 @@ def set_rates(
 # %% ../../nbs/54_training.loop.ipynb #aa06dd16
 @dataclass(frozen=True)
 class Pilot:
-    "The first steps of a stage, which measure the pace when the clock decides, and limits for the number of steps that follows."
+    "The first steps of a stage, which measure the pace when the clock decides, and limits for its length."
     steps: int                   # in the pilot
     settled: int                 # the first of them that counts, because earlier ones compile and warm caches
     hurry: float = 1.            # share of the stage's time after which a pilot ends early
@@ -58,7 +59,7 @@ class StepLoss(NamedTuple):
 
 # %% ../../nbs/54_training.loop.ipynb #299a387b
 class Stage:
-    "What varies between the stages of a training. Derive from it."
+    "A stage of a training: all that varies between stages. Derive from it."
     name: StageName
     optimisers: tuple = ()
     steps: int | None = None        # that it takes; None: the clock decides
@@ -84,19 +85,24 @@ class Stage:
         "Return the loss of a batch."
         raise NotImplementedError
 
-    def counts(self)->dict:
-        "Return plain values that `at.counts` gives to `start` of a resumed stage."
-        return {}
+# %% ../../nbs/54_training.loop.ipynb #e0d795eb
+@patch
+def counts(self:Stage)->dict:
+    "Return plain values that `at.counts` gives to `start` of a resumed stage."
+    return {}
 
-    def after_warm_up(self, at:Progress):
-        "Prepare for the steps after the warm-up, whose number is known now."
+@patch
+def after_warm_up(self:Stage, at:Progress):
+    "Prepare for the steps after the warm-up, whose number is known now."
 
-    def has_face(self, at:Progress)->bool:
-        "Test whether an interrupted stage has learned something worth keeping."
-        return False
+@patch
+def has_face(self:Stage, at:Progress)->bool:
+    "Test whether an interrupted stage has learned something worth keeping."
+    return False
 
-    def finish(self, at:Progress):
-        "Complete the work after the last step."
+@patch
+def finish(self:Stage, at:Progress):
+    "Complete the work after the last step."
 
 # %% ../../nbs/54_training.loop.ipynb #f6ce58d1
 def take_step(
@@ -145,20 +151,25 @@ def measure_pace(
     budget:TimeBudget,
     callbacks,
 )->bool:    # the number of steps is known now
-    "Measure the pace between two steps, and fix the number of steps at the end of the pilot. Log a note when the machine is slow."
+    """Measure the pace between two steps, and fix the number of steps at the end of the pilot.
+
+    Log a note when the machine is slow.
+    """
     pilot, now = stage.pilot, budget.spent
     used = (now - at.begun)/max(at.end - at.begun, 1e-9)
     early = at.since <= FEW_STEPS//2 < at.step
     if at.step == FEW_STEPS//2 or early and (at.step >= pilot.settled or used >= 0.75*pilot.hurry):
         at.since, at.marked = at.step, now
     pace = (now - at.marked)/max(at.step - at.since, 1)
-    if at.step == FEW_STEPS and pilot.useful: tell_pace(stage, steps_in(at.end - now, at.step, pace, FEW_STEPS), pace, callbacks)
+    if at.step == FEW_STEPS and pilot.useful:
+        tell_pace(stage, steps_in(at.end - now, at.step, pace, FEW_STEPS), pace, callbacks)
     if at.step < pilot.steps and (at.step < pilot.min_steps or used < pilot.hurry): return False
     fewest = max(at.step + 1, int(at.step*pilot.min_length))
     at.warm_up = at.step
     at.steps = min(steps_in(at.end - now, at.step, pace, fewest), pilot.max_length)
     return True
 
+# %% ../../nbs/54_training.loop.ipynb #2d031715
 def tell_pace(
     stage:Stage,
     fits:int,      # steps that fit into its time
@@ -168,8 +179,9 @@ def tell_pace(
     "Log that a stage gets fewer steps than are useful."
     useful = stage.pilot.useful
     if fits >= useful: return
-    call(callbacks, "log", f"{stage.name}: a step takes {pace:.1f} s here, so about {fits} steps fit into the time asked for; "
-                           f"the least useful training, {useful} steps, takes {useful*pace/60:.1f} minutes: --steps {useful}")
+    text = f"a step takes {pace:.1f} s here, so about {fits} steps fit into the time asked for; "
+    text += f"the least useful training, {useful} steps, takes {useful*pace/60:.1f} minutes: --steps {useful}"
+    call(callbacks, "log", f"{stage.name}: {text}")
 
 # %% ../../nbs/54_training.loop.ipynb #5149ee42
 def watch_pace(
@@ -185,8 +197,9 @@ def watch_pace(
         if done != FEW_STEPS or len(marks) < 2: return
         needed = steps*(marks[FEW_STEPS] - marks[FEW_STEPS//2])/(FEW_STEPS - FEW_STEPS//2)
         if needed <= left: return
-        call(callbacks, "log", f"{stage}: {steps} steps take about {needed/60:.1f} minutes here, and {left/60:.1f} are left of the "
-                               f"{budget.seconds/60:g} that were asked for; this stage cannot be shortened")
+        text = f"{steps} steps take about {needed/60:.1f} minutes here, and {left/60:.1f} are left of the "
+        text += f"{budget.seconds/60:g} that were asked for; this stage cannot be shortened"
+        call(callbacks, "log", f"{stage}: {text}")
     return step
 
 # %% ../../nbs/54_training.loop.ipynb #20536b1b
@@ -195,19 +208,26 @@ def is_done(
     at:Progress,
     budget:TimeBudget,
 )->bool:
-    "Test whether a stage has ended; without a number of steps or a pilot its share of the time decides. At least one step is taken."
+    """Test whether a stage has ended.
+
+    Without a number of steps or a pilot its share of the time decides. At least one step is taken.
+    """
     if at.steps is not None: return at.step >= at.steps
     if stage.pilot is not None or at.step == 0: return False
     at.share = min((budget.spent - at.begun)/(at.end - at.begun), 1.)
     return at.share >= stage.shares[1]
 
+# %% ../../nbs/54_training.loop.ipynb #6de50b5b
 def run_stage(
     stage:Stage,
     budget:TimeBudget,
     checkpoint:Checkpointer,
     callbacks=(),
 )->Progress:
-    "Train one stage to its end and return its progress. Ctrl-C ends it early; before there is a face, `KeyboardInterrupt` is raised."
+    """Train one stage to its end and return its progress.
+
+    Ctrl-C ends it early. Before there is a face, `KeyboardInterrupt` is raised.
+    """
     at = checkpoint.restore(stage, first_progress(stage, budget))
     checkpoint.kept |= stage.start(at)
     at.counts = stage.counts()

@@ -38,9 +38,13 @@ def places_under(
     n:int=100_000,     # places to draw
     depth:float=0.04,  # largest depth, scene units: skin that nobody saw must not shine through from behind
 )->UnseenMouth:
-    "Draw random places under unseen faces, without those that are near to other faces. Raises `InputError` where no face or every face is unseen."
+    """Draw random places under unseen faces, without those that are near to other faces.
+
+    Raises `InputError` where no face or every face is unseen.
+    """
     device, chosen = verts.device, unseen.nonzero()[:, 0]
-    require(0 < len(chosen) < len(faces), "places_under", "unseen", "some of the faces, not all", f"{len(chosen)} of {len(faces)}")
+    some = 0 < len(chosen) < len(faces)
+    require(some, "places_under", "unseen", "some of the faces, not all", f"{len(chosen)} of {len(faces)}")
     chosen = chosen[torch.randint(len(chosen), (n,), generator=generator, device=device)]
     bary = torch.rand(n, 3, generator=generator, device=device)
     corners = verts[faces[chosen]]

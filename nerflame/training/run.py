@@ -72,7 +72,7 @@ def _read_list(file):
 def listed_outputs(
     folder,    # that a command wrote to
 )->set[str]:   # files in it or below
-    "List what commands wrote into a folder, as its list says; nothing where there is no list, or one that cannot be read."
+    "List what commands wrote into a folder; nothing where there is no list, or one that cannot be read."
     return {name for name in _read_list(Path(folder)/OUTPUTS) or () if _inside(Path(folder), name)}
 
 # %% ../../nbs/57_training.run.ipynb #381cff0e
@@ -84,9 +84,11 @@ def list_outputs(
     file, names = Path(folder)/OUTPUTS, set(names)
     found = _read_list(file)
     free = found is not None or not os.path.lexists(file)
-    require(free, file, "list", "a list of what nerflame wrote; remove or rename this file, or choose another folder", "something else")
+    advice = "a list of what nerflame wrote; remove or rename this file, or choose another folder"
+    require(free, file, "list", advice, "something else")
     if not names and found is not None: file.unlink()
-    if names and sorted(names) != found: write_text(file, json.dumps(dict(format=_OUTPUTS_FORMAT, files=sorted(names)), indent=1) + "\n")
+    if names and sorted(names) != found:
+        write_text(file, json.dumps(dict(format=_OUTPUTS_FORMAT, files=sorted(names)), indent=1) + "\n")
 
 def remove_outputs(
     folder,   # whose list counts
@@ -99,6 +101,7 @@ def remove_outputs(
     for place in sorted({folder/p for name in listed for p in PurePosixPath(name).parents}, reverse=True):
         if place.is_dir() and not any(place.iterdir()): place.rmdir()
 
+# %% ../../nbs/57_training.run.ipynb #2cdaa9d8
 def output_places(
     folder,          # a RUN
 )->list[Path]:       # the innermost first
@@ -111,8 +114,9 @@ def output_places(
 MARK = ".unfinished"
 _MARK_FORMAT = "nerflame-mark-1"
 # besides the files of the table, parts of them that a killed process leaves
-_PARTS = r"(flame_param/|log/)?\.((config|metrics|versions|head|field|unfinished|\d+)-[0-9a-z_]{8}\.(yaml|json|safetensors|npz)|tmp\w{6})"
-_FILES = (r"config\.yaml|metrics\.json|versions\.json|head\.safetensors|field\.safetensors|unfinished\.safetensors|\.unfinished"
+_STEM = r"(config|metrics|versions|head|field|unfinished|\d+)-[0-9a-z_]{8}"
+_PARTS = rf"(flame_param/|log/)?\.({_STEM}\.(yaml|json|safetensors|npz)|tmp\w{{6}})"
+_FILES = (r"config\.yaml|metrics\.json|versions\.json|(head|field|unfinished)\.safetensors|\.unfinished"
           r"|flame_param/\d+\.npz|log/events\.out\.tfevents\.[^/]+")
 _WRITTEN = re.compile(f"{_PARTS}|{_FILES}")
 
@@ -127,6 +131,7 @@ def is_run(folder)->bool:
     if marked("config.yaml", lambda f: read_yaml(f).get("format"), "nerflame-run-"): return True
     return marked(UNFINISHED, unfinished, "nerflame-unfinished-") or marked(MARK, Path.read_text, "nerflame-mark-")
 
+# %% ../../nbs/57_training.run.ipynb #8aeb0665
 def mark_run(
     folder,         # that is going to be a RUN
     earlier=None,   # the RUN that it replaces, put aside beside it
@@ -148,7 +153,10 @@ def run_before(
 def remove_run(
     folder,          # a RUN
 )->list[str]:        # names of what is left
-    "Delete the files that training and the other commands wrote into a folder, and folders that are empty then. Everything else stays."
+    """Delete the files that training and the other commands wrote into a folder, and folders that are empty then.
+
+    Everything else stays.
+    """
     folder = Path(folder)
     for place in output_places(folder): remove_outputs(place)
     for place in (folder/"log", folder/"flame_param", folder):
@@ -172,7 +180,8 @@ def save_run(
     (folder/"config.yaml").unlink(missing_ok=True)
     model.save(folder)
     if timesteps and len(timesteps) > 1:
-        for row, step in enumerate(timesteps.timestep): save_params(timesteps.params[row], folder/"flame_param"/f"{step:05d}.npz")
+        for row, step in enumerate(timesteps.timestep):
+            save_params(timesteps.params[row], folder/"flame_param"/f"{step:05d}.npz")
     write_text(folder/"metrics.json", json.dumps(metrics, indent=1))
     write_text(folder/"versions.json", json.dumps(versions(), indent=1))
     save_config(config, folder/"config.yaml")
@@ -183,7 +192,7 @@ class Run:
     folder: Path | None   # where it is written; None: nowhere
     config: RunConfig     # its origin and settings
     model: RadianceModel  # the face: `model.render(camera, parameters)` is an image, `model.params` the captured state
-    metrics: dict         # `stages`, each with seconds, steps and PSNR (dB); `psnr_on`: val or train; `seconds` of everything
+    metrics: dict         # `stages`, each with seconds, steps and PSNR (dB); `psnr_on`: val or train; `seconds` of all
     timesteps: Timesteps | None = None   # states of a capture with several; their frames are not known
     interrupted: bool = False            # before its end; the training can be resumed
 
@@ -192,21 +201,29 @@ def read_run_config(
     folder,              # a RUN
     kind=RunConfig,      # class of its configuration
 )->RunConfig:
-    "Read the configuration of a RUN. Raises `InputError` for a folder that is none, and for a RUN of another version or method."
+    """Read the configuration of a RUN.
+
+    Raises `InputError` for a folder that is none, and for a RUN of another version or method.
+    """
     folder = Path(folder)
-    require(not folder.is_file(), folder, "RUN", f"the folder that nerflame_train wrote, such as {folder.parent}", "a file")
+    a_folder = f"the folder that nerflame_train wrote, such as {folder.parent}"
+    require(not folder.is_file(), folder, "RUN", a_folder, "a file")
     file = folder/"config.yaml"
     if not file.is_file():
         unfinished = (folder/UNFINISHED).is_file()
-        require(not unfinished, folder, "config.yaml", f"a RUN that is finished; go on with nerflame_train --resume {folder}", "an unfinished one")
-        raise InputError(folder, "config.yaml", "a RUN folder that nerflame_train finished", "no such file" if folder.is_dir() else "no such folder")
+        finished = f"a RUN that is finished; go on with nerflame_train --resume {folder}"
+        require(not unfinished, folder, "config.yaml", finished, "an unfinished one")
+        found = "no such file" if folder.is_dir() else "no such folder"
+        raise InputError(folder, "config.yaml", "a RUN folder that nerflame_train finished", found)
     values = read_yaml(file)
     found = values.get("format", "none")
     require(found == RUN_FORMAT, file, "format", f"{RUN_FORMAT}, which this version of nerflame reads{EARLIER}", found)
     method = values.get("method")
-    require(method == kind.method, file, "method", f"{kind.method}; nerflame.published.methods.load_any_run reads RUNs of all methods", method)
+    others = "nerflame.published.methods.load_any_run reads RUNs of all methods"
+    require(method == kind.method, file, "method", f"{kind.method}; {others}", method)
     return from_dict(kind, values, file)
 
+# %% ../../nbs/57_training.run.ipynb #60ba01dd
 def load_run(
     folder,              # str or Path, written by `nerflame_train` or `train(..., out=folder)`
     device="cpu",        # where the model's tensors go
@@ -217,7 +234,8 @@ def load_run(
     folder = Path(folder)
     config = read_run_config(folder, kind)
     try: metrics = json.loads((folder/"metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e: raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
+    except (OSError, ValueError) as e:
+        raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     model = load(folder, device)
     stopped = (folder/UNFINISHED).is_file() or (isinstance(metrics, dict) and metrics.get("interrupted") is True)
     return Run(folder, config, model, metrics, _load_timesteps(folder/"flame_param", model), stopped)
@@ -227,7 +245,8 @@ def _load_timesteps(folder, model):
     files = sorted(folder.glob("*.npz"))
     if not files: return None
     for f in files: require(f.stem.isdecimal(), f, "name", "the number of a timestep, as in 00003.npz", f.stem)
-    return Timesteps(tuple(int(f.stem) for f in files), ((),)*len(files), cat_params([model.head.load_params(f) for f in files]))
+    params = cat_params([model.head.load_params(f) for f in files])
+    return Timesteps(tuple(int(f.stem) for f in files), ((),)*len(files), params)
 
 # %% ../../nbs/57_training.run.ipynb #9ab3524f
 def data_folder(
@@ -247,4 +266,5 @@ def run_scene(
 )->Scene:
     "Load the pictures of a split at the size of a RUN. Raises `InputError`."
     c = run.config
-    return load_scene(data, split, c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, c.mask_labels, c.strict, progress=progress)
+    reading = c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, c.mask_labels, c.strict
+    return load_scene(data, split, *reading, progress=progress)

@@ -39,12 +39,12 @@ class MeshStageConfig:
     "Settings of the stage in which the mesh is the density. Weights are factors of terms of the loss."
     steps: int | None = None   # None: as the budget allows
     share: float = 0.2         # of the time that is left when the stage begins
-    max_steps: int = 150       # when the clock decides: pixels outside the shell have no gradient, so longer fits drift from the outlines
+    max_steps: int = 150       # when the clock decides: longer fits drift, as pixels outside the shell have no gradient
     rays: int = 2048           # pixels in a batch
     margin: float = 0.02       # how far vertices may move before we rebuild the shell, scene units
     rate_shape: float = 0.002  # Adam's rate for identity and expression, standard deviations
     rate_pose: float = 0.0002  # Adam's rate for rotations (radians), translation (1/10 m) and log scale
-    shape_prior: float = 1e-4  # loss of an identity (and expression) one standard deviation away in all components, squared colour
+    shape_prior: float = 1e-4  # loss of an identity (and expression) of one standard deviation, squared colour
     mask_weight: float = 0.2   # of the squared error of accumulation against the mask
 
 # %% ../../nbs/50_training.settings.ipynb #5fbe65c0
@@ -61,15 +61,19 @@ class FieldStageConfig:
     renew: int = 8             # steps until the oldest of them is exchanged
     residual: int = 16         # length of the expression code that changes the field, with several timesteps; 0: none
     residual_weight: float = 0.05  # of the mean square of the residual
-    view_dropout: float = 0.1  # share of rays whose colour is learned without the viewing direction, for views unlike any photograph
+    view_dropout: float = 0.1  # share of rays without the viewing direction, for views unlike any photograph
     refresh: int = 16          # steps between updates of the occupancy grid
     refresh_share: float = 0.08  # share of its cells in an update
 
 # %% ../../nbs/50_training.settings.ipynb #4c4cd77d
 @dataclass(frozen=True)
 class TrainConfig:
-    "Settings of a whole training. Raises `InputError` where neither `minutes` nor `steps` is given, and where they are not positive."
-    parameters: Literal["fit", "given", "refine", "neutral"] = "fit"  # find the head; take the scene's parameters; start from them; start from the neutral head
+    """Settings of a whole training.
+
+    Raises `InputError` where neither `minutes` nor `steps` is given, and where they are not positive.
+    """
+    # find the head; take the scene's parameters; start from them; start from the neutral head
+    parameters: Literal["fit", "given", "refine", "neutral"] = "fit"
     minutes: float | None = 3.0   # wall time for everything; None: `steps` decides
     steps: int | None = None      # of the stage `field`; with `minutes` they are measured, and stored here
     seed: int = 0                 # of the generator that draws first weights, pixels and samples

@@ -49,6 +49,7 @@ class HeadStage:
         "Describe the result for the log."
         return ""
 
+# %% ../../nbs/56_training.stages.ipynb #12d28d08
 def run_head_stage(
     stage:HeadStage,
     budget:TimeBudget,
@@ -92,17 +93,22 @@ class OutlineStage(HeadStage):
         check_overlap(self.scene, self.head, found.iou, self.config)
         return found.params, dict(steps=self.steps, iou=round(found.iou, 4))
 
+# %% ../../nbs/56_training.stages.ipynb #ec5ada83
 def check_overlap(scene, head, iou, config):
     "Warn of a head that covers its masks badly. Raises `InputError` where it hardly covers them."
     cause = likely_cause(scene, head, iou, config, iou < HOPELESS_IOU) if iou < SURE_IOU else None
     likely = "" if cause is None else f". Likely: {cause[0]} (then the overlap would be {cause[1]:.2f})"
     usual = "where 0.95 is usual for a head without much hair"
-    require(iou >= HOPELESS_IOU, scene.source, "masks", "a head that covers the masks: look at masks, cameras, up and scale, or align the scene (nerflame_align; nbs/94_troubleshooting.ipynb)",
+    expected = "a head that covers the masks: look at masks, cameras, up and scale, "
+    expected += "or align the scene (nerflame_align; nbs/94_troubleshooting.ipynb)"
+    require(iou >= HOPELESS_IOU, scene.source, "masks", expected,
             f"an overlap of {iou:.2f} at the best place that was found, {usual}{likely}")
-    if cause: warn_input(scene.source, "transform_matrix", f"the outlines of the head and the masks overlap by {iou:.2f}{likely}; nbs/94_troubleshooting.ipynb")
+    overlap = "the outlines of the head and the masks overlap by"
+    if cause: warn_input(scene.source, "transform_matrix", f"{overlap} {iou:.2f}{likely}; nbs/94_troubleshooting.ipynb")
     elif iou < DOUBTFUL_IOU:
-        warn_input(scene.source, "masks", f"the outlines of the head and the masks overlap by only {iou:.2f}, {usual}: wrong masks, cameras, up or scale? "
-                   "nerflame_align moves a scene to where the head is; the notebooks Align and Troubleshooting help (nbs/41_fitting.align.ipynb, nbs/94_troubleshooting.ipynb)")
+        warn_input(scene.source, "masks", f"{overlap} only {iou:.2f}, {usual}: wrong masks, cameras, up or scale? "
+                   "nerflame_align moves a scene to where the head is; the notebooks Align and Troubleshooting help "
+                   "(nbs/41_fitting.align.ipynb, nbs/94_troubleshooting.ipynb)")
 
 # %% ../../nbs/56_training.stages.ipynb #2e0238eb
 def track_settings(
@@ -113,6 +119,7 @@ def track_settings(
     known = config.parameters == "refine" or n == 1
     return replace(config.track, steps=(0, 0, *config.track.steps[2:])) if known else config.track
 
+# %% ../../nbs/56_training.stages.ipynb #9de165eb
 class TrackStage(HeadStage):
     "The parameters of every timestep, from silhouettes, colours and landmarks."
     name = StageName.TRACK
@@ -125,14 +132,16 @@ class TrackStage(HeadStage):
         landmarks:Tensor|None=None,    # (N, 68, 3) x, y and weight in the pictures
     ):
         offset = timesteps.params.dynamic_offset
-        require(offset is None, scene.source, "dynamic_offset", "none where parameters are refined", "offsets for each frame")
+        expected = "none where parameters are refined"
+        require(offset is None, scene.source, "dynamic_offset", expected, "offsets for each frame")
         self.scene, self.head, self.params, self.generator = scene, head, timesteps.params, generator
         self.config, self.outline, self.landmarks = track_settings(config, len(timesteps)), config.outline, landmarks
         self.steps = sum(self.config.steps)
 
     def solve(self, progress):
         told = lambda step, steps, cost: progress(step, float(cost))
-        self.found = track(self.scene, self.head, self.params, self.config, self.landmarks, self.generator, told, self.outline)
+        parts = self.params, self.config, self.landmarks, self.generator, told, self.outline
+        self.found = track(self.scene, self.head, *parts)
 
     def result(self): return self.found, dict(steps=self.steps, landmarks=self.landmarks is not None)
 
@@ -153,9 +162,11 @@ class ReliefStage(HeadStage):
     def solve(self, progress):
         told = lambda done, n: progress(done, None)
         c = self.config
-        self.offset = picture_relief(self.scene, self.head, self.timesteps, c.relief, self.generator, told, c.track, c.outline)
+        settings = dict(generator=self.generator, progress=told, track=c.track, outline=c.outline)
+        self.offset = picture_relief(self.scene, self.head, self.timesteps, c.relief, **settings)
         length = self.offset.norm(dim=1)
-        self.size = {k: round(1000*float(v), 2) for k, v in dict(mean=length.mean(), largest=length.max()).items()}   # mm
+        millimetres = lambda metres: round(1000*float(metres), 2)
+        self.size = dict(mean=millimetres(length.mean()), largest=millimetres(length.max()))
 
     def summary(self): return f"{self.size['mean']} mm on average, at most {self.size['largest']} mm"
     def result(self): return with_offset(self.timesteps.params, self.offset), dict(mm=self.size)
@@ -191,7 +202,8 @@ def field_optimiser(
     groups = [dict(params=list(model.field.grid.parameters()), lr=rates.grid), dict(params=networks, lr=rates.networks)]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
     # fused steps do not count as changes, by which `NeRFlame.baked` knows that it is out of date
-    changed = lambda adam, *_: torch.autograd.graph.increment_version([p for group in adam.param_groups for p in group["params"]])
+    def changed(adam, *_):
+        torch.autograd.graph.increment_version([p for group in adam.param_groups for p in group["params"]])
     optimiser.register_step_post_hook(changed)
     return optimiser
 
@@ -224,7 +236,8 @@ class MeshStage(Stage):
         heads = torch.optim.Adam([dict(params=[self.leaves[k] for k in names]) for names in (_SHAPE, _POSE)])
         self.optimisers = field_optimiser(model, config.rates), heads
         self.steps = mesh_steps(config)
-        self.pilot = Pilot(self.pilot_steps, self.pilot_steps//2, time=config.mesh.share, max_length=config.mesh.max_steps)
+        pilot = self.pilot_steps
+        self.pilot = Pilot(pilot, pilot//2, time=config.mesh.share, max_length=config.mesh.max_steps)
 
     def state(self):
         nets, heads = self.optimisers
@@ -298,23 +311,31 @@ class FieldStage(Stage):
         timesteps:Timesteps,       # with parameters
         config:TrainConfig,
         generator:torch.Generator,
-        mouth:dict|None=None,      # tensors of an `UnseenMouth` from a checkpoint, empty where all is seen; None: not known
+        mouth:dict|None=None,      # tensors of an `UnseenMouth` from a checkpoint, empty: all is seen; None: not known
     ):
         self.model, self.scene, self.timesteps, self.config, self.generator = model, scene, timesteps, config, generator
         self.settings, self.pool = config.field, None
         self.known_mouth, self.mouth = mouth, UnseenMouth(**mouth) if mouth else None
         self.optimisers = field_optimiser(model, config.rates),
         warm_up, self.steps = self.settings.warm_up, config.steps
-        self.pilot = Pilot(warm_up, warm_up*3//4, 2/3, FEW_STEPS, min_time=MIN_TIME, min_length=1.5, useful=warm_up*3//2)
+        limits = dict(min_time=MIN_TIME, min_length=1.5, useful=warm_up*3//2)
+        self.pilot = Pilot(warm_up, warm_up*3//4, 2/3, FEW_STEPS, **limits)
         model.density = ShellDensity(model.config.epsilon)
         if model.field.residual is not None: model.field.residual.see(expression_inputs(timesteps.params))
 
-    def state(self):
-        return dict(field=self.model.field, density={"sigma": self.model.occupancy.sigma}, nets=self.optimisers[0])
+# %% ../../nbs/56_training.stages.ipynb #3a0aee5b
+@patch
+def state(self:FieldStage):
+    return dict(field=self.model.field, density={"sigma": self.model.occupancy.sigma}, nets=self.optimisers[0])
 
-    def counts(self): return dict(coming=self.pool.coming, batches=self.pool.batches)
-    def has_face(self, at): return at.step > 0
-    def after_warm_up(self, at): grow_shell(self.model, self.settings, at)
+@patch
+def counts(self:FieldStage): return dict(coming=self.pool.coming, batches=self.pool.batches)
+
+@patch
+def has_face(self:FieldStage, at): return at.step > 0
+
+@patch
+def after_warm_up(self:FieldStage, at): grow_shell(self.model, self.settings, at)
 
 # %% ../../nbs/56_training.stages.ipynb #5e3d76d5
 @patch
@@ -322,7 +343,8 @@ def start(self:FieldStage, at:Progress):
     s = self.settings
     if at.steps and not at.warm_up: at.warm_up = warm_steps(s, at.steps)
     coming, batches = at.counts.get("coming", []), at.counts.get("batches", 0)
-    self.pool = TimestepPool(self.model, self.scene, self.timesteps, s.timesteps, s.renew, self.generator, coming, batches)
+    pool = TimestepPool(self.model, self.scene, self.timesteps, s.timesteps, s.renew, self.generator, coming, batches)
+    self.pool = pool
     if self.known_mouth is None:
         views = ((r.posed.verts, r.bank) for r in self.pool.ready)
         self.mouth = unseen_mouth(self.model.head, self.model.canonical_verts, views, self.generator)

@@ -26,7 +26,8 @@ from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
 from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
 from .loop import run_stage, torch_threads
-from .stages import FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage, TrackStage, run_head_stage
+from .stages import FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage, TrackStage
+from .stages import run_head_stage
 from .run import Run, RunConfig, save_run
 
 # %% ../../nbs/58_training.train.ipynb #d0e7cc93
@@ -48,6 +49,7 @@ class Training:
     @property
     def generator(self): return self.checkpoint.generator
 
+# %% ../../nbs/58_training.train.ipynb #b218dea0
 def new_training(
     kind,                      # `Training`, or a class that is derived from it
     scene:Scene,
@@ -66,34 +68,43 @@ def new_training(
     callbacks = [ProgressBar()] if callbacks is None else list(callbacks)
     return kind(scene, val, head, run, callbacks, checkpoint)
 
+# %% ../../nbs/58_training.train.ipynb #4c754314
 def about_training(
     scene:Scene,
     head:Head|None,
     run:RunConfig,
 )->dict:
     "Return what a resumed training must have in common with its beginning."
-    pictures = dict(n=len(scene), width=scene.cameras.width, height=scene.cameras.height, near=scene.near, far=scene.far)
+    cameras = scene.cameras
+    pictures = dict(n=len(scene), width=cameras.width, height=cameras.height, near=scene.near, far=scene.far)
     return dict(run=asdict(run), head=head.fingerprint if head else "", pictures=pictures)
 
 # %% ../../nbs/58_training.train.ipynb #308a0d24
 def train(
     scene:Scene,                         # the training pictures, on the device that trains
     head:Head,                           # on the same device
-    config:TrainConfig|RunConfig|None=None, # settings; as a `RunConfig` with the origin of scene and head, for the RUN. None: `TrainConfig()`
+    config:TrainConfig|RunConfig|None=None, # settings, in a `RunConfig` with the origin of the scene. None: the default
     *,
     val:Scene|None=None,                 # pictures to measure PSNR on after each stage; None: some training pictures
     out:str|Path|None=None,              # the RUN folder to write; None writes nothing
     callbacks:list|tuple|None=None,      # `Callback`s; None shows a progress bar, an empty list nothing
     budget:TimeBudget|None=None,         # for example one that started earlier; None: starts now and has `minutes`
-    landmarks:Tensor|None=None,          # (N, 68, 3) x, y and weight in the training pictures, from `load_landmarks_2d`; None: outlines and colours only
+    landmarks:Tensor|None=None,          # (N, 68, 3) x, y and weight in the pictures, from `load_landmarks_2d`
 )->Run:
-    "Train a face from posed photographs. Ctrl-C before there is a face raises `KeyboardInterrupt`; later it ends training early. Raises `InputError` for pictures in which the head cannot be found, and for a scene without parameters where they are to be given or refined."
-    run = config if isinstance(config, RunConfig) else RunConfig(head=head.name, device=scene.device.type, train=config or TrainConfig())
+    """Train a face from posed photographs.
+
+    Ctrl-C before there is a face raises `KeyboardInterrupt`. Later it ends training early. Raises `InputError` for
+    pictures in which the head cannot be found, and for a scene without the parameters that are to be used.
+    """
+    run = config
+    if not isinstance(config, RunConfig):
+        run = RunConfig(head=head.name, device=scene.device.type, train=config or TrainConfig())
     training = new_training(Training, scene, head, run, val, out, callbacks, budget)
     training.checkpoint.remove()   # what an earlier training left there
     if landmarks is not None: training.checkpoint.kept["landmarks"] = dict(points=landmarks)
     return training.fit()
 
+# %% ../../nbs/58_training.train.ipynb #7ea4ada3
 def resume(
     out:str|Path,                        # the RUN folder of an interrupted training
     scene:Scene,                         # the same training pictures, on the same device
@@ -103,7 +114,10 @@ def resume(
     callbacks:list|tuple|None=None,
     budget:TimeBudget|None=None,
 )->Run:
-    "Resume an interrupted training with the settings in its RUN. Raises `InputError` when there is none, and for other pictures or another head."
+    """Resume an interrupted training with the settings in its RUN.
+
+    Raises `InputError` when there is none, and for other pictures or another head.
+    """
     budget = budget and replace(budget)   # the time already spent is charged to ours
     training = new_training(Training, scene, head, unfinished_config(out), val, out, callbacks, budget)
     training.checkpoint.resume(scene.device)
@@ -135,11 +149,14 @@ def fit(self:Training)->Run:
         tell_overtime(self.budget, self.checkpoint.stages, self.callbacks)
         return self.save(model)
 
+# %% ../../nbs/58_training.train.ipynb #f5f3696f
 @patch
 def open_folder(self:Training):
     "Warn of few pictures, and prepare the RUN folder."
     n, folder = len(self.scene), self.checkpoint.folder
-    if n < FEW_VIEWS: warn_input(self.scene.source, "frames", f"{n} training pictures: what they do not show is guessed; a face needs some {2*FEW_VIEWS} from many sides")
+    if n < FEW_VIEWS:
+        warn_input(self.scene.source, "frames", f"{n} training pictures: what they do not show is guessed; "
+                   f"a face needs some {2*FEW_VIEWS} from many sides")
     if folder is None: return
     self.callbacks.append(TensorBoardLog(folder/"log", self.shown()))
     if self.head is not None: save_head(self.head, folder/"head.safetensors")   # a resumed training reads it from here
@@ -183,7 +200,10 @@ def neutral_head(self:Training)->Timesteps:
 # %% ../../nbs/58_training.train.ipynb #2f9f818b
 @patch
 def start_head(self:Training)->Timesteps:
-    "Return the timesteps with parameters that are given, found by `OUTLINE` and `TRACK`, or kept by a checkpoint. Raises `InputError`."
+    """Return the timesteps with parameters that are given, found by `OUTLINE` and `TRACK`, or kept by a checkpoint.
+
+    Raises `InputError`.
+    """
     scene, head, c, checkpoint = self.scene, self.head, self.config, self.checkpoint
     timesteps = self.group_timesteps()
     known = kept_params(checkpoint, "timesteps", head)
@@ -193,11 +213,13 @@ def start_head(self:Training)->Timesteps:
         first = scene[list(timesteps.frames[0])]
         timesteps = self.find(OutlineStage(first, head, c, self.generator), timesteps)
     else:
-        require(timesteps.params is not None, scene.source, "flame_param_path", f"parameters for every frame, as --parameters {c.parameters} needs them; or use --parameters fit", "none")
+        needed = f"parameters for every frame, as --parameters {c.parameters} needs them; or use --parameters fit"
+        require(timesteps.params is not None, scene.source, "flame_param_path", needed, "none")
         checkpoint.stages[str(StageName.OUTLINE)] = {"given": True}
     require_seen(scene, head, timesteps.params, timesteps.frames)
     if c.parameters == "given" or StageName.TRACK in checkpoint.stages:
-        require(len(timesteps.params) == len(timesteps), checkpoint.file, "timesteps", f"parameters of {len(timesteps)} timesteps", len(timesteps.params))
+        rows = len(timesteps.params)
+        require(rows == len(timesteps), checkpoint.file, "timesteps", f"parameters of {len(timesteps)} timesteps", rows)
         return timesteps
     landmarks = checkpoint.kept.get("landmarks", {}).get("points")
     return self.find(TrackStage(scene, head, timesteps, c, self.generator, landmarks), timesteps)
@@ -214,7 +236,8 @@ def rest_state(
     "Return the state that the face rests in: the only one, or the neutral face where the first timestep has the head."
     first = timesteps.params[0]
     if len(timesteps) == 1: return first
-    return first.replace(**{k: torch.zeros_like(getattr(first, k)) for k in ("expression", "neck_pose", "jaw_pose", "eye_pose")})
+    moving = "expression", "neck_pose", "jaw_pose", "eye_pose"
+    return first.replace(**{k: torch.zeros_like(getattr(first, k)) for k in moving})
 
 @patch
 def new_model(self:Training)->NeRFlame:
@@ -222,13 +245,14 @@ def new_model(self:Training)->NeRFlame:
     c = self.config
     residual = c.field.residual if len(self.timesteps) > 1 else 0
     settings = replace(c.model, field=replace(c.model.field, residual=residual))
-    return seeded(c.seed, lambda: NeRFlame(self.head, rest_state(self.timesteps), settings, self.scene.flame_to_scene, self.generator))
+    rest, to_scene = rest_state(self.timesteps), self.scene.flame_to_scene
+    return seeded(c.seed, lambda: NeRFlame(self.head, rest, settings, to_scene, self.generator))
 
 def seeded(
     seed:int,
     make,       # returns a model
 )->RadianceModel:
-    "Make a model whose first weights depend on a seed only: networks draw them from PyTorch's global generator, which is restored."
+    "Make a model whose first weights depend on a seed only; PyTorch's global generator, which draws them, is restored."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return make()
@@ -266,7 +290,7 @@ def kept_mouth(
 def scene_psnr(
     model:NeRFlame,
     scene:Scene,
-    timesteps:Timesteps|None=None,  # states of the face; frames of others are left out. None: all frames show the captured state
+    timesteps:Timesteps|None=None,  # states of the face; others are left out. None: all frames show the captured state
     max_frames:int=8,               # to render, evenly chosen
 )->float:
     "Return the mean PSNR over whole images, data range 1; NaN when no frame shows a known timestep."
@@ -280,6 +304,7 @@ def scene_psnr(
         return psnr(rgb.clamp(0, 1)[None], scene[i].rgb)[0]
     return float(torch.stack([error(known[k]) for k in even_frames(known, max_frames)]).mean())
 
+# %% ../../nbs/58_training.train.ipynb #d82137b1
 @patch
 def score(self:Training,
     model:NeRFlame,
@@ -299,7 +324,8 @@ def measure(self:Training,
     seconds, score = self.budget.spent - self.checkpoint.begun, round(self.score(model), 3)
     self.checkpoint.note(stage, dict(steps=steps, psnr=score), seconds)
     call(self.callbacks, "after_stage", stage, score)
-    call(self.callbacks, "log", f"{stage}: {score:.2f} dB on {'val' if self.val else 'train'} after {self.budget.spent:.0f} s")
+    on = "val" if self.val else "train"
+    call(self.callbacks, "log", f"{stage}: {score:.2f} dB on {on} after {self.budget.spent:.0f} s")
 
 # %% ../../nbs/58_training.train.ipynb #1e848823
 @patch
@@ -308,7 +334,8 @@ def save(self:Training,
 )->Run:
     "Write the RUN, if there is a folder, and return it."
     checkpoint, out = self.checkpoint, self.checkpoint.folder
-    metrics = dict(stages=checkpoint.stages, psnr_on="val" if self.val else "train", seconds=round(self.budget.spent, 1))
+    seconds = round(self.budget.spent, 1)
+    metrics = dict(stages=checkpoint.stages, psnr_on="val" if self.val else "train", seconds=seconds)
     if checkpoint.interrupted: metrics["interrupted"] = True
     config = replace(self.run, train=self.measured_config(model))
     several = self.timesteps if self.timesteps and len(self.timesteps) > 1 else None
@@ -325,6 +352,7 @@ def measured_config(self:Training,
     mesh = replace(c.mesh, steps=stages[StageName.MESH]["steps"]) if StageName.MESH in stages else c.mesh
     return replace(c, mesh=mesh, steps=max(stages[StageName.FIELD]["steps"], 1), model=model.config)
 
+# %% ../../nbs/58_training.train.ipynb #2265320b
 def tell_overtime(
     budget:TimeBudget,
     stages:dict,   # entries of `metrics.json`
@@ -333,5 +361,7 @@ def tell_overtime(
     "Log where the time went if it is clearly more than was asked for."
     if budget.seconds is None or budget.spent < 1.2*budget.seconds + 2: return
     parts = ", ".join(f"{name} {s['seconds']/60:.1f}" for name, s in stages.items() if "seconds" in s)
-    call(callbacks, "log", f"training took {budget.spent/60:.1f} minutes instead of {budget.seconds/60:g} ({parts}): this machine was too slow, "
-                           f"or too busy, for the steps that finding the head takes and for a stage {StageName.FIELD} of a quarter of the time asked for")
+    text = f"training took {budget.spent/60:.1f} minutes instead of {budget.seconds/60:g} ({parts}): "
+    text += "this machine was too slow, or too busy, for the steps that finding the head takes "
+    text += f"and for a stage {StageName.FIELD} of a quarter of the time asked for"
+    call(callbacks, "log", text)
