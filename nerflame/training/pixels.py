@@ -120,25 +120,6 @@ class TimestepPool:
         self._unseen = {}   # rows whose pictures do not show the head, with the error
         for _ in range(min(size, n)): self.ready.append(self._next())
 
-    def _next(self):
-        "Return the next timestep in random order that its pictures show. Raises `InputError` when there is none."
-        n = len(self.timesteps)
-        while True:
-            if not self._coming:
-                self._coming = torch.randperm(n, generator=self.generator, device=self.scene.device).tolist()
-            i = self._coming.pop()
-            if i in self._unseen: continue
-            try: return self._pose(i)
-            except InputError as e:
-                if e.field != "transform_matrix": raise
-                self._unseen[i] = e
-                if len(self._unseen) == n: raise
-
-    def _pose(self, i):
-        "Return a timestep with its head posed."
-        posed = self.model.pose_for_training(self.timesteps.params[i])
-        return Ready(i, posed, pixels_in_shell(self.scene, posed.shell, self.timesteps.frames[i]))
-
     @property
     def coming(self)->list:
         "Return the rows with which another pool becomes like this one."
@@ -148,6 +129,28 @@ class TimestepPool:
     def posed(self)->list:
         "Return the heads of the timesteps that are ready, in the order of a batch's rays."
         return [r.posed for r in self.ready]
+
+# %% ../../nbs/51_training.pixels.ipynb #f4ffd5e8
+@patch
+def _next(self:TimestepPool):
+    "Return the next timestep in random order that its pictures show. Raises `InputError` when there is none."
+    n = len(self.timesteps)
+    while True:
+        if not self._coming:
+            self._coming = torch.randperm(n, generator=self.generator, device=self.scene.device).tolist()
+        i = self._coming.pop()
+        if i in self._unseen: continue
+        try: return self._pose(i)
+        except InputError as e:
+            if e.field != "transform_matrix": raise
+            self._unseen[i] = e
+            if len(self._unseen) == n: raise
+
+@patch
+def _pose(self:TimestepPool, i):
+    "Return a timestep with its head posed."
+    posed = self.model.pose_for_training(self.timesteps.params[i])
+    return Ready(i, posed, pixels_in_shell(self.scene, posed.shell, self.timesteps.frames[i]))
 
 # %% ../../nbs/51_training.pixels.ipynb #0859cfa1
 def cat_batches(

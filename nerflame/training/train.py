@@ -288,7 +288,7 @@ def kept_mouth(
 # %% ../../nbs/58_training.train.ipynb #9c8c2bc0
 @torch.no_grad()
 def scene_psnr(
-    model:NeRFlame,
+    model:RadianceModel,
     scene:Scene,
     timesteps:Timesteps|None=None,  # states of the face; others are left out. None: all frames show the captured state
     max_frames:int=8,               # to render, evenly chosen
@@ -307,7 +307,7 @@ def scene_psnr(
 # %% ../../nbs/58_training.train.ipynb #d82137b1
 @patch
 def score(self:Training,
-    model:NeRFlame,
+    model:RadianceModel,
 )->float:     # dB
     "Return the PSNR of a model on val."
     timesteps = self.timesteps
@@ -330,7 +330,7 @@ def measure(self:Training,
 # %% ../../nbs/58_training.train.ipynb #1e848823
 @patch
 def save(self:Training,
-    model:NeRFlame,
+    model:RadianceModel,
 )->Run:
     "Write the RUN, if there is a folder, and return it."
     checkpoint, out = self.checkpoint, self.checkpoint.folder
@@ -345,7 +345,7 @@ def save(self:Training,
 
 @patch
 def measured_config(self:Training,
-    model:NeRFlame,
+    model:RadianceModel,
 )->TrainConfig:
     "Return the settings with the number of steps that were taken."
     c, stages = self.config, self.checkpoint.stages
