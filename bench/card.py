@@ -78,5 +78,5 @@ def card_rows():
     cold = "not reached in a minute" if first is None else f"{first:.1f} s"
     note = f"{cold} in the first run of this process, with what had to be compiled"
     rows = [row("card", name, reached, **targets, note=note) if len(reached) == len(then) else Row("card", name, **targets, note=f"reached in {len(reached)} of {len(then)} runs"),
-            row("card", "lps at 400 pixels, PSNR on test after 1 minute", [sum(scores)/len(scores)], "dB", note=f"{run.metrics['stages']['field']['steps']:,} steps of stage 2; single frames {min(scores):.1f} to {max(scores):.1f} dB")]
+            row("card", "lps at 400 pixels, PSNR on test after 1 minute", [sum(scores)/len(scores)], "dB", note=f"{run.metrics['stages']['field']['steps']:,} steps of the stage field; single frames {min(scores):.1f} to {max(scores):.1f} dB")]
     return rows + picture_rows(run.model, 30)

@@ -3,7 +3,7 @@
     .venv/bin/python bench/run.py --only moments     # about 10 minutes
     .venv/bin/python bench/moments.py --quick        # 3 and 30 moments: a check that everything works; prints only
 
-The built-in head with random expressions, jaws and necks, photographed in plain stripes by four cameras a moment, small. Each figure comes from a process of its own that trains stage 2 with
+The built-in head with random expressions, jaws and necks, photographed in plain stripes by four cameras a moment, small. Each figure comes from a process of its own that trains the stage field with
 the same number of moments a batch; the two sizes take turns. Steps include the posing of moments that take their turn. Memory is the peak of the process without the bytes of the pictures.
 """
 import os

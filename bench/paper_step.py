@@ -40,7 +40,7 @@ def published_step(model, scene, config, search, stage, generator):
     posed = model.pose(model.params)
     if search is not None: posed.search = search(posed.verts, model.head.faces)
     def step():
-        if stage == 1: model.pose_with_grad(posed, with_published(model.params, leaves))
+        if stage == "mesh": model.pose_with_grad(posed, with_published(model.params, leaves))
         loss = published_loss(model, posed, published_batch(scene, config.schedule, at, generator), scene.background, generator).objective
         optimiser.zero_grad(); heads.zero_grad(); loss.backward(); optimiser.step(); heads.step()
     return step
@@ -82,7 +82,7 @@ def prepare(few, stage, settle=100, all_rays=1024):
     params, config = scene.params[0], published_preset("paper")
     settings = replace(config.model, rays=replace(config.model.rays, near=scene.near, far=scene.far))
     model = seeded(config.seed, lambda: PublishedNeRFlame(head, params, settings, scene.flame_to_scene))
-    if stage == 2: hold_head(model, params); model.density = ShellDensity(model.config.epsilon, 15_000)
+    if stage == "field": hold_head(model, params); model.density = ShellDensity(model.config.epsilon, 15_000)
     agreement = check_searches(params, model, SLOW, generator)
     searches = dict(bvh=(None, all_rays)) | {name: (search, few) for name, search in SLOW.items()} | (dict(bvh_few=(None, few)) if few != all_rays else {})
     steps = {name: (published_step(model, scene, replace(config, schedule=replace(config.schedule, rays=rays)), search, stage, generator), rays) for name, (search, rays) in searches.items()}
@@ -99,7 +99,7 @@ LABELS = dict(all_faces="paper, every face for every point (torch)", pytorch3d="
 def paper_rows(quick):
     "For the whole benchmark: each step, and how often each is as fast as trying every face, in the same round."
     few, rounds = (8, 2) if quick else (64, 3)
-    steps, agreement, faces = prepare(few, 1, *((20, 256) if quick else ()))
+    steps, agreement, faces = prepare(few, "mesh", *((20, 256) if quick else ()))
     seconds, note = measure(steps, rounds, 2 if quick else 5), f"{faces:,} faces, stage mesh"
     rows = [row("paper", f"a step: {LABELS[name]}", seconds[name], "s", note=f"{steps[name][1]:,} rays, {note if name != 'fast' else f'{faces:,} faces, stage field'}") for name in LABELS if name in steps]
     def ratio(name, slow, **targets):
@@ -127,7 +127,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often each step is run; default 3")
     parser.add_argument("--few", type=int, default=64, help="rays a step where all faces are tried; default 64")
-    parser.add_argument("--stage", type=int, choices=(1, 2), default=1, help="1: the head is fitted (default); 2: density is learned")
+    parser.add_argument("--stage", choices=("mesh", "field"), default="mesh", help="mesh: the head is fitted (default); field: density is learned")
     parser.add_argument("--out", default="bench/results/paper_step", help="files to write, without ending; default %(default)s")
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())

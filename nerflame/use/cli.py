@@ -386,7 +386,7 @@ _BACKEND = dict(choices=("bvh", "pytorch3d"), help="what finds the closest faces
 
 def train_parser()->Parser:
     "The options of `nerflame_train`."
-    p = Parser("nerflame_train", "Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN goes on. In stage 2, with the presets paper and nerf at any time, what was learned until then can be looked at, too.",
+    p = Parser("nerflame_train", "Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and RGBA images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN goes on. In the stage field, with the presets paper and nerf at any time, what was learned until then can be looked at, too.",
                "nerflame_train data/me --out runs/me --minutes 10")
     p.add_argument("data", metavar="DATA", type=a_folder, nargs="?", help="scene folder; left out: the one of --resume or --hparams_path")
     p.add_argument("--out", metavar="RUN", help="folder to write, required with DATA; an earlier RUN is replaced; left out with --hparams_path: basedir/expname of the file")

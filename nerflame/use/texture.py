@@ -267,7 +267,7 @@ def skin_heights(
     positions:Float[Tensor, "n 3"],   # on that mesh
     normals:Float[Tensor, "n 3"],     # unit
 )->Float[Tensor, "n"]:                # scene units
-    "Measure how high above places of the mesh the skin is, NaN where none is met. In stage 1 the mesh is the skin."
+    "Measure how high above places of the mesh the skin is, NaN where none is met. In the stage mesh the mesh is the skin."
     if not model.density.learned: return torch.zeros_like(positions[:, 0])
     free = bvh.raycast(positions + 1e-3*normals, normals, 2*model.density.epsilon).t/2
     return depth_along(model, positions, normals, free.clamp(1e-3, model.density.epsilon))
