@@ -57,7 +57,7 @@ def child(job):
     with Watch() as watch: scene = load_scene(job["data"], "train", memory=job["memory"])
     out["loading"] = watch.most
     config = TrainConfig(minutes=None, steps=job["steps"], outline=OutlineConfig(steps=20))
-        config = replace(config, mesh=replace(config.mesh, steps=job["steps"]), field=replace(config.field, warm_up=min(10, job["steps"])))
+    config = replace(config, mesh=replace(config.mesh, steps=job["steps"]), field=replace(config.field, warm_up=min(10, job["steps"])))
     with Watch() as watch:
         if job["steps"]: train(scene, head, config, val=scene[:2], callbacks=[])
     return out | dict(training=watch.most, images=4*scene.images[..., 0].numel()/MIB)

@@ -35,8 +35,8 @@ from searches import AllFaces
 
 def published_step(model, scene, config, search, stage, generator):
     "One step of preset `paper` with `search` in place of the model's own; a function without arguments."
-    leaves, optimiser = published_leaves(model.params, config.published), torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=5e-4)
-    heads, at = torch.optim.Adam(leaves.values(), lr=1e-3, weight_decay=1e-4), 1.0 if stage == 1 else config.published.freeze + 15_000.0
+    leaves, optimiser = published_leaves(model.params, config.schedule), torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=5e-4)
+    heads, at = torch.optim.Adam(leaves.values(), lr=1e-3, weight_decay=1e-4), 1.0 if stage == "mesh" else config.schedule.freeze + 15_000.0
     posed = model.pose(model.params)
     if search is not None: posed.search = search(posed.verts, model.head.faces)
     def step():

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['PublishedSchedule', 'PublishedTrainConfig', 'PublishedRunConfig', 'published_preset', 'schedule_position',
            'published_rate', 'stage_lengths', 'published_batch', 'published_loss', 'published_leaves', 'with_published',
-           'hold_head', 'PublishedStage', 'PublishedMeshStage', 'PublishedFieldStage', 'sampled_psnr',
-           'PublishedTraining', 'train_published', 'resume_published']
+           'hold_head', 'train_published', 'resume_published']
 
 # %% ../../nbs/62_published.training.ipynb #15ca7df7
 import dataclasses, math
@@ -236,14 +235,18 @@ class PublishedMeshStage(PublishedStage):
 # %% ../../nbs/62_published.training.ipynb #2ead857a
 @patch
 def state(self:PublishedMeshStage):
+    "Return networks, optimisers and the parameters that are optimised."
     head = dict(leaves=self.leaves, heads=self.optimisers[1]) if self.leaves else {}
     return PublishedStage.state(self) | head
 
 @patch
-def rates(self:PublishedMeshStage, at): return *PublishedStage.rates(self, at), [self.config.schedule.rate_head]
+def rates(self:PublishedMeshStage, at):
+    "Return the rates of the networks and of the head."
+    return *PublishedStage.rates(self, at), [self.config.schedule.rate_head]
 
 @patch
 def loss(self:PublishedMeshStage, at):
+    "Return the loss of a batch around the head as it is now."
     params = self.params
     self.posed = self.model.pose_with_grad(self.posed, params)
     self.model.params = params.detach()
@@ -252,6 +255,7 @@ def loss(self:PublishedMeshStage, at):
 
 @patch
 def finish(self:PublishedMeshStage, at):
+    "Let the field live around the last head."
     hold_head(self.model, self.params)
     self.share, self.span = at.share, at.end - at.begun   # what `FIELD` goes on with
 

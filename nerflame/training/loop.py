@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FEW_STEPS', 'rate_factor', 'set_rates', 'Pilot', 'StepLoss', 'Stage', 'take_step', 'steps_in', 'first_progress',
-           'measure_pace', 'tell_pace', 'watch_pace', 'is_done', 'run_stage', 'torch_threads']
+           'watch_pace', 'run_stage', 'torch_threads']
 
 # %% ../../nbs/54_training.loop.ipynb #b0e853f7
 import contextlib, math
