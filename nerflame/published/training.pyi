@@ -6,8 +6,7 @@
 # %% auto #0
 __all__ = ['PublishedSchedule', 'PublishedTrainConfig', 'PublishedRunConfig', 'published_preset', 'schedule_position',
            'published_rate', 'stage_lengths', 'published_batch', 'published_loss', 'published_leaves', 'with_published',
-           'hold_head', 'PublishedStage', 'PublishedMeshStage', 'PublishedFieldStage', 'sampled_psnr',
-           'PublishedTraining', 'train_published', 'resume_published']
+           'hold_head', 'train_published', 'resume_published']
 
 # %% ../../nbs/62_published.training.ipynb #15ca7df7
 import dataclasses, math
@@ -39,7 +38,7 @@ from .model import PlainConfig, PlainNeRF, PosedMesh, PublishedConfig, Published
 class PublishedSchedule:
     "Settings of the published schedule."
     rays: int = 1024             # in a batch, from all photographs
-    length: int = 40_000         # steps of the schedule, to the end of epsilon's growth; shorter runs go through it faster
+    length: int = 40_000         # steps, to the end of epsilon's growth; shorter runs go through it faster
     freeze: int = 10_000         # step of the schedule at which the head is frozen and density is learned
     rate: float = 5e-4           # Adam's rate for the networks at the beginning
     decay: int = 250_000         # steps in which it falls to a tenth
@@ -53,9 +52,13 @@ class PublishedSchedule:
     def __post_init__(self)->None:
         ...
 
+# %% ../../nbs/62_published.training.ipynb #51dcbf02
 @dataclass(frozen=True)
 class PublishedTrainConfig:
-    "Settings of a whole training by a published method. Begin with `published_preset`. Raises `InputError` where neither `minutes` nor `steps` is given, and where they are not positive."
+    """Settings of a whole training by a published method; begin with `published_preset`.
+
+    Raises `InputError` where neither `minutes` nor `steps` is given, and where they are not positive.
+    """
     preset: Literal["paper", "nerf"] = "paper"   # NeRFlame as it was published; NeRF without a head
     parameters: Literal["fit", "given", "refine", "neutral"] = "fit"  # as in `TrainConfig`
     minutes: float | None = None  # wall time for everything; None: `steps` decides
@@ -69,6 +72,7 @@ class PublishedTrainConfig:
     def __post_init__(self)->None:
         ...
 
+# %% ../../nbs/62_published.training.ipynb #b7f21538
 @dataclass(frozen=True)
 class PublishedRunConfig(RunConfig):
     "The origin of a RUN of a published method."
@@ -148,7 +152,7 @@ def hold_head(
 
 # %% ../../nbs/62_published.training.ipynb #488a10c7
 class PublishedStage(Stage):
-    "What the stages of the published schedule have in common."
+    "A stage of the published schedule."
     def __init__(self,
         model:PublishedNeRFlame|PlainNeRF,   # changed
         scene:Scene,
@@ -182,7 +186,9 @@ class PublishedMeshStage(PublishedStage):
         super().__init__(model, scene, config, nets, generator)
         schedule, self.begin = config.schedule, model.params
         self.leaves = published_leaves(model.params, schedule) if config.parameters != "given" else {}
-        if self.leaves: self.optimisers += torch.optim.Adam(self.leaves.values(), lr=schedule.rate_head, weight_decay=schedule.weight_decay),
+        if self.leaves:
+            leaves = self.leaves.values()
+            self.optimisers += torch.optim.Adam(leaves, lr=schedule.rate_head, weight_decay=schedule.weight_decay),
         self.shares = 0., schedule.freeze/schedule.length
 
     @property
@@ -190,10 +196,16 @@ class PublishedMeshStage(PublishedStage):
         "The parameters of the head now."
         ...
 
-    def state(self): ...
-    def rates(self, at): ...
+    def state(self):
+        "Return networks, optimisers and the parameters that are optimised."
+        ...
+
+    def rates(self, at):
+        "Return the rates of the networks and of the head."
+        ...
 
     def loss(self, at):
+        "Return the loss of a batch around the head as it is now."
         params = self.params
         self.posed = self.model.pose_with_grad(self.posed, params)
         self.model.params = params.detach()
@@ -201,9 +213,11 @@ class PublishedMeshStage(PublishedStage):
         return self.batch_loss(at)
 
     def finish(self, at):
+        "Let the field live around the last head."
         hold_head(self.model, self.params)
         self.share, self.span = at.share, at.end - at.begun   # what `FIELD` goes on with
 
+# %% ../../nbs/62_published.training.ipynb #18f60290
 class PublishedFieldStage(PublishedStage):
     "Learned density around a frozen head, or without one."
     name = StageName.FIELD
@@ -270,6 +284,7 @@ def train_published(
     "Train a published method as `train` does. Raises `InputError` also for several timesteps."
     ...
 
+# %% ../../nbs/62_published.training.ipynb #cf0d9404
 def resume_published(
     out:str|Path,
     scene:Scene,
