@@ -23,30 +23,38 @@ class Callback:
     "An object that watches a training: derive from it and define the hooks that you need."
     def before_fit(self,
         model,         # the model that is trained in place
-    ): "Look at the model before its first step."
+    ):
+        "Look at the model before its first step."
 
     def before_stage(self,
         stage,         # its name, a `StageName`
         steps,         # that it will take, int; None: the clock decides
-    ): "Prepare for a stage. Called again when the number of steps has been measured."
+    ):
+        "Prepare for a stage. Called again when the number of steps has been measured."
 
     def after_step(self,
         stage,         # its name, a `StageName`
         step,          # steps of the stage that are done, int from 1
         loss,          # of this step, float; None where a stage has none
         psnr,          # of this step's pixels, dB, float; None before `MESH`
-    ): "Look at a step."
-
-    def log(self,
-        text,          # a line for the reader, str
-    ): "Show a line."
-
-    def after_stage(self,
-        stage,         # its name, a `StageName`
-        psnr,          # on val, else on some training pictures, dB, float; None before `MESH`
-    ): "Look at the end of a stage."
+    ):
+        "Look at a step."
 
     def __init_subclass__(cls): warn_of_slips(cls)
+
+# %% ../../nbs/52_training.callbacks.ipynb #25b58562
+@patch
+def log(self:Callback,
+    text,          # a line for the reader, str
+):
+    "Show a line."
+
+@patch
+def after_stage(self:Callback,
+    stage,         # its name, a `StageName`
+    psnr,          # on val, else on some training pictures, dB, float; None before `MESH`
+):
+    "Look at the end of a stage."
 
 # %% ../../nbs/52_training.callbacks.ipynb #9859c962
 def warn_of_slips(

@@ -45,7 +45,7 @@ class TimeBudget:
 # %% ../../nbs/53_training.checkpoint.ipynb #a92f7f29
 @dataclass
 class Progress:
-    "How far a stage is, in plain values that a checkpoint keeps."
+    "Progress of a stage, in plain values that a checkpoint keeps."
     step: int = 0              # steps that are done
     steps: int | None = None   # in all; None: not known, the clock decides
     warm_up: int = 0           # steps at the beginning before schedules start; 0: not known
@@ -90,6 +90,7 @@ def _fill(own, found)->None:
     "Copy tensors into others of the same names and shapes."
     ...
 
+# %% ../../nbs/53_training.checkpoint.ipynb #a91129e3
 def _fill_optimiser(optimiser, found)->None:
     "Give Adam its moments."
     ...
@@ -138,7 +139,8 @@ class Checkpointer:
         if self.folder is None: return
         self._last = self.budget.now()
         running = dict(stage=str(stage.name), progress=dataclasses.asdict(at)) if stage else dict(stage="", progress={})
-        facts = dict(about=self.about, stages=self.stages, kept=list(self.kept), spent=self.budget.spent, begun=self.begun) | running
+        facts = dict(about=self.about, stages=self.stages, kept=list(self.kept)) | running
+        facts |= dict(spent=self.budget.spent, begun=self.begun)
         tensors = pack(self.kept | (stage.state() if stage else {}) | dict(generator=self.generator))
         metadata = dict(format=UNFINISHED_FORMAT, facts=json.dumps(facts))
         try:
@@ -178,7 +180,10 @@ class Checkpointer:
         stage,           # whose steps run inside the block, a `Stage`
         at:Progress,     # changed by them
     ):
-        "Guard the steps of a stage. Call what it yields between two of them: it saves now and then, and raises `KeyboardInterrupt` if Ctrl-C was pressed."
+        """Guard the steps of a stage.
+
+        Call what it yields between two of them: it saves now and then, and raises `KeyboardInterrupt` after Ctrl-C.
+        """
         with HeldInterrupt() as held:
             def between():
                 held.check()

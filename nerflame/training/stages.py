@@ -367,6 +367,7 @@ def rates(self:FieldStage, at:Progress):
     factor = rate_factor(at.step, at.steps or at.step, at.warm_up or at.step, self.settings.final_rate)
     return field_rates(self.config.rates, factor),
 
+# %% ../../nbs/56_training.stages.ipynb #0c4853f2
 @patch
 def loss(self:FieldStage, at:Progress):
     "Update the occupancy grid when it is due, and return the loss of a batch."
