@@ -15,20 +15,20 @@ from nerflame.metrics import psnr
 from nerflame.published.model import load_model
 from nerflame.training.settings import TrainConfig
 from nerflame.training.callbacks import Callback
-from nerflame.training.checkpoint import Clock
-from nerflame.training.train import fit, scene_psnr
+from nerflame.training.checkpoint import TimeBudget
+from nerflame.training.train import train, scene_psnr
 from common import Row, ratios, row, timed
 from frames import random_cameras, random_states
 from scenes import RUNS
 
 class Until(Callback):
-    "Ends stage 2 at some PSNR; the clock stands still while it looks."
+    "Ends the stage `field` at some PSNR; the clock stands still while it looks."
     def __init__(self, scene, clock, target, every): self._scene, self._clock, self._target, self._every, self._next = scene, clock, target, every, every
-    def model(self, model): self._model = model
-    def step(self, stage, step, loss, psnr):
-        if stage != "stage 2" or self._clock.spent < self._next: return
+    def before_fit(self, model): self._model = model
+    def after_step(self, stage, step, loss, psnr):
+        if stage != "field" or self._clock.spent < self._next: return
         reached, begin = self._clock.spent, time.monotonic()
-        better = scene_psnr(self._model, self._scene, most=20) >= self._target
+        better = scene_psnr(self._model, self._scene, max_frames=20) >= self._target
         self._clock.started += time.monotonic() - begin
         self._next = reached + self._every
         if better: self._seconds = reached; raise KeyboardInterrupt   # ends training as Ctrl-C does
@@ -37,9 +37,9 @@ class Until(Callback):
 
 def seconds_to(target, scene, val, head, minutes=1.):
     "How soon a PSNR on val is reached, finding the head included; reading files is not. None: not in `minutes`."
-    clock = Clock(60*minutes)
+    clock = TimeBudget(60*minutes)
     until = Until(val, clock, target, 0.5)
-    fit(scene, head, TrainConfig(minutes=minutes), callbacks=[until], clock=clock)
+    train(scene, head, TrainConfig(minutes=minutes), callbacks=[until], budget=clock)
     return until.seconds
 
 def picture_rows(model, n, size=512):
@@ -71,12 +71,12 @@ def card_rows():
     head = load_head(str(file)).to("cuda")
     with torch.enable_grad():
         first, then = seconds_to(30., scene, val, head), [seconds_to(30., scene, val, head) for _ in range(3)]
-        clock = Clock(60)
-        run = fit(scene, head, TrainConfig(minutes=1), val, callbacks=[], clock=clock)
+        clock = TimeBudget(60)
+        run = train(scene, head, TrainConfig(minutes=1), val=val, callbacks=[], budget=clock)
     scores = [f["psnr"] for f in evaluate(run.model, test, progress=False)["frames"]]
     reached = [s for s in then if s is not None]
     cold = "not reached in a minute" if first is None else f"{first:.1f} s"
     note = f"{cold} in the first run of this process, with what had to be compiled"
     rows = [row("card", name, reached, **targets, note=note) if len(reached) == len(then) else Row("card", name, **targets, note=f"reached in {len(reached)} of {len(then)} runs"),
-            row("card", "lps at 400 pixels, PSNR on test after 1 minute", [sum(scores)/len(scores)], "dB", note=f"{run.metrics['stages']['stage 2']['steps']:,} steps of stage 2; single frames {min(scores):.1f} to {max(scores):.1f} dB")]
+            row("card", "lps at 400 pixels, PSNR on test after 1 minute", [sum(scores)/len(scores)], "dB", note=f"{run.metrics['stages']['field']['steps']:,} steps of the stage field; single frames {min(scores):.1f} to {max(scores):.1f} dB")]
     return rows + picture_rows(run.model, 30)

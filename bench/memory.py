@@ -23,8 +23,8 @@ from nerflame.scenes.reading import ReadOptions, load_scene
 from nerflame.fitting.outlines import OutlineConfig
 from nerflame.heads.head import flame_to_scene, load_head, transform_points
 from nerflame.closest import MeshBVH
-from nerflame.training.settings import preset
-from nerflame.training.train import fit
+from nerflame.training.settings import TrainConfig
+from nerflame.training.train import train
 from common import Row, markdown, record, row, timed
 from paper_step import fast_step
 
@@ -57,9 +57,10 @@ def child(job):
     out, head = dict(imports=memory_now()), load_head(job["head"])
     with Watch() as watch: scene = load_scene(job["data"], "train", options=ReadOptions(memory=job["memory"]))
     out["loading"] = watch.most
-    config = replace(preset("fast"), minutes=None, steps=job["steps"], mesh_steps=job["steps"], warm_up=min(10, job["steps"]), outline=OutlineConfig(steps=20))
+    config = TrainConfig(minutes=None, steps=job["steps"], outline=OutlineConfig(steps=20))
+    config = replace(config, mesh=replace(config.mesh, steps=job["steps"]), field=replace(config.field, warm_up=min(10, job["steps"])))
     with Watch() as watch:
-        if job["steps"]: fit(scene, head, config, scene[:2], callbacks=[])
+        if job["steps"]: train(scene, head, config, val=scene[:2], callbacks=[])
     return out | dict(training=watch.most, images=4*scene.images[..., 0].numel()/MIB)
 
 def measured(job):
@@ -124,7 +125,7 @@ def _step_rows(folders, head, rays, rounds):
     for _ in range(rounds):
         for size, step in steps.items(): seconds[size] += [timed(step) for _ in range(5)]
     (small, first), (large, second) = list(seconds.items())[0], list(seconds.items())[-1]
-    rows = [_line(f"step of {rays} rays, {size} x {size}", [1000*s for s in values], "ms", "stage 2 of preset fast, taken in turn in one process") for size, values in seconds.items()]
+    rows = [_line(f"step of {rays} rays, {size} x {size}", [1000*s for s in values], "ms", "stage field of preset fast, taken in turn in one process") for size, values in seconds.items()]
     pairs = [statistics.median(second[i:i + 5])/statistics.median(first[i:i + 5]) for i in range(0, len(first), 5)]
     within = "1 lies" if min(pairs) <= 1 <= max(pairs) else "1 does not lie"
     return rows + [_line(f"step time at equal rays, {large} x {large} over {small} x {small} pixels", pairs, "times", f"median of rounds of five steps each; target: within the spread; {within} within it")]

@@ -3,7 +3,7 @@
     .venv/bin/python bench/run.py --only moments     # about 10 minutes
     .venv/bin/python bench/moments.py --quick        # 3 and 30 moments: a check that everything works; prints only
 
-The built-in head with random expressions, jaws and necks, photographed in plain stripes by four cameras a moment, small. Each figure comes from a process of its own that trains stage 2 with
+The built-in head with random expressions, jaws and necks, photographed in plain stripes by four cameras a moment, small. Each figure comes from a process of its own that trains the stage field with
 the same number of moments a batch; the two sizes take turns. Steps include the posing of moments that take their turn. Memory is the peak of the process without the bytes of the pictures.
 """
 import os
@@ -18,9 +18,9 @@ from nerflame.scenes.writing import FrameLabels, save_scene
 from nerflame.scenes.reading import load_scene
 from nerflame.heads.head import flame_to_scene, load_head, transform_points
 from nerflame.closest import MeshBVH
-from nerflame.training.settings import preset
+from nerflame.training.settings import TrainConfig
 from nerflame.training.callbacks import Callback
-from nerflame.training.train import fit
+from nerflame.training.train import train
 from common import markdown, record, row
 from memory import MIB, Watch
 
@@ -43,10 +43,10 @@ def write_moments(folder, head, moments, size, views=4):
     save_scene(folder, "train", images, cameras[[v for _ in range(moments) for v in range(views)]], config.near, config.far, FrameLabels(params[rows], rows, [v for _ in range(moments) for v in range(views)]))
 
 class Steps(Callback):
-    "When steps of stage 2 were done."
+    "When steps of the stage `field` were done."
     def __init__(self): self._times = []
-    def step(self, stage, step, loss, psnr):
-        if stage == "stage 2": self._times.append(time.perf_counter())
+    def after_step(self, stage, step, loss, psnr):
+        if stage == "field": self._times.append(time.perf_counter())
     @property
     def times(self): return self._times
 
@@ -54,9 +54,9 @@ def child(job):
     "What a process of its own does: load, train, tell time and memory."
     torch.set_num_threads(cpu_threads())
     head, watch = load_head("anny"), Steps()
-    scene, config = load_scene(job["data"], "train", head=head), preset("fast")
-    config = replace(config, parameters="given", minutes=None, steps=job["steps"], warm_up=job["settle"], relief=None, field_stage=replace(config.field_stage, rays=job["rays"]))
-    with Watch() as memory: fit(scene, head, config, scene[:2], callbacks=[watch])
+    scene, config = load_scene(job["data"], "train", head=head), TrainConfig()
+    config = replace(config, parameters="given", minutes=None, steps=job["steps"], relief=None, field=replace(config.field, rays=job["rays"], warm_up=job["settle"]))
+    with Watch() as memory: train(scene, head, config, val=scene[:2], callbacks=[watch])
     times, settle = watch.times, job["settle"]
     return dict(step=(times[-1] - times[settle - 1])/(len(times) - settle), memory=memory.most["peak"] - 4*scene.images[..., 0].numel()/MIB, frames=len(scene))
 
@@ -75,7 +75,7 @@ def moments_rows(quick):
         for _ in range(rounds):
             for n in found: found[n].append(measured(dict(data=f"{folder}/{n}", steps=60 if quick else 240, settle=20 if quick else 80, rays=512 if quick else 4096)))
     ratio = lambda key: [b[key]/a[key] for a, b in zip(found[few], found[many])]
-    about = f"{few} and {many} moments of 4 pictures; a batch takes its rays from {preset('fast').field_stage.moments} of them, one is exchanged every {preset('fast').field_stage.renew} steps"
+    about = f"{few} and {many} moments of 4 pictures; a batch takes its rays from {TrainConfig().field.timesteps} of them, one is exchanged every {TrainConfig().field.renew} steps"
     targets = {} if quick else dict(reach=1.05, less=True)
     def line(name, values, unit, note="", **targets): return row("moments", name, values, unit, note=note, **targets)
     return [line(f"step with {few} moments", [1000*r["step"] for r in found[few]], "ms", about), line(f"step with {many} moments", [1000*r["step"] for r in found[many]], "ms"),

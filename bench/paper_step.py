@@ -23,34 +23,40 @@ from nerflame.training.pixels import pixels_in_shell
 from nerflame.heads.head import load_head
 from nerflame.field.density import ShellDensity
 from nerflame.published.distance import PyTorch3DMesh, pytorch3d_missing
-from nerflame.training.settings import preset
-from nerflame.training.loop import field_optimiser
-from nerflame.training.stages import field_step, hold_head, published_batch, published_leaves, published_loss, with_published
+from nerflame.training.settings import TrainConfig
+from nerflame.training.stages import field_loss, field_optimiser
+from nerflame.field.model import NeRFlame
+from nerflame.published.model import PublishedNeRFlame
+from nerflame.published.training import hold_head, published_batch, published_leaves, published_loss, published_preset, with_published
 from nerflame.training.run import versions
-from nerflame.training.train import new_model
+from nerflame.training.train import seeded
 from common import Row, in_turn, ratios, row, why_absent
 from searches import AllFaces
 
 def published_step(model, scene, config, search, stage, generator):
     "One step of preset `paper` with `search` in place of the model's own; a function without arguments."
-    leaves, optimiser = published_leaves(model.params, config.published), torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=5e-4)
-    heads, at = torch.optim.Adam(leaves.values(), lr=1e-3, weight_decay=1e-4), 1.0 if stage == 1 else config.published.freeze + 15_000.0
+    leaves, optimiser = published_leaves(model.params, config.schedule), torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=5e-4)
+    heads, at = torch.optim.Adam(leaves.values(), lr=1e-3, weight_decay=1e-4), 1.0 if stage == "mesh" else config.schedule.freeze + 15_000.0
     posed = model.pose(model.params)
     if search is not None: posed.search = search(posed.verts, model.head.faces)
     def step():
-        if stage == 1: model.pose_with_grad(posed, with_published(model.params, leaves))
-        loss, _ = published_loss(model, posed, published_batch(scene, config.published, at, generator), scene.background, generator)
+        if stage == "mesh": model.pose_with_grad(posed, with_published(model.params, leaves))
+        loss = published_loss(model, posed, published_batch(scene, config.schedule, at, generator), scene.background, generator).objective
         optimiser.zero_grad(); heads.zero_grad(); loss.backward(); optimiser.step(); heads.step()
     return step
 
 def fast_step(scene, head, params, rays, generator, settle=100):
-    "One step of stage 2 of preset `fast`, after its density grid has settled."
-    config = preset("fast")
-    model = new_model(scene, head, params, config, generator)
+    "One step of the stage `field` of preset `fast`, after its occupancy grid has settled."
+    config = TrainConfig()
+    model = seeded(config.seed, lambda: NeRFlame(head, params, config.model, scene.flame_to_scene, generator))
     model.density = ShellDensity(model.config.epsilon)
-    posed, settings, optimiser = model.pose_for_training(model.params), replace(config.field_stage, rays=rays), field_optimiser(model, config)
+    posed, settings, optimiser = model.pose_for_training(model.params), replace(config.field, rays=rays), field_optimiser(model, config.rates)
     bank = pixels_in_shell(scene, posed.shell)
-    def step(): field_step(model, posed, bank.batch(rays, generator), scene.background, settings, optimiser, None, generator)
+    def step():
+        loss = field_loss(model, [posed], bank.batch(rays, generator), scene.background, settings, None, generator).objective
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
     for i in range(settle):
         if i % 16 == 0: model.update_density(1.0 if i == 0 else 0.5, generator=generator); model.refresh(posed)
         step()
@@ -73,12 +79,13 @@ def prepare(few, stage, settle=100, all_rays=1024):
     generator, head = torch.Generator().manual_seed(0), load_head("anny")
     with tempfile.TemporaryDirectory() as folder:
         scene = load_scene(write_capture(Path(folder)/"capture", CaptureConfig(resolution=100, n_train=24, n_val=1, n_test=1, moments=(), samples=1, sky_rays=8, texture_height=512), head), "train", head=head)
-    params, config = scene.params[0], preset("paper")
-    model = new_model(scene, head, params, config, generator)
-    if stage == 2: hold_head(model, params); model.density = ShellDensity(model.config.epsilon, 15_000)
+    params, config = scene.params[0], published_preset("paper")
+    settings = replace(config.model, rays=replace(config.model.rays, near=scene.near, far=scene.far))
+    model = seeded(config.seed, lambda: PublishedNeRFlame(head, params, settings, scene.flame_to_scene))
+    if stage == "field": hold_head(model, params); model.density = ShellDensity(model.config.epsilon, 15_000)
     agreement = check_searches(params, model, SLOW, generator)
     searches = dict(bvh=(None, all_rays)) | {name: (search, few) for name, search in SLOW.items()} | (dict(bvh_few=(None, few)) if few != all_rays else {})
-    steps = {name: (published_step(model, scene, replace(config, published=replace(config.published, rays=rays)), search, stage, generator), rays) for name, (search, rays) in searches.items()}
+    steps = {name: (published_step(model, scene, replace(config, schedule=replace(config.schedule, rays=rays)), search, stage, generator), rays) for name, (search, rays) in searches.items()}
     steps["fast"] = (fast_step(scene, head, params, 4096, generator, settle), 4096)
     for name, (step, _) in steps.items(): step() if name not in SLOW else None   # the first step compiles; these have nothing to compile
     return steps, agreement, len(head.faces)
@@ -92,9 +99,9 @@ LABELS = dict(all_faces="paper, every face for every point (torch)", pytorch3d="
 def paper_rows(quick):
     "For the whole benchmark: each step, and how often each is as fast as trying every face, in the same round."
     few, rounds = (8, 2) if quick else (64, 3)
-    steps, agreement, faces = prepare(few, 1, *((20, 256) if quick else ()))
-    seconds, note = measure(steps, rounds, 2 if quick else 5), f"{faces:,} faces, stage 1"
-    rows = [row("paper", f"a step: {LABELS[name]}", seconds[name], "s", note=f"{steps[name][1]:,} rays, {note if name != 'fast' else f'{faces:,} faces, stage 2'}") for name in LABELS if name in steps]
+    steps, agreement, faces = prepare(few, "mesh", *((20, 256) if quick else ()))
+    seconds, note = measure(steps, rounds, 2 if quick else 5), f"{faces:,} faces, stage mesh"
+    rows = [row("paper", f"a step: {LABELS[name]}", seconds[name], "s", note=f"{steps[name][1]:,} rays, {note if name != 'fast' else f'{faces:,} faces, stage field'}") for name in LABELS if name in steps]
     def ratio(name, slow, **targets):
         return row("paper", f"{LABELS[name]}, against {LABELS[slow]}, per ray", ratios(seconds[slow], seconds[name], steps[name][1]/steps[slow][1]), "x", **targets, note=f"largest difference of distances to the tree's: {agreement}")
     rows += [ratio("bvh_few", "all_faces", reach=8., aim=15.), ratio("bvh", "all_faces"), ratio("fast", "all_faces", reach=1000., aim=5000.)]
@@ -120,7 +127,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often each step is run; default 3")
     parser.add_argument("--few", type=int, default=64, help="rays a step where all faces are tried; default 64")
-    parser.add_argument("--stage", type=int, choices=(1, 2), default=1, help="1: the head is fitted (default); 2: density is learned")
+    parser.add_argument("--stage", choices=("mesh", "field"), default="mesh", help="mesh: the head is fitted (default); field: density is learned")
     parser.add_argument("--out", default="bench/results/paper_step", help="files to write, without ending; default %(default)s")
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())

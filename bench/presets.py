@@ -21,11 +21,10 @@ from nerflame.training.pixels import take_pixels
 from nerflame.heads.head import load_head
 from nerflame.metrics import mse_to_psnr
 from nerflame.plot import plot_curves, save_figure
-from nerflame.training.settings import preset
 from nerflame.training.callbacks import Callback
-from nerflame.training.checkpoint import Clock
-from nerflame.training.run import load_run, versions
-from nerflame.training.train import fit
+from nerflame.training.checkpoint import TimeBudget
+from nerflame.training.run import versions
+from nerflame.published.methods import load_any_run, method_of, preset
 
 @torch.no_grad()
 def pixel_psnr(model, scene, n, size=256):
@@ -41,10 +40,10 @@ def pixel_psnr(model, scene, n, size=256):
 class Curve(Callback):
     "PSNR on val at a few moments; the clock stands still meanwhile."
     def __init__(self, scene, clock, moments): self._scene, self._clock, self._moments, self._rows = scene, clock, list(moments), []
-    def model(self, model): self._model = model
-    def note(self, text): print(text, flush=True)
-    def step(self, stage, step, loss, psnr):
-        if stage == "outlines" or not self._moments or self._clock.spent < self._moments[0]: return
+    def before_fit(self, model): self._model = model
+    def log(self, text): print(text, flush=True)
+    def after_step(self, stage, step, loss, psnr):
+        if stage == "outline" or not self._moments or self._clock.spent < self._moments[0]: return
         while self._moments and self._clock.spent >= self._moments[0]: self._moments.pop(0)
         spent, begin = self._clock.spent, time.monotonic()
         self._rows.append((spent/60, pixel_psnr(self._model, self._scene, -(-2048//len(self._scene)))))
@@ -53,20 +52,20 @@ class Curve(Callback):
 
 def train_one(name, data, head, options):
     "A preset for the given time: its curve, its score on test, its steps."
-    config, clock = replace(preset(name), minutes=options.minutes, steps=None), Clock(60*options.minutes)
-    if name != "fast": config = replace(config, published=replace(config.published, rays=options.rays))
+    config, clock = replace(preset(name), minutes=options.minutes, steps=None), TimeBudget(60*options.minutes)
+    if name != "fast": config = replace(config, schedule=replace(config.schedule, rays=options.rays))
     curve = Curve(load_scene(data, "val"), clock, [60*options.minutes*k/12 for k in range(1, 12)])
-    run = fit(load_scene(data, "train"), head, config, load_scene(data, "val"), Path(options.runs)/name, [curve], clock)
+    run = method_of(config).train(load_scene(data, "train"), head, config, val=load_scene(data, "val"), out=Path(options.runs)/name, callbacks=[curve], budget=clock)
     test, stages = load_scene(data, "test"), run.metrics["stages"]
     rows = curve._rows + [(run.metrics["seconds"]/60, pixel_psnr(run.model, load_scene(data, "val"), -(-2048//len(curve._scene))))]
     return dict(minutes=[r[0] for r in rows], psnr=[r[1] for r in rows], test=pixel_psnr(run.model, test, 1024), steps={k: v["steps"] for k, v in stages.items() if "steps" in v},
-                rays=config.published.rays if name != "fast" else config.field_stage.rays)
+                rays=config.schedule.rays if name != "fast" else config.field.rays)
 
 def picture(name, options):
     "What a RUN renders of the test view that is most in front of the face, and the photograph."
     seen = load_scene(Path(options.runs)/"capture", "test", options.picture)
     front = int(seen.cameras.positions[:, 1].argmin())
-    return load_run(Path(options.runs)/name).model.render(seen.cameras[front], None, seen.background).rgb, seen[front].rgb[0]
+    return load_any_run(Path(options.runs)/name).model.render(seen.cameras[front], None, seen.background).rgb, seen[front].rgb[0]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

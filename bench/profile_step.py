@@ -14,9 +14,8 @@ from nerflame.field.density import prior_sigma, shell_alpha
 from nerflame.training.pixels import pixels_in_shell
 from nerflame.field.volume import composite, volume_weights
 from nerflame.field.march import march
-from nerflame.training.loop import batch_loss, field_optimiser
-from nerflame.training.mouth import hidden_loss, hidden_parts
-from nerflame.training.stages import field_step
+from nerflame.training.mouth import mouth_loss, unseen_mouth
+from nerflame.training.stages import batch_loss, field_loss, field_optimiser
 from nerflame.training.run import data_folder, load_run, run_scene
 from common import Row, in_turn, row, timed
 from scenes import settled_run
@@ -24,16 +23,20 @@ from scenes import settled_run
 class Step:
     "A step taken apart: `parts` is what to time, each a function without arguments."
     def __init__(self, model, scene, config):
-        self.model, self.scene, self.config, self.settings = model, scene, config, config.field_stage
-        self.posed, self.generator, self.optimiser = model.pose_for_training(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config)
+        self.model, self.scene, self.config, self.settings = model, scene, config, config.field
+        self.posed, self.generator, self.optimiser = model.pose_for_training(model.params), torch.Generator().manual_seed(0), field_optimiser(model, config.rates)
         self.bank = pixels_in_shell(scene, self.posed.shell)
-        self.hidden = hidden_parts(model.head, model.canonical_verts, [(self.posed.verts, self.bank)], self.generator)
+        self.mouth = unseen_mouth(model.head, model.canonical_verts, [(self.posed.verts, self.bank)], self.generator)
         for group in self.optimiser.param_groups: group["lr"] = 0.   # it shall stay the same face
         self.optimiser._optimizer_step_post_hooks.clear()   # so nothing has changed, and graphs from before a step stay good
 
     def whole(self):
         "A step as training takes it."
-        field_step(self.model, self.posed, self.bank.batch(self.settings.rays, self.generator), self.scene.background, self.settings, self.optimiser, self.hidden, self.generator)
+        batch = self.bank.batch(self.settings.rays, self.generator)
+        loss = field_loss(self.model, [self.posed], batch, self.scene.background, self.settings, self.mouth, self.generator).objective
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
 
     def density(self):
         "What happens every `refresh` steps."
@@ -73,7 +76,7 @@ class Step:
         target = batch.rgb if batch.mask is None else batch.rgb + (1 - batch.mask)[:, None]*(behind - scene.background)
         outline = 0 if batch.mask is None else ((pixels.accumulation - batch.mask)**2).mean()
         self.loss = ((pixels.rgb - target)**2).mean() + self.settings.mask_weight*outline
-    def hide(self): self.pull = self.settings.hidden_weight*hidden_loss(self.model, self.hidden, self.generator)
+    def hide(self): self.pull = self.settings.mouth_weight*mouth_loss(self.model, self.mouth, self.generator)
 
     def difference(self)->float:
         "How far the loss of the parts is from that of training, for the same random numbers; of the loss."
@@ -104,7 +107,7 @@ class Step:
                  "compositing and loss, backward": self.back(lambda: (self.loss,), lambda: (self.weights_leaf, self.rgb_leaf)),
                  "colour network, backward": self.back(lambda: (self.rgb,), lambda: [self.features_leaf, *parameters(field)]),
                  "opacity and weights, backward": self.back(lambda: (self.weights,), lambda: (self.sigma_leaf,)), **lasts}
-        if self.hidden is not None: parts |= {"hidden parts of the mouth": self.hide, "hidden parts of the mouth, backward": self.back(lambda: (self.pull,), lambda: parameters(field))}
+        if self.mouth is not None: parts |= {"hidden parts of the mouth": self.hide, "hidden parts of the mouth, backward": self.back(lambda: (self.pull,), lambda: parameters(field))}
         return parts | {"optimiser": self.optimiser.step}
 
 def profile_rows(quick, run=None):

@@ -65,19 +65,21 @@ from nerflame.scenes.pictures import (
     read_image, read_mask, with_coverage)
 from nerflame.scenes.reading import ReadOptions, load_scene as read_scene, working_sizes
 from nerflame.scenes.scene import Scene, as_bytes, check_similarity
-from nerflame.scenes.timesteps import group_moments
+from nerflame.scenes.timesteps import group_timesteps
 from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_transforms, scene_splits, split_frames
 from nerflame.scenes.writing import FrameLabels, save_scene as write_scene
 from nerflame.testing import toy_head, toy_model
 from nerflame.training.callbacks import Callback
-from nerflame.training.checkpoint import Clock, read_unfinished
+from nerflame.training.checkpoint import TimeBudget, read_unfinished
 from nerflame.training.loop import rate_factor
-from nerflame.training.mouth import hidden_parts
-from nerflame.training.pixels import MomentPool, pixels_in_shell, take_pixels
-from nerflame.training.run import RunConfig, load_run
-from nerflame.training.settings import FieldStage, MeshStage, PublishedStage, TrainConfig, preset
-from nerflame.training.stages import published_batch, published_rate, published_stages, schedule_position
-from nerflame.training.train import fit
+from nerflame.training.mouth import unseen_mouth
+from nerflame.training.pixels import TimestepPool, pixels_in_shell, take_pixels
+from nerflame.training.run import RunConfig
+from nerflame.published.methods import load_any_run as load_run, method_of, preset
+from nerflame.published.training import (
+    PublishedRunConfig, PublishedSchedule, PublishedTrainConfig, published_batch, published_rate, schedule_position,
+    stage_lengths as published_stages)
+from nerflame.training.settings import FieldStageConfig as FieldStage, MeshStageConfig as MeshStage, TrainConfig
 from nerflame.use.drive import (
     Film, arkit_mapping, camera_path, drive_params, drive_take, film_times, resample, swing_cameras, take_params,
     unused_weights)
@@ -91,8 +93,13 @@ CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig
     outline=OutlineConfig,
     model=ModelConfig, plain_model=PlainConfig, published_model=PublishedConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
     mesh_stage=MeshStage,
+<<<<<<< /tmp/tmp65gfdu4_/o
     published_stage=PublishedStage, run=RunConfig, train=TrainConfig, quirks=Quirks)
 COMMANDS = {name: getattr(commands, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
+=======
+    published_stage=PublishedSchedule, run=RunConfig, train=TrainConfig, published=PublishedTrainConfig, quirks=Quirks)
+COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
+>>>>>>> /tmp/tmp65gfdu4_/t
     "import", "demo")}
 
 # methods and fields
@@ -105,7 +112,7 @@ def posed_vertices(head, params, vertices): return head.flame.posed(params, head
 def posed_derivatives(head, params, vertices):
     return head.flame.posed_with_jacobian(params, head.flame.basis(vertices))
 def trained_model(run): return run.model
-def trained_params(run): return run.moments.params if run.moments else run.model.params
+def trained_params(run): return run.timesteps.params if run.timesteps else run.model.params
 def run_metrics(run): return run.metrics
 def captured(model): return model.params
 def pose(model, params, draft=False): return model.pose(params, draft)
@@ -122,7 +129,15 @@ def weights_of(model): return [t for _, t in model.named_parameters()]
 def buffers_of(model):
     stage, step = 1 + model.density.learned, getattr(model.density, "step", 0)
     return [t for _, t in model.named_buffers()] + [torch.tensor(stage), torch.tensor(step)]
-def trained_steps(run): return run.config.train.steps, run.config.train.mesh_steps
+def trained_steps(run):
+    config = run.config.train
+    return config.steps, config.mesh.steps if hasattr(config, "mesh") else None
+def train(scene, head, config, val, out, callbacks, landmarks=None, resume=False, run=None):
+    "Train or resume with the method of the settings."
+    method = method_of(config)
+    if resume: return method.resume(out, scene, head, val=val, callbacks=callbacks)
+    settings = run or config
+    return method.train(scene, head, settings, val=val, out=out, callbacks=callbacks, landmarks=landmarks)
 def scene_values(scene):
     return dict(pictures=scene.images, masks=scene.coverage, cameras=scene.cameras, depths=(scene.near, scene.far),
         background=scene.background, params=scene.params, timesteps=scene.timestep, names=scene.names)

@@ -44,8 +44,9 @@ def bad_settings(case, folder):
         model=[dict(voxel=0.), dict(step=-1.), dict(cell_size=0), dict(mesh_epsilon=0.)],
         published_model=[dict(backend="x"), dict(backend="pytorch3d"), dict(mesh_epsilon=0.),
         dict(quirks=nf.Quirks(True))],
-        train=[dict(minutes=None), dict(minutes=-1.), dict(steps=0, minutes=None), dict(preset="paper"),
-        dict(preset="nerf"), dict(preset="x"), dict(parameters="x"), dict(warm_up=-1), dict(growth=2.)],
+        train=[dict(minutes=None), dict(minutes=-1.), dict(steps=0, minutes=None), dict(parameters="x")],
+        published=[dict(minutes=None), dict(minutes=-1.), dict(steps=0), dict(preset="nerf", steps=1),
+        dict(preset="x", steps=1)],
         published_stage=[dict(freeze=50_000), dict(freeze=-1), dict(length=-5)])
     for name, values in ranges.items():
         for i, value in enumerate(values): case(f"{name}/range/{i}", lambda: nf.CONFIGS[name](**value))
@@ -338,7 +339,7 @@ def bad_checkpoints(case, folder):
 def bad_runs(case, folder):
     "RUN folders and trainings that cannot begin."
     given = replace(toys.TOY, parameters="given", steps=2)
-    with quiet(): run = nf.fit(toys.still_scene(given=True), head(), given, None, folder/"run", [])
+    with quiet(): run = nf.train(toys.still_scene(given=True), head(), given, None, folder/"run", [])
     for name in "config.yaml", "field.safetensors", "head.safetensors", "metrics.json":
         place = folder/f"without {name}"
         shutil.copytree(folder/"run", place)
@@ -355,11 +356,12 @@ def bad_runs(case, folder):
         (place/"config.yaml").write_text(text.replace(old, new)); case(f"config/{name}", lambda: nf.load_run(place))
     case("nowhere", lambda: nf.load_run(folder/"nowhere"))
     case("model/nowhere", lambda: nf.load_model(folder/"nowhere"))
-    scene, fit = toys.still_scene(), lambda *a, **k: quietly(nf.fit, *a, callbacks=[], **k)
+    scene = toys.still_scene()
+    fit = lambda scene, head, config, out=None, **k: quietly(nf.train, scene, head, config, None, out, [], **k)
     by = lambda s, k: replace(s, cameras=replace(s.cameras,
         c2w=torch.cat([torch.cat([s.cameras.c2w[:, :3, :3], k*s.cameras.c2w[:, :3, 3:]], 2), s.cameras.c2w[:, 3:]], 1)))
     for name, act in dict(params=lambda: fit(scene, head(), given), far=lambda: fit(by(scene, 2.), head(), toys.TOY),
-            farther=lambda: fit(by(scene, 1.5), head(), replace(toys.TOY, steps=1, mesh_steps=1)),
+            farther=lambda: fit(by(scene, 1.5), head(), replace(toys.TOY, steps=1, mesh=replace(toys.TOY.mesh, steps=1))),
             few=lambda: fit(toys.still_scene(3, given=True), head(), given),
             masks=lambda: fit(replace(scene, coverage=None), head(), toys.TOY),
             near=lambda: fit(replace(scene, near=0.), head(), toys.paper(steps=2)),
@@ -370,11 +372,10 @@ def bad_runs(case, folder):
             head(), replace(given, parameters="neutral")),
             lying=lambda: fit(replace(scene, cameras=replace(scene.cameras,
             c2w=torch.tensor([[1., 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]]) @ scene.cameras.c2w)), head(),
-            replace(toys.TOY, steps=1, mesh_steps=1))).items(): case(f"train/{name}", act)
+            replace(toys.TOY, steps=1, mesh=replace(toys.TOY.mesh, steps=1)))).items(): case(f"train/{name}", act)
     with quiet():
         toys.train_toy("still/given", folder/"half", stop=9)
-    case("resume/other", lambda: fit(toys.still_scene(given=True), head(), replace(given, seed=1), out=folder/"half",
-        resume=True))
+    case("resume/other", lambda: fit(toys.still_scene(10, given=True), head(), given, out=folder/"half", resume=True))
     case("resume/half", lambda: nf.load_run(folder/"half"))
     unfinished = next(iter((folder/"half").glob("*unfinished*")), None)
     if unfinished:
@@ -386,7 +387,7 @@ def bad_runs(case, folder):
         case("unfinished/nowhere", lambda: nf.read_unfinished(folder/"half"))
     def slip():
         class Wrong(nf.Callback):
-            def begn(self, stage, steps): pass
+            def before_stages(self, stage, steps): pass
     case("callback", slip)
 
 def quietly(act, *arguments, **options):
@@ -459,7 +460,7 @@ def bad_arguments(case, folder):
         rest), capture=lambda: nf.built_in_capture(nf.CaptureConfig(moments=("yodel",))),
         capture_size=lambda: nf.built_in_capture(nf.CaptureConfig(resolution=0)),
         capture_read=lambda: nf.read_capture(folder), sweep=lambda: nf.control_report(model, None, rest, view,
-        nf.SWEEPS[6:7]), hidden=lambda: nf.hidden_parts(toy, rest, []),
+        nf.SWEEPS[6:7]), hidden=lambda: nf.unseen_mouth(toy, rest, []),
         preview=lambda: nf.preview_module.preview("nowhere"), preview_size=lambda: nf.preview_module.preview(model,
         size=100, draft=200),
         points=lambda: nf.similarity_between(ones(2, 3), ones(2, 3)), face=lambda: nf.texture.choose_layout(toy,
@@ -472,9 +473,9 @@ def run_commands(gate, root):
     small = replace(toys.TOY, minutes=3., steps=None)
     scene, toy = root/"scene", ["--head", root/"toy.npz"]
     with quiet():
-        nf.fit(nf.load_scene(scene, "train", head=head()), head(), replace(toys.TOY, parameters="given"),
+        nf.train(nf.load_scene(scene, "train", head=head()), head(), replace(toys.TOY, parameters="given"),
             nf.load_scene(scene, "val", head=head()), root/"run", [],
-            run=nf.RunConfig(str(scene), head=head().name, device="cpu"))
+            run=nf.RunConfig(str(scene), head=head().name, device="cpu", train=replace(toys.TOY, parameters="given")))
     store = lambda key, folder: toys.store_folder(gate, f"written/{key}", folder)
     with quiet_home(root):
         done("paper", "train", scene, "--out", root/"paper", *toy, "--preset", "paper", "--parameters", "given",

@@ -39,10 +39,11 @@ def random(*shape, seed=0, size=1.): return size*torch.randn(*shape, generator=d
 SMALL = nf.ModelConfig(voxel=0.04, step=0.03, mesh_epsilon=0.05, epsilon=nf.EpsilonSchedule(0.05, 0.08),
     field=nf.FieldConfig(spacings=(0.32, 0.16, 0.08), width=32))
 STEPS, MESH_STEPS = 24, 8
-TOY = nf.TrainConfig(minutes=None, steps=STEPS, mesh_steps=MESH_STEPS, warm_up=8, model=SMALL,
+TOY = nf.TrainConfig(minutes=None, steps=STEPS, model=SMALL,
     outline=nf.OutlineConfig(steps=30, views=6, points=50, vertices=500),
     track=nf.TrackConfig(steps=(2, 2, 2, 2), vertices=500),
-    mesh=nf.MeshStage(rays=256, margin=0.05), field_stage=nf.FieldStage(rays=512, moments=2, renew=3,
+    mesh=nf.MeshStage(steps=MESH_STEPS, rays=256, margin=0.05), field=nf.FieldStage(rays=512, warm_up=8, timesteps=2,
+    renew=3,
     refresh=4))
 POSES = dict(jaw=dict(jaw_pose=[0.3, 0., 0.]), neck=dict(neck_pose=[0.1, 0.3, 0.]),
     eyes=dict(eye_pose=[0., 0.2, 0., 0.1, 0.2, 0.]),
@@ -117,7 +118,7 @@ def tiny_rays(name, eps, **rays):
     model = replace(config.model, rays=replace(config.model.rays, coarse=24, fine=16, **rays),
         network=replace(config.model.network, depth=3, width=32, skip=1, octaves=5))
     if name == "paper": model = replace(model, mesh_epsilon=eps, epsilon=nf.EpsilonSchedule(eps, 2*eps, 0, 30_000))
-    return replace(config, steps=16, model=model, published=replace(config.published, rays=128, rate=3e-3,
+    return replace(config, steps=16, model=model, schedule=replace(config.schedule, rays=128, rate=3e-3,
         rate_head=2e-3))
 
 def paper(**changes): return replace(tiny_rays("paper", 0.06, farthest=8, central=4), parameters="neutral", **changes)
@@ -127,7 +128,7 @@ def trainings():
     "The toy trainings by name: a scene, settings, and more arguments."
     still, moving = (lambda **k: still_scene(**k)), (lambda **k: moving_scene(**k))
     given = replace(TOY, parameters="given")
-    batch = lambda config, **changes: replace(config, published=replace(config.published, **changes))
+    batch = lambda config, **changes: replace(config, schedule=replace(config.schedule, **changes))
     return {
         "still/found": (still(), TOY, {}), "still/given": (still(given=True), given, {}),
         "still/neutral": (still(), replace(TOY, parameters="neutral"), {}),
@@ -135,8 +136,8 @@ def trainings():
         "still/seed": (still(given=True), replace(given, seed=3, model=replace(SMALL,
         field=replace(SMALL.field, direct=False))), {}),
         "moving/found": (moving(), TOY, {}), "moving/given": (moving(given=True), given, {}),
-        "moving/plain": (moving(given=True), replace(given, relief=None, field_stage=replace(TOY.field_stage,
-        residual=0, blind=0.)), {}),
+        "moving/plain": (moving(given=True), replace(given, relief=None, field=replace(TOY.field,
+        residual=0, view_dropout=0.)), {}),
         "moving/refined": (replace(moving(given=True), params=roughly(moving(given=True).params)),
         replace(TOY, parameters="refine"), {}),
         "moving/marked": (moving(), TOY, dict(marks=True)),
@@ -159,7 +160,7 @@ def marks_of(scene):
 class Rows(nf.Callback):
     "The numbers of all steps; an interrupt after one of them."
     def __init__(self, stop=None): self._rows, self._stop = [], stop
-    def step(self, stage, step, loss, psnr):
+    def after_step(self, stage, step, loss, psnr):
         self._rows.append((step, loss, psnr))
         if len(self._rows) == self._stop: raise KeyboardInterrupt
 
@@ -171,8 +172,7 @@ def train_toy(name, out=None, stop=None, resume=False):
     with quiet(), torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
         try:
-            run = nf.fit(scene, whose, config, val, out, [rows], landmarks=marks_of(scene) if more else None,
-                resume=resume)
+            run = nf.train(scene, whose, config, val, out, [rows], marks_of(scene) if more else None, resume)
         except KeyboardInterrupt: run = None
     return run, rows._rows
 
