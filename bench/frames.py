@@ -11,7 +11,7 @@ from nerflame.closest import MeshBVH
 from nerflame.field.march import march
 from nerflame.field.model import shade
 from nerflame.metrics import psnr
-from nerflame.training.run import load_run
+from nerflame.published.methods import load_run
 from common import ratios, row, timed
 from scenes import settled_run
 

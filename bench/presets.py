@@ -24,7 +24,7 @@ from nerflame.plot import plot_curves, save_figure
 from nerflame.training.callbacks import Callback
 from nerflame.training.checkpoint import TimeBudget
 from nerflame.training.run import versions
-from nerflame.published.methods import load_any_run, method_of, preset
+from nerflame.published.methods import load_run, method_of, preset
 
 @torch.no_grad()
 def pixel_psnr(model, scene, n, size=256):
@@ -65,7 +65,7 @@ def picture(name, options):
     "What a RUN renders of the test view that is most in front of the face, and the photograph."
     seen = load_scene(Path(options.runs)/"capture", "test", options.picture)
     front = int(seen.cameras.positions[:, 1].argmin())
-    return load_any_run(Path(options.runs)/name).model.render(seen.cameras[front], None, seen.background).rgb, seen[front].rgb[0]
+    return load_run(Path(options.runs)/name).model.render(seen.cameras[front], None, seen.background).rgb, seen[front].rgb[0]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -16,7 +16,8 @@ from nerflame.field.volume import composite, volume_weights
 from nerflame.field.march import march
 from nerflame.training.mouth import mouth_loss, unseen_mouth
 from nerflame.training.stages import batch_loss, field_loss, field_optimiser
-from nerflame.training.run import data_folder, load_run, run_scene
+from nerflame.published.methods import load_run
+from nerflame.training.run import data_folder, run_scene
 from common import Row, in_turn, row, timed
 from scenes import settled_run
 

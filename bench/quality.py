@@ -16,7 +16,8 @@ from PIL import Image
 from nerflame.files import shared
 from nerflame.evaluation.render import picture_path
 from nerflame.evaluation.scores import comparison_sheet
-from nerflame.training.run import data_folder, load_run, run_scene
+from nerflame.published.methods import load_run
+from nerflame.training.run import data_folder, run_scene
 from common import RESULTS, Row, command, row
 from scenes import QUICK_OPTIONS, capture, train_run
 

@@ -3,7 +3,7 @@ __version__ = "0.1.0"
 import os, sys
 from importlib import import_module
 
-# torch's threads read this when torch is loaded; see "Device and threads" in nbs/00_core.ipynb
+# torch's threads read this when torch is loaded; see "Device and threads" in nbs/02_runtime.ipynb
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def _place_for_matplotlib():
@@ -37,9 +37,10 @@ _NAMES = {
     "scenes.scene": "Scene load_scene",
     "scenes.capture": "CaptureConfig built_in_capture write_capture",
     "field.model": "NeRFlame",
-    "training.settings": "TrainConfig preset",
-    "training.run": "Run RunConfig load_run",
-    "training.train": "train",
+    "training.settings": "TrainConfig",
+    "training.run": "Run RunConfig",
+    "training.train": "resume train",
+    "published.methods": "load_run preset",
     "evaluation.render": "render_frames save_image turntable write_video yawn",
     "evaluation.scores": "evaluate",
     "evaluation.runs": "evaluate_run",
@@ -49,10 +50,9 @@ _NAMES = {
     "widget.preview": "preview",
     "use.export": "ExportFiles ExportForm export_run",
     "use.train": "PhotoOptions SettingChanges align_folder resume_run train_folder",
-    "use.published": "CheckpointOptions import_run render_published train_published",
+    "use.published": "CheckpointOptions import_run render_hparams train_hparams",
     "use.demo": "run_demo"}
 _PLACES = {name: module for module, names in _NAMES.items() for name in names.split()}
-_OTHER_NAMES = {"train": "fit"}   # the name within the module, where it differs
 
 TYPE_CHECKING = False   # as in `typing`, which takes as long to import as this package
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ if TYPE_CHECKING:
     from nerflame.scenes.capture import (
         CaptureConfig as CaptureConfig, built_in_capture as built_in_capture, write_capture as write_capture)
     from nerflame.field.model import NeRFlame as NeRFlame
-    from nerflame.training.settings import TrainConfig as TrainConfig, preset as preset
-    from nerflame.training.run import Run as Run, RunConfig as RunConfig, load_run as load_run
-    from nerflame.training.train import fit as train
+    from nerflame.training.settings import TrainConfig as TrainConfig
+    from nerflame.training.run import Run as Run, RunConfig as RunConfig
+    from nerflame.training.train import resume as resume, train as train
+    from nerflame.published.methods import load_run as load_run, preset as preset
     from nerflame.evaluation.render import (
         render_frames as render_frames, save_image as save_image, turntable as turntable, write_video as write_video,
         yawn as yawn)
@@ -81,14 +82,14 @@ if TYPE_CHECKING:
         PhotoOptions as PhotoOptions, SettingChanges as SettingChanges, align_folder as align_folder,
         resume_run as resume_run, train_folder as train_folder)
     from nerflame.use.published import (
-        CheckpointOptions as CheckpointOptions, import_run as import_run, render_published as render_published,
-        train_published as train_published)
+        CheckpointOptions as CheckpointOptions, import_run as import_run, render_hparams as render_hparams,
+        train_hparams as train_hparams)
     from nerflame.use.demo import run_demo as run_demo
 
 def __getattr__(name):
     "Load a name of the package when it is first used."
     if name not in _PLACES: raise AttributeError(f"module 'nerflame' has no attribute {name!r}")
-    value = getattr(import_module(f"nerflame.{_PLACES[name]}"), _OTHER_NAMES.get(name, name))
+    value = getattr(import_module(f"nerflame.{_PLACES[name]}"), name)
     globals()[name] = value
     return value
 

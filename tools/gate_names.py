@@ -75,7 +75,7 @@ from nerflame.training.loop import rate_factor
 from nerflame.training.mouth import unseen_mouth
 from nerflame.training.pixels import TimestepPool, pixels_in_shell, take_pixels
 from nerflame.training.run import RunConfig
-from nerflame.published.methods import load_any_run as load_run, method_of, preset
+from nerflame.published.methods import load_run, method_of, preset
 from nerflame.published.training import (
     PublishedRunConfig, PublishedSchedule, PublishedTrainConfig, published_batch, published_rate, schedule_position,
     stage_lengths as published_stages)
@@ -93,13 +93,8 @@ CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig
     outline=OutlineConfig,
     model=ModelConfig, plain_model=PlainConfig, published_model=PublishedConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
     mesh_stage=MeshStage,
-<<<<<<< /tmp/tmp65gfdu4_/o
-    published_stage=PublishedStage, run=RunConfig, train=TrainConfig, quirks=Quirks)
-COMMANDS = {name: getattr(commands, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
-=======
     published_stage=PublishedSchedule, run=RunConfig, train=TrainConfig, published=PublishedTrainConfig, quirks=Quirks)
-COMMANDS = {name: getattr(cli, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
->>>>>>> /tmp/tmp65gfdu4_/t
+COMMANDS = {name: getattr(commands, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
     "import", "demo")}
 
 # methods and fields

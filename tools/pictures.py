@@ -18,7 +18,8 @@ from nerflame.heads.flame import cat_params
 from nerflame.heads.head import load_head
 from nerflame.closest import MeshBVH
 from nerflame.widget.views import mesh_layer, mesh_picture
-from nerflame.training.run import data_folder, load_run
+from nerflame.published.methods import load_run
+from nerflame.training.run import data_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT/"nbs"/"images"

@@ -22,7 +22,8 @@ from nerflame.heads.flame import rodrigues
 from nerflame.heads.head import load_head
 from nerflame.metrics import psnr
 from nerflame.plot import show_images
-from nerflame.training.run import data_folder, load_run
+from nerflame.published.methods import load_run
+from nerflame.training.run import data_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT/"build"/"glb"

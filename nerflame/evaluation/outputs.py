@@ -12,9 +12,10 @@ from tqdm import tqdm
 from ..core import InputError, require, warn_input
 from ..files import can_write
 from ..command import Stopped, failure
-from ..training.checkpoint import UNFINISHED, kept_place
+from ..training.checkpoint import UNFINISHED, interrupted_at
 from ..training.run import (
-    MARK, is_run, list_outputs, listed_outputs, load_run, mark_run, remove_run, run_before)
+    MARK, is_run, list_outputs, listed_outputs, mark_run, remove_run, run_before)
+from ..published.methods import load_run
 
 # %% ../../nbs/73_evaluation.outputs.ipynb #2f260f0b
 def require_writable(
@@ -79,7 +80,7 @@ def way_on(
 )->str:
     "Describe what you can do with a RUN whose making was interrupted."
     face, rest = (path/"config.yaml").is_file(), (path/UNFINISHED).is_file()
-    place, told = kept_place(path), []
+    place, told = interrupted_at(path), []
     if face and rest: told.append("the RUN shows what was learned until here")
     if rest: told.append(f"nerflame_train --resume {path} goes on{place and f' from {place}'}")
     else: told.append(f"{path} is a RUN that can be used; next: nerflame_eval {path}")

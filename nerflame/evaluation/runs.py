@@ -27,9 +27,10 @@ from ..scenes.scene import Scene
 from ..scenes.person import make_person
 from ..scenes.light import Lighting
 from ..scenes.capture import CaptureConfig, read_capture
-from ..training.run import Run, data_folder, load_run, run_scene
+from ..published.methods import load_run
+from ..training.run import Run, data_folder, run_scene
 from .render import frame_params, same_params, transfer_motion
-from .scores import SeenStates, evaluate, seen_moments, write_json
+from .scores import SeenStates, evaluate, seen_timesteps, write_json
 from .control import SWEEPS, control_cameras, control_report, person_truth
 from .outputs import check_folder, output_folder
 
@@ -109,7 +110,7 @@ class RunScene:
     )->tuple[Scene, HeadParams|None]:
         "Load a split as training saw it, and the scene's parameters of the captured state. Raises `InputError`."
         run = self.run
-        first = run.moments.timestep[0] if run.moments else None
+        first = run.timesteps.timestep[0] if run.timesteps else None
         try: return run_scene(run, self.data, split, run.model.head), self.train and self.train.reference(first)
         except InputError as e:
             if run.config.train.parameters in ("given", "refine"): raise
@@ -125,8 +126,8 @@ def own_params(
     reference:HeadParams|None, # one row: what the scene says about the first timestep of training
 )->HeadParams|None:            # one row a frame; None where the scene's own are right
     "Return the states of frames in the parameters that a RUN found itself. Raises `InputError` for unknown timesteps."
-    if not run.moments or run.config.train.parameters not in ("fit", "refine"): return None
-    rows, found = run.moments.rows_of(scene), run.moments.params
+    if not run.timesteps or run.config.train.parameters not in ("fit", "refine"): return None
+    rows, found = run.timesteps.rows_of(scene), run.timesteps.params
     unknown = [i for i,row in enumerate(rows) if row is None]
     if unknown:
         known = "a moment of the training frames, or parameters for all frames: this face found its own parameters"
@@ -156,7 +157,7 @@ def evaluate_split(
     (scene, reference), model, out = about.load(split), about.run.model, Path(out)
     said = scene.params    # what the scene says, to compare with what it says about the training frames
     train = about.train_steps if said is None else about.train
-    seen = train and seen_moments(scene, train.seen())
+    seen = train and seen_timesteps(scene, train.seen())
     params = frame_params(model, own_params(about.run, scene, reference) or said, reference)
     driven = params is not None and any(not same_params(params[i], model.params) for i in range(len(params)))
     if params is not None: scene = replace(scene, params=params if len(params) > 1 else cat_params([params]*len(scene)))

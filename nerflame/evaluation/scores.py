@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SCORES', 'grow_region', 'moving_region', 'moving_pixels', 'region_psnr', 'contact_sheet', 'comparison_sheet',
-           'SplitSheets', 'SeenStates', 'seen_moments', 'moments_kind', 'write_json', 'collect_scores', 'evaluate',
+           'SplitSheets', 'SeenStates', 'seen_timesteps', 'timesteps_kind', 'write_json', 'collect_scores', 'evaluate',
            'frame_scores']
 
 # %% ../../nbs/71_evaluation.scores.ipynb #af780a19
@@ -263,7 +263,7 @@ class SeenStates:
     params: HeadParams | None               # one row a frame
     timestep: tuple[int, ...] | None        # one a frame
 
-def seen_moments(
+def seen_timesteps(
     frames:Scene,     # a split
     train,            # `SeenStates` of the training frames, or their `Scene`
 )->list[bool]:
@@ -275,8 +275,8 @@ def seen_moments(
     if frames.timestep is None or train.timestep is None: return [True]*len(frames)
     return [t in set(train.timestep) for t in frames.timestep]
 
-def moments_kind(
-    seen:list[bool],   # of each frame, from `seen_moments`
+def timesteps_kind(
+    seen:list[bool],   # of each frame, from `seen_timesteps`
 )->str:
     "Name the kind of a split: novel view, self-reenactment, or both."
     return "novel view" if all(seen) else "novel view and reenactment" if any(seen) else "self-reenactment"
@@ -302,19 +302,19 @@ def collect_scores(
     names,                        # of N frames
     frames,                       # one dict of scores for each
     lpips:Lpips|None=None,        # the one that was asked, or None
-    seen:list[bool]|None=None,    # from `seen_moments`; None: not known
+    seen:list[bool]|None=None,    # from `seen_timesteps`; None: not known
 )->dict:                          # what `metrics.json` holds
     "Collect the scores of frames in the report of a split."
     keys = list(dict.fromkeys([*SCORES, *(k for f in frames for k in f)]))
     def means(rows): return mean_scores({k: [f.get(k, math.nan) for f in rows] for k in keys})
     reason, values = "not asked for" if lpips is None else lpips.reason or None, means(frames)
-    report = {} if seen is None else dict(kind=moments_kind(seen))
+    report = {} if seen is None else dict(kind=timesteps_kind(seen))
     report |= {k: values[k] for k in SCORES} | dict(lpips_unavailable=reason)
     report |= {k: values[k] for k in keys[len(SCORES):]}
     if seen is not None and any(seen) and not all(seen):
         for which in (True, False):
             part = means([f for f,s in zip(frames, seen) if s == which])
-            report.setdefault("parts", {})[moments_kind([which])] = part
+            report.setdefault("parts", {})[timesteps_kind([which])] = part
     marks = [{}]*len(frames) if seen is None else [dict(seen=s) for s in seen]
     rows = [dict(name=n) | mark | {k: f.get(k, math.nan) for k in keys} for n, mark, f in zip(names, marks, frames)]
     return _finite(report | dict(frames=rows))
@@ -329,7 +329,7 @@ def evaluate(
     # also measure the region that moves; photographs at rest show where it is
     motion:bool|Float[Tensor, "n h w 3"]=False,
     sheets=None,                # the beginning of the names of picture sheets, see `SplitSheets`; None: no sheets
-    seen:list[bool]|None=None,         # from `seen_moments`, for the report; None: not known
+    seen:list[bool]|None=None,         # from `seen_timesteps`, for the report; None: not known
     progress:bool=True,                # show a bar
 )->dict:                               # what metrics.json holds
     "Measure the scores of a split. Raises `InputError`."

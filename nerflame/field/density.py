@@ -19,7 +19,7 @@ def mesh_alpha(
     distance:Float[Tensor, "*s"],  # to the mesh, unsigned, scene units
     epsilon:float,                 # where opacity reaches zero, scene units
 )->Float[Tensor, "*s"]:
-    "Return the opacity of the mesh: 1 on the surface, linearly down to 0 at `epsilon` (NeRFlame, stage 1)."
+    "Return the opacity of the mesh: 1 on the surface, linearly down to 0 at `epsilon` (NeRFlame, stage `mesh`)."
     return (1 - distance/epsilon).clamp(0, 1)
 
 # %% ../../nbs/30_field.density.ipynb #dc04ca96
@@ -37,7 +37,7 @@ def shell_alpha(
     distance:Float[Tensor, "*s"],  # to the mesh, signed or not, scene units
     epsilon:float,                 # half the thickness of the shell, scene units
 )->Float[Tensor, "*s"]:
-    "Return the opacity of learned density, zero outside the shell `|distance| <= epsilon` (NeRFlame, stage 2)."
+    "Return the opacity of learned density, zero outside the shell `|distance| <= epsilon` (NeRFlame, stage `field`)."
     return torch.where(distance.abs() <= epsilon, density_alpha(sigma, deltas), torch.zeros_like(sigma))
 
 # %% ../../nbs/30_field.density.ipynb #b30c2589
@@ -71,7 +71,7 @@ class EpsilonSchedule:
         require(0 <= self.begin <= self.finish, "EpsilonSchedule", "begin, finish", "0 <= begin <= finish", steps)
 
     def __call__(self,
-        step:int,   # of stage 2, from 0
+        step:int,   # of the stage field, from 0
     )->float:       # scene units
         "Return half the thickness of the shell at `step`."
         if step >= self.finish: return self.end
@@ -80,7 +80,7 @@ class EpsilonSchedule:
 # %% ../../nbs/30_field.density.ipynb #3ced426e
 @dataclass(frozen=True)
 class MeshDensity:
-    "Opacity of the mesh itself (NeRFlame, stage 1)."
+    "Opacity of the mesh itself (NeRFlame, before the freeze)."
     epsilon: float   # distance where opacity reaches zero, scene units
     learned = False  # no network is evaluated for it
 
@@ -95,7 +95,7 @@ class MeshDensity:
 # %% ../../nbs/30_field.density.ipynb #5f9ed87e
 @dataclass(frozen=True)
 class ShellDensity:
-    "Learned density inside a shell that grows (NeRFlame, stage 2)."
+    "Learned density inside a shell that grows (NeRFlame, stage `field`)."
     schedule: EpsilonSchedule = field(default_factory=EpsilonSchedule)
     step: int = 0    # how far the schedule has come
     learned = True   # a network gives the density

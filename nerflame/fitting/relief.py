@@ -19,7 +19,7 @@ from ..closest import FaceNeighbours
 from ..heads.flame import HeadParams
 from ..heads.head import Head
 from ..scenes.scene import Scene
-from ..scenes.timesteps import Moments
+from ..scenes.timesteps import Timesteps
 from .outlines import OutlineConfig, even_frames
 from .observations import blur_pictures
 from .track import TrackConfig, Tracker
@@ -28,7 +28,7 @@ from .track import TrackConfig, Tracker
 @dataclass(frozen=True)
 class ReliefConfig:
     "Settings of relief."
-    moments: int = 30           # timesteps that are used, evenly chosen
+    timesteps: int = 30         # number that is used, evenly chosen
     smoothness: float = 300.0   # cost of bending, see `smooth_heights`
     fade: float = 0.02          # cost of any relief at all
 
@@ -122,7 +122,7 @@ def largest_piece(
 def picture_relief(
     scene:Scene,
     head:Head,
-    moments:Moments,                      # of the scene, with parameters that fit
+    timesteps:Timesteps,                    # of the scene, with parameters that fit
     config:ReliefConfig|None=None,
     generator:torch.Generator|None=None,  # draws vertices for outlines
     progress=None,                        # called with (timesteps done, timesteps)
@@ -131,18 +131,18 @@ def picture_relief(
 )->Float[Tensor, "v 3"]:                  # metres, head frame
     "Find the shape of a person beyond the mesh, as a static offset to be added to the present one."
     config = config or ReliefConfig()
-    some = even_frames(moments, config.moments)
-    scene = scene[sorted(i for m in some for i in moments.frames[m])]
+    some = even_frames(timesteps, config.timesteps)
+    scene = scene[sorted(i for m in some for i in timesteps.frames[m])]
     settings = replace(track or TrackConfig(), vertices=len(head.flame.v_template))
-    tracker = Tracker(scene, head, moments.params[some], settings, None, generator, outline)
+    tracker = Tracker(scene, head, timesteps.params[some], settings, None, generator, outline)
     hessian, gradient = relief_equations(tracker, blur_pictures(scene, 0.), progress)
     constrained = hessian > 0
     if not constrained.any(): return torch.zeros_like(head.flame.v_template)
     weights = hessian/hessian[constrained].median()
     heights = torch.where(constrained, -gradient/hessian.clamp(min=1e-12), torch.nan)
     smooth = smooth_heights(heights, weights, head.faces, config.smoothness, config.fade)
-    scale = float(scene.flame_to_scene[:3, :3].norm()/3**0.5*moments.params.scale[0])   # scene units in a metre
-    offset = smooth[:, None]/scale*rest_normals(head, moments.params[0])
+    scale = float(scene.flame_to_scene[:3, :3].norm()/3**0.5*timesteps.params.scale[0])   # scene units in a metre
+    offset = smooth[:, None]/scale*rest_normals(head, timesteps.params[0])
     return torch.where(largest_piece(head)[:, None], offset, 0.)
 
 # %% ../../nbs/45_fitting.relief.ipynb #86655a6e

@@ -17,7 +17,7 @@ from ..core import require
 from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.scene import Scene
-from ..scenes.timesteps import group_moments
+from ..scenes.timesteps import group_timesteps
 from .outlines import Correspondences, OutlineConfig, head_vertices, mask_outlines, match_outlines
 from .observations import NormalEquations, Observations, QuadraticModel, agreed_colours, blur_pictures
 from .observations import fit_light, gauss_newton_model, harmonics, landmark_corners, landmark_model
@@ -114,7 +114,7 @@ class Tracker:
         self.scene, self.head = scene, head
         self.config, self.outline = config, outline or OutlineConfig()
         self.landmarks = landmarks
-        self.timesteps = [list(frames) for frames in group_moments(scene).frames]
+        self.timesteps = [list(frames) for frames in group_timesteps(scene).frames]
         self._check_start(start)
         self.alike = len(start) == 1            # only the first timestep is known to fit
         self.params = self._spread(start.detach())

@@ -22,8 +22,10 @@ from ..field.density import EpsilonSchedule, ShellDensity
 from .model import FrequencyField, NetworkConfig, PublishedConfig, PublishedNeRFlame, Quirks
 from .model import RayConfig
 from ..scenes.reading import ReadOptions, load_scene
+from ..scenes.reading import load_scene
 from ..scenes.scene import Scene
-from ..training.settings import TrainConfig, preset
+from .methods import preset
+from ..training.settings import TrainConfig
 
 # %% ../../nbs/63_published.files.ipynb #648cb8a3
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from ..evaluation.runs import Evaluation, evaluate_run
 from ..evaluation.states import render_run
 from .export import export_run
 from .train import SettingChanges, align_folder, resume_run, train_folder
-from .published import PUBLISHED, import_run, render_published, train_published
+from .published import PUBLISHED, import_run, render_hparams, train_hparams
 from .demo import run_demo
 
 # %% ../../nbs/89_use.commands.ipynb #b063a4b8
@@ -90,14 +90,14 @@ def _choose_test(
 
 _TRAIN = """Train a face from posed photographs. DATA is a scene folder in Blender's layout: transforms_train.json and
 RGBA images (val and test too, when they are there). Ctrl-C (or a power cut) loses little: --resume RUN
-goes on. In stage 2, with the presets paper and nerf at any time, what was learned until then can be
+goes on. In the stage field, with the presets paper and nerf at any time, what was learned until then can be
 looked at, too."""
 
 _TRAIN_MORE = dict(data="left out: the one of --resume or --hparams_path",
                    out="required with DATA; left out with --hparams_path: basedir/expname of the file",
                    hparams_path="left out: the options above decide", model="left out: only without --hparams_path")
 
-_TRAIN_FUNCTIONS = (train_folder, resume_run, train_published, render_published, _choose_test)
+_TRAIN_FUNCTIONS = (train_folder, resume_run, train_hparams, render_hparams, _choose_test)
 
 # %% ../../nbs/89_use.commands.ipynb #9aacd48a
 def train_parser()->Parser:
@@ -112,8 +112,8 @@ def train_function(
     "Choose the function that a command line asks for. Raises `InputError` for options that do not go together."
     file, run = values["hparams_path"], values["run"]
     function = resume_run if run else train_folder
-    if file and not run: function = render_published if call_with(_choose_test, values) else train_published
-    chosen = ("--render_only",) if function is render_published else ()
+    if file and not run: function = render_hparams if call_with(_choose_test, values) else train_hparams
+    chosen = ("--render_only",) if function is render_hparams else ()
     others = ", ".join(name for name in unused_options(parser, function, values) if name not in chosen)
     if run: require(not others, run, "--resume", "none but DATA beside it, as the RUN has its settings", others)
     elif file:
@@ -135,7 +135,7 @@ def train_work(
 ):
     "Train, resume or render as a command line asks, and say what to do next."
     function = train_function(parser, values)
-    if function is render_published:
+    if function is render_hparams:
         folder, report = call_with(function, values)
         print(f"{folder}: neutral, jaw10, neck20; neutral: {summary(report)}")
         return

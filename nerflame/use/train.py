@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Annotated, Literal
 import torch
 from torch import Tensor
-from ..core import InputError, from_dict, require
+from ..core import InputError, require
 from ..command import Option, RARE, counter, folder_path, int_at_least, positive_float, when_interrupted
 from ..files import can_write
 from ..runtime import pick_device
@@ -28,10 +28,11 @@ from ..scenes.scene import Scene
 from ..fitting.landmarks import load_landmarks_2d
 from ..fitting.align import Alignment, align_scene, move_content
 from ..fitting.outlines import OutlineConfig
-from ..training.settings import TrainConfig, preset
-from ..training.checkpoint import Clock, UNFINISHED, read_unfinished
+from ..training.settings import TrainConfig
+from ..training.checkpoint import TimeBudget, UNFINISHED, read_unfinished
 from ..training.run import Run, RunConfig, data_folder, run_before, run_scene
-from ..training.train import fit
+from ..published.training import PublishedTrainConfig
+from ..published.methods import any_unfinished_config, method_of, preset, preset_name
 from ..evaluation.outputs import check_run_folder, finish_run, run_folder, way_on
 from ..evaluation.runs import DataRoot, DeviceName, PathLike
 
@@ -84,7 +85,7 @@ class SettingChanges:
     # wall time from the start of the command to the end of training, minutes; None: 3 for fast, the whole published
     # schedule for paper (40,000 steps) and nerf (200,000 steps)
     minutes: Annotated[float | None, Option("M", positive_float, either="length")] = None
-    # steps instead of a time (fast: of stage 2); fewer than the published ones go through the published schedule
+    # steps instead of a time (fast: of the stage field); fewer than the published ones go through the published schedule
     # faster; None: `minutes` decides
     steps: Annotated[int | None, Option("N", int_at_least(1), either="length")] = None
     # rays a step; None: the preset's
@@ -96,15 +97,15 @@ class SettingChanges:
     backend: Backend = None
     started: float | None = None   # when the time began to count, seconds of `time.monotonic`; None: now
 
-    def clock(self,
-        config:TrainConfig,
-    )->Clock:
-        "Return a clock with the time that the settings give."
-        return Clock(None if config.minutes is None else 60*config.minutes, self.started)
+    def budget(self,
+        config:TrainConfig|PublishedTrainConfig,
+    )->TimeBudget:
+        "Return the time that the settings give."
+        return TimeBudget(None if config.minutes is None else 60*config.minutes, self.started)
 
     def apply(self,
-        config:TrainConfig,
-    )->TrainConfig:
+        config:TrainConfig|PublishedTrainConfig,
+    )->TrainConfig|PublishedTrainConfig:
         "Return changed settings. Raises `InputError`."
         return _changed(config, self)
 
@@ -113,12 +114,12 @@ def _changed(config, changes):
     "Return settings with changes. Raises `InputError`."
     if changes.minutes or changes.steps: config = replace(config, minutes=changes.minutes, steps=changes.steps)
     if changes.rays:
-        stages = ("mesh", "field_stage", "published")
-        config = replace(config, **{k: replace(getattr(config, k), rays=changes.rays) for k in stages})
+        parts = [k for k in ("mesh", "field", "schedule") if hasattr(config, k)]
+        config = replace(config, **{k: replace(getattr(config, k), rays=changes.rays) for k in parts})
     if changes.seed is not None: config = replace(config, seed=changes.seed)
     if not changes.backend: return config
     exact = "preset paper, whose samples need exact distances"
-    require(config.preset == "paper", "settings", "`backend`", exact, f"preset {config.preset}")
+    require(preset_name(config) == "paper", "settings", "`backend`", exact, f"preset {preset_name(config)}")
     return replace(config, model=replace(config.model, backend=check_backend(changes.backend)))
 
 # %% ../../nbs/86_use.train.ipynb #8f3f5a6d
@@ -153,12 +154,13 @@ def run_training(
     head:Head|None,          # None for plain NeRF
     folder:PathLike|None,    # of the RUN; None: no file is written
     run:RunConfig,           # what to note in the RUN, with the settings
-    clock:Clock|None=None,   # with the time that there is; None: starts now
+    budget:TimeBudget|None=None,   # the time that there is; None: starts now
     resume:bool=False,       # go on with the training that the folder keeps
 )->Run:
     "Train on pictures that were read. Raises `InputError`."
-    return fit(pictures.train, head, run.train, pictures.val, folder, clock=clock, run=run,
-               landmarks=pictures.landmarks, resume=resume)
+    method, val = method_of(run), pictures.val
+    if resume: return method.resume(folder, pictures.train, head, val=val, budget=budget)
+    return method.train(pictures.train, head, run, val=val, out=folder, budget=budget, landmarks=pictures.landmarks)
 
 # %% ../../nbs/86_use.train.ipynb #870f01cf
 def _say_trained(run):
@@ -173,13 +175,13 @@ def write_run(
     out:PathLike,      # folder of the RUN
     note:RunConfig,    # what to note in the RUN, with the settings
     reads:dict,        # what the work reads, by parameter: data, landmarks, head
-    clock:Clock,
+    budget:TimeBudget,
 )->Run:
     "Read pictures, train on them, and write the RUN. Raises `InputError`."
     check_run_folder(out, reads)
     pictures = read_training_data(load, reads["data"], reads.get("landmarks"))
     with run_folder(out, reads) as folder:
-        run = run_training(pictures, head, folder, note, clock)
+        run = run_training(pictures, head, folder, note, budget)
         _say_trained(run)
     return run
 
@@ -195,23 +197,24 @@ def train_folder(
     # neutral: start from the neutral head in place, as the published code does; None: fit
     parameters:Annotated[Literal["fit", "given", "refine", "neutral"]|None, Option()]=None,
     # the method: ours, the published one, or NeRF without a head; None: fast
-    settings:Annotated[Literal["fast", "paper", "nerf"]|TrainConfig|None, Option(group=RARE, names=("--preset",))]=None,
+    settings:Annotated[Literal["fast", "paper", "nerf"]|TrainConfig|PublishedTrainConfig|None, Option(group=RARE, names=("--preset",))]=None,
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
 )->Run:
     "Train a face on a scene folder and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
-    config = settings if isinstance(settings, TrainConfig) else preset(settings or "fast")
+    config = preset(settings or "fast") if settings is None or isinstance(settings, str) else settings
     config, device = changes.apply(replace(config, parameters=parameters or config.parameters)), pick_device(device)
-    model = load_head(head).to(device) if config.preset != "nerf" else None
+    model = load_head(head).to(device) if preset_name(config) != "nerf" else None
     finds = config.parameters in ("fit", "refine")
     looks = "`parameters=fit` or refine, which look for the head"
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
     reader = model if config.parameters in ("given", "refine") else None
     def load(name): return photographs.load(data, name, reader).to(device)
     p = photographs
-    note = RunConfig(str(data), str(p.data_root or ""), model.name if model else "", p.resolution, device.type,
-                     mask_labels=tuple(p.mask_labels), strict=p.strict, train=config)
+    kind, name = method_of(config).run_config, model.name if model else ""
+    note = kind(str(data), str(p.data_root or ""), name, p.resolution, device.type, mask_labels=tuple(p.mask_labels),
+                strict=p.strict, train=config)
     reads = dict(data=data, landmarks=p.landmarks, head=head)
-    return write_run(load, model, out, note, reads, changes.clock(config))
+    return write_run(load, model, out, note, reads, changes.budget(config))
 
 # %% ../../nbs/86_use.train.ipynb #7b92ef3f
 def resume_run(
@@ -226,16 +229,16 @@ def resume_run(
     note, near, far = _begun(folder)
     there = note.device == "cpu" or torch.cuda.is_available()
     require(there, folder/UNFINISHED, "device", f"{note.device}, where the training began", "none that torch can see")
-    head = load_saved_head(folder/"head.safetensors").to(note.device) if note.train.preset != "nerf" else None
+    head = load_saved_head(folder/"head.safetensors").to(note.device) if preset_name(note.train) != "nerf" else None
     begun = SimpleNamespace(folder=folder, config=note)
     data = data_folder(begun, data)
     reader = head if note.train.parameters in ("given", "refine") else None
     def load(name):
         scene = run_scene(begun, data, name, reader, counter(f"photographs, {name}"))
         return replace(scene, near=near, far=far).to(note.device)
-    pictures, clock = read_training_data(load, data), SettingChanges(started=started).clock(note.train)
+    pictures, budget = read_training_data(load, data), SettingChanges(started=started).budget(note.train)
     with when_interrupted(lambda: way_on(folder, run_before(folder))):
-        done = run_training(pictures, head, folder, note, clock, resume=True)
+        done = run_training(pictures, head, folder, note, budget, resume=True)
         _say_trained(done)
         finish_run(folder)
     return done
@@ -244,7 +247,7 @@ def resume_run(
 def _begun(folder):
     "Read what an interrupted training began with: its note, near and far of the photographs."
     file, about = folder/UNFINISHED, read_unfinished(folder)[0]["about"]
-    note, seen = from_dict(RunConfig, about.get("run"), file, "run."), about.get("pictures")
+    note, seen = any_unfinished_config(folder), about.get("pictures")
     known = isinstance(seen, dict) and all(isinstance(seen.get(k), (int, float)) for k in ("near", "far"))
     require(known, file, "pictures", "near and far of the photographs", seen)
     return note, float(seen["near"]), float(seen["far"])

@@ -275,7 +275,7 @@ def smooth_curve(
 
 # %% ../../nbs/78_widget.parts.ipynb #fb72253e
 class Watch(Callback):
-    "Curves of loss and PSNR and a picture of the face during training: `fit(..., callbacks=[Watch()])` in a notebook."
+    "Curves of loss and PSNR and a picture of the face during training: `train(..., callbacks=[Watch()])` in a notebook."
     def __init__(self,
         every:float=3.,              # least time between two pictures, seconds
         size:int=160,                # of the picture, pixels
@@ -291,17 +291,17 @@ class Watch(Callback):
         self._due = 0.           # time of the next picture
         self._curves = {}        # (step, loss, PSNR) by stage
         self._make_widget(size)
-    def model(self, model): self._model = model
-    def begin(self, stage, steps):
+    def before_fit(self, model): self._model = model
+    def before_stage(self, stage, steps):
         if not self._curves: self._show(self.widget)
         self._steps = steps
         self._curves.setdefault(stage, [])
-    def step(self, stage, step, loss, psnr):
+    def after_step(self, stage, step, loss, psnr):
         self._curves[stage].append((step, loss, psnr))
         if self._clock() < self._due: return
         total = f" of {self._steps}" if self._steps else ""
         self._draw(f"{stage}: step {step}{total}, loss {loss:.5f}", psnr)
-    def end(self, stage, psnr): self._draw(f"{stage}: done", psnr)
+    def after_stage(self, stage, psnr): self._draw(f"{stage}: done", psnr)
 
 # %% ../../nbs/78_widget.parts.ipynb #8b1ce329
 @patch

@@ -17,14 +17,15 @@ from ..runtime import pick_device
 from ..heads.flame import HeadParams
 from ..field.model import NeRFlame, RadianceModel
 from ..published.model import load_model
-from ..published.model import load_model
 from ..training.checkpoint import UNFINISHED
-from ..training.run import Run, RunConfig, load_run
+from ..published.methods import load_run
+from ..training.run import Run, RunConfig
 from ..evaluation.render import save_image, write_video
 from .sliders import PreviewState, best_matches, first_state, moves_code, slider_range
 from .views import StateRenderer, photographs_missing
 from .parts import DraftScheduler, FilmRecorder, TextLine, View, file_link, free_path, in_loop, run_later
 from .parts import running_loop, to_png
+from ..published.methods import load_run
 
 # %% ../../nbs/79_widget.preview.ipynb #7f2f179f
 def _slider(group, name):

@@ -84,10 +84,10 @@ def load_photographs(run:Run)->Photographs:
     "Load the training pictures of a RUN whose timesteps it knows. Raises `InputError`."
     model = run.model
     scene = run_scene(run, data_folder(run), "train", None)
-    rows = [0]*len(scene) if run.moments is None else run.moments.rows_of(scene)
+    rows = [0]*len(scene) if run.timesteps is None else run.timesteps.rows_of(scene)
     known = [i for i, row in enumerate(rows) if row is not None]
-    require(known, scene.source, "timestep_index", "frames of moments that the RUN knows", "none")
-    state = lambda row: model.params if run.moments is None else run.moments.params[row].to(model.params.betas)
+    require(known, scene.source, "timestep_index", "frames of timesteps that the RUN knows", "none")
+    state = lambda row: model.params if run.timesteps is None else run.timesteps.params[row].to(model.params.betas)
     return Photographs(scene[known].to(model.device), tuple(state(rows[i]) for i in known))
 
 def nearest_camera(
