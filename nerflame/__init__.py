@@ -34,7 +34,8 @@ _NAMES = {
     "cameras": "Cameras orbit_camera",
     "heads.flame": "HeadParams",
     "heads.head": "Head load_head",
-    "scenes.scene": "Scene load_scene",
+    "scenes.scene": "Scene",
+    "scenes.reading": "load_scene",
     "scenes.capture": "CaptureConfig built_in_capture write_capture",
     "field.model": "NeRFlame",
     "training.settings": "TrainConfig",
@@ -60,7 +61,8 @@ if TYPE_CHECKING:
     from nerflame.cameras import Cameras as Cameras, orbit_camera as orbit_camera
     from nerflame.heads.flame import HeadParams as HeadParams
     from nerflame.heads.head import Head as Head, load_head as load_head
-    from nerflame.scenes.scene import Scene as Scene, load_scene as load_scene
+    from nerflame.scenes.scene import Scene as Scene
+    from nerflame.scenes.reading import load_scene as load_scene
     from nerflame.scenes.capture import (
         CaptureConfig as CaptureConfig, built_in_capture as built_in_capture, write_capture as write_capture)
     from nerflame.field.model import NeRFlame as NeRFlame

@@ -315,8 +315,8 @@ def attach_closest(
     face_idx:Int[Tensor, "n"],    # the face that was found for each point; -1: none
     bary:Float[Tensor, "n 3"],    # where on it, in single precision
     edges:Bool[Tensor, "f"]|None=None,   # faces of which only the edges count; None: of none
-)->tuple[Float[Tensor, "n"], Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
-    "Return distance, barycentrics and closest points in the type of `points`, the first and the last differentiable."
+)->Closest:
+    "Return the closest points on faces that were found, in the type of `points`; distances and points are differentiable."
     hit = face_idx >= 0
     corners = verts[faces[face_idx.clamp(min=0)]].to(points.dtype)
     # the search answers in single precision: enough for the face, not for its barycentrics in double
@@ -328,7 +328,7 @@ def attach_closest(
     square = ((points - closest)**2).sum(1)
     usable = hit & (square > 0)
     distance = torch.where(usable, torch.where(usable, square, 1).sqrt(), 0)
-    return torch.where(hit, distance, float("inf")), bary, closest
+    return Closest(torch.where(hit, distance, float("inf")), face_idx, bary, closest)
 
 def _needs_torch(points, verts):
     "Test whether an answer needs gradients or double precision, which the kernels do not give."
@@ -354,8 +354,7 @@ def closest(self:MeshBVH,
         limit = torch.as_tensor(max_distance, dtype=torch.float32, device=self.device).expand(n).contiguous()
         inputs = [self._mesh.id, self._thin[0], *warp_arrays(limit, order, query, *answers)]
         launch(_closest_kernel, n, inputs, self.device, self.threads)
-    if _needs_torch(points, self.verts):
-        distance, bary, closest = attach_closest(points, self.verts, self.faces, face_idx, bary)
+    if _needs_torch(points, self.verts): return attach_closest(points, self.verts, self.faces, face_idx, bary)
     return Closest(distance, face_idx, bary, closest)
 
 # %% ../nbs/06_closest.ipynb #46701742
@@ -583,5 +582,5 @@ def closest(self:FaceNeighbours,
         now = verts.detach().float().contiguous()
         inputs = [self.struct, *warp_arrays(now, query, seeds.int().contiguous(), *answers)]
         launch(_walk_kernel, len(points), inputs, verts.device)
-    if _needs_torch(points, verts): distance, bary, closest = attach_closest(points, verts, self.faces, face_idx, bary)
+    if _needs_torch(points, verts): return attach_closest(points, verts, self.faces, face_idx, bary)
     return Closest(distance, face_idx, bary, closest)

@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['FIELD_FILE', 'HEAD_FILE', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame',
-           'expression_inputs', 'posed_verts', 'query_density', 'shade', 'drop_views', 'render_image', 'write_model',
-           'field_format', 'read_model', 'read_head', 'fill_module']
+           'expression_inputs', 'posed_verts', 'query_density', 'shade', 'ShellSamples', 'drop_views', 'render_image',
+           'write_model', 'field_format', 'read_model', 'read_head', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
@@ -332,14 +332,20 @@ def forward(self:NeRFlame,
     return shade(self.field, self.density, samples, points, background, self.config.weight_threshold, code=code)[0]
 
 # %% ../../nbs/39_field.model.ipynb #76cc200d
+class ShellSamples(NamedTuple):
+    "S samples of rays in the shell."
+    samples: Samples          # along the rays
+    points: CanonicalPoints   # the same around the canonical head
+    code: Tensor | None       # of the expression, (rank) or (S, rank); None: the field depends on none
+
 @patch
 def sample(self:NeRFlame,
     rays:Rays,                           # R rays in the scene
     posed:PosedHead|list,                # or K of them
     phase:Float[Tensor, "r"]|None=None,  # of each ray's lattice, 0 to 1; None for 0.5
-):
-    "Return the samples in the shell, the same samples around the canonical head, and the expression codes."
-    if not isinstance(posed, list): return *self._sample_one(rays, posed, phase), self.expression_code(posed)
+)->ShellSamples:
+    "Return the samples of rays in the shell. Raises `InputError` when the rays do not divide among the heads."
+    if not isinstance(posed, list): return ShellSamples(*self._sample_one(rays, posed, phase), self.expression_code(posed))
     shared = len(posed) > 0 and len(rays) % len(posed) == 0
     require(shared, "forward", "rays", f"a multiple of {len(posed)}, the number of posed heads", len(rays))
     n, parts, codes = len(rays)//len(posed), [], []
@@ -349,7 +355,7 @@ def sample(self:NeRFlame,
         code = self.expression_code(one)
         if code is not None: codes.append(code.expand(len(parts[-1][0]), len(code)))
     samples, points = zip(*parts)
-    return cat_samples(samples), cat_canonical(points), torch.cat(codes) if codes else None
+    return ShellSamples(cat_samples(samples), cat_canonical(points), torch.cat(codes) if codes else None)
 
 # %% ../../nbs/39_field.model.ipynb #7d2cbb9a
 @patch

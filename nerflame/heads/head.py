@@ -261,8 +261,8 @@ def _first_model(folder:Path)->Path|None:
     first = models[0]
     equal = [m for m in models if _rank(m, folder) == _rank(first, folder)]
     same = all((m.parent, m.stem) == (first.parent, first.stem) for m in equal)
-    expected = "one head model, or one with a name that FLAME/README.md lists; name the one that you mean: --head PATH"
-    require(same, folder, "--head", expected, _names(equal, folder))
+    expected = "one head model, or one with a name that FLAME/README.md lists; name the one that you mean: `head=PATH`"
+    require(same, folder, "`head`", expected, _names(equal, folder))
     return first
 
 # %% ../../nbs/13_heads.head.ipynb #f81398ab
@@ -301,7 +301,7 @@ _FLAME_WANTED = ("a FLAME model (.pkl, .npz or .safetensors, whatever its name);
 
 def _without_flame(chosen:bool):
     "Raise `InputError` if FLAME was chosen; otherwise warn if its folders hold other files."
-    require(not chosen, "FLAME/model", "--head flame", _FLAME_WANTED, _there())
+    require(not chosen, "FLAME/model", "`head=flame`", _FLAME_WANTED, _there())
     if not any(_listing(f) or head_models(f.parent) for f in _flame_folders()): return
     text = f"no head model there, so the head is anny, the built-in one; there: {_there()}"
     warn_input("FLAME/model", "`head`", text)
@@ -320,7 +320,7 @@ def _user_flame(chosen:bool)->Path|None:
 def _model_in(folder:Path)->Path:
     "Return the head model of a folder. Raises `InputError`."
     found, expected = _first_model(folder), "a folder with a head model (.pkl, .npz or .safetensors), or its path"
-    require(found, folder, "--head", expected, _names(_listing(folder), folder) or "an empty folder")
+    require(found, folder, "`head`", expected, _names(_listing(folder), folder) or "an empty folder")
     return found
 
 def _head_path(name:str)->Path:
@@ -331,7 +331,7 @@ def _head_path(name:str)->Path:
         path = alike[0] if len(alike) == 1 else path
     if path.is_dir(): return _model_in(path)
     expected = "anny, flame or the path of a head model (.pkl, .npz, .safetensors)"
-    require(path.suffix != "" or path.exists(), "--head", "head", expected, name)
+    require(path.suffix != "" or path.exists(), "load_head", "`head`", expected, name)
     there = [] if path.exists() else head_models(path.parent)
     expected = f"a head model; FLAME is at {FLAME_SITE} (free registration), `head=anny` needs no file"
     require(not there, path, "file", expected, f"no such file; there: {_names(there, path.parent)}")

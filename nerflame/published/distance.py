@@ -7,6 +7,7 @@ __all__ = ['small_faces', 'EdgeBVH', 'pytorch3d_missing', 'has_pytorch3d', 'PyTo
 
 # %% ../../nbs/48_published.distance.ipynb #dc6bfc1e
 import functools, importlib, math, os
+from dataclasses import replace
 from types import SimpleNamespace
 import torch
 from fastcore.basics import patch
@@ -84,8 +85,7 @@ def closest(self:EdgeBVH,
         self._refine(query, found, max_distance)
     learning = torch.is_grad_enabled() and (points.requires_grad or self.verts.requires_grad)
     if points.dtype == torch.float32 and not learning: return found
-    distance, bary, closest = attach_closest(points, self.verts, self.faces, found.face_idx, found.bary, self.small)
-    return Closest(distance, found.face_idx, bary, closest)
+    return attach_closest(points, self.verts, self.faces, found.face_idx, found.bary, self.small)
 
 # %% ../../nbs/48_published.distance.ipynb #5b354dba
 @functools.cache
@@ -165,10 +165,10 @@ def closest(self:PyTorch3DMesh,
     face_idx = torch.where(hit, face_idx, -1)
     corners = self.verts.detach().double()[self.faces[face_idx.clamp(min=0)]]
     bary = closest_on_triangle(points.detach().double(), corners, self.small[face_idx])
-    distance, bary, closest = attach_closest(points, self.verts, self.faces, face_idx, bary, self.small)
+    near = attach_closest(points, self.verts, self.faces, face_idx, bary, self.small)
+    if not self.min_triangle_area: return near
     # with a threshold: PyTorch3D's value, with the gradient from here
-    if self.min_triangle_area: distance = torch.where(hit, own + (distance - distance.detach()), distance)
-    return Closest(distance, face_idx, bary, closest)
+    return replace(near, distance=torch.where(hit, own + (near.distance - near.distance.detach()), near.distance))
 
 # %% ../../nbs/48_published.distance.ipynb #f85f8963
 def mesh_search(

@@ -24,8 +24,7 @@ from .model import RayConfig
 from ..scenes.reading import ReadOptions, load_scene
 from ..scenes.reading import load_scene
 from ..scenes.scene import Scene
-from .methods import preset
-from ..training.settings import TrainConfig
+from .training import PublishedTrainConfig, published_preset
 
 # %% ../../nbs/63_published.files.ipynb #648cb8a3
 @dataclass(frozen=True)
@@ -261,9 +260,9 @@ def _check_numbers(h):
 # %% ../../nbs/63_published.files.ipynb #0b80c39e
 def published_config(
     hparams:Hparams,
-)->TrainConfig:
+)->PublishedTrainConfig:
     "Return preset `paper` with the settings of a published file. Raises `InputError`."
-    h, base = hparams, preset("paper")
+    h, base = hparams, published_preset("paper")
     _check_numbers(h)
     low, high = h.trans_the_smallest_epsilon, h.trans_the_biggest_epsilon
     # the underlying code joins the position in front of layer 5, if there is one
@@ -272,10 +271,10 @@ def published_config(
     growing = EpsilonSchedule(low, high, 0, STEPS - h.enhanced_mode_freeze)
     model = replace(base.model, mesh_epsilon=low, epsilon=growing, rays=published_rays(h), network=network)
     flame = h.flame_config.kwargs
-    stage = replace(base.published, rays=h.N_rand, length=STEPS, freeze=h.enhanced_mode_freeze,
+    schedule = replace(base.schedule, rays=h.N_rand, length=STEPS, freeze=h.enhanced_mode_freeze,
         rate=h.lrate, decay=h.lrate_decay*1000, shape=flame.shape_params, expression=flame.expression_params,
         one_image=h.no_batching, crop=h.precrop_iters)
-    return replace(base, parameters="neutral", steps=STEPS, published=stage, model=model)
+    return replace(base, parameters="neutral", steps=STEPS, schedule=schedule, model=model)
 
 # %% ../../nbs/63_published.files.ipynb #9bcc34ec
 def load_published_scene(

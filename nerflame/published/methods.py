@@ -27,7 +27,7 @@ def preset(
     name:str,        # "fast": a shell, minutes on a CPU; "paper": NeRFlame as published; "nerf": NeRF without a head
 )->TrainConfig|PublishedTrainConfig:   # change what you like with `dataclasses.replace`
     "Return the settings of a method. Raises `InputError` for another name."
-    require(name in PRESETS, "--preset", "preset", "fast, paper or nerf", name)
+    require(name in PRESETS, "preset", "name", "fast, paper or nerf", name)
     return TrainConfig() if name == "fast" else published_preset(name)
 
 def preset_name(

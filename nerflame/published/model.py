@@ -279,10 +279,9 @@ def two_passes(
 def samples_at(
     rays:Rays,                     # R rays
     depths:Float[Tensor, "r n"],   # scene units
-)->tuple[Samples, Float[Tensor, "s 3"], Float[Tensor, "s 3"]]:
-    "Return all samples of rays, their positions and their viewing directions."
-    directions = rays.directions.repeat_interleave(depths.shape[1], 0)
-    return pack(depths), rays.at(depths).reshape(-1, 3), directions
+)->tuple[Samples, Float[Tensor, "s 3"]]:
+    "Return all samples of rays, and their positions."
+    return pack(depths), rays.at(depths).reshape(-1, 3)
 
 # %% ../../nbs/49_published.model.ipynb #9da2b0d1
 @dataclass(frozen=True)
@@ -334,8 +333,8 @@ def forward(self:PlainNeRF,
 )->Pixels:
     "Render rays with gradients; `coarse` is what the first pass saw."
     def look(depths):
-        samples, positions, directions = samples_at(rays, depths)
-        points = CanonicalPoints(positions, directions, torch.zeros_like(positions[:, 0]))
+        samples, positions = samples_at(rays, depths)
+        points = CanonicalPoints(positions, rays.directions[samples.ray_idx], torch.zeros_like(positions[:, 0]))
         return samples, points, torch.arange(len(positions), device=positions.device)
     c = self.config.rays
     depths = even_depths(rays.nears, rays.fars, c.coarse, c.inverse, generator)
@@ -459,7 +458,7 @@ def _sees_head(self:PublishedNeRFlame, rays, posed):
 @patch
 def _look(self:PublishedNeRFlame, rays, posed, depths):
     "Return the samples within epsilon of the mesh, where the field sees them, and which of the depths they are."
-    (samples, positions, directions), quirks = samples_at(rays, depths), self.config.quirks
+    (samples, positions), quirks = samples_at(rays, depths), self.config.quirks
     near = posed.search.closest(positions, self.density.epsilon)
     inside = near.distance.detach() <= self.density.epsilon
     kept = inside.nonzero()[:, 0]
@@ -468,7 +467,8 @@ def _look(self:PublishedNeRFlame, rays, posed, depths):
     if posed.moved:
         meshes = posed.verts, self.canonical_verts, self.head.faces
         positions = map_points_by_face(positions, face_idx, *meshes, not quirks.raw_normals)
-    return samples.select(inside), CanonicalPoints(positions, directions[kept], distance), kept
+    samples = samples.select(inside)
+    return samples, CanonicalPoints(positions, rays.directions[samples.ray_idx], distance), kept
 
 @patch
 def _coarse_depths(self:PublishedNeRFlame, rays, posed, generator):

@@ -129,7 +129,7 @@ def read_unfinished(
     if not file.is_file():
         finished, there = (file.parent/"config.yaml").is_file(), file.parent.is_dir()
         found = "one that is finished" if finished else f"a folder without {UNFINISHED}" if there else "no such folder"
-        raise InputError(folder, "RUN", "a RUN of an interrupted training", found)
+        raise InputError(folder, "`run`", "a RUN of an interrupted training", found)
     remedy = "remove the RUN and train anew"
     metadata, tensors = read_tensors(file, UNFINISHED_FORMAT, remedy=remedy)
     try: facts = json.loads(metadata.get("facts", ""))

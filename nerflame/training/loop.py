@@ -180,7 +180,7 @@ def tell_pace(
     useful = stage.pilot.useful
     if fits >= useful: return
     text = f"a step takes {pace:.1f} s here, so about {fits} steps fit into the time asked for; "
-    text += f"the least useful training, {useful} steps, takes {useful*pace/60:.1f} minutes: --steps {useful}"
+    text += f"the least useful training, {useful} steps, takes {useful*pace/60:.1f} minutes (`steps={useful}`)"
     call(callbacks, "log", f"{stage.name}: {text}")
 
 # %% ../../nbs/54_training.loop.ipynb #5149ee42

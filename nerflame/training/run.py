@@ -17,7 +17,7 @@ from ..heads.flame import cat_params
 from ..heads.files import save_params
 from ..heads.head import Head
 from ..scenes.scene import Scene
-from ..scenes.reading import load_scene
+from ..scenes.reading import ReadOptions, load_scene
 from ..scenes.timesteps import Timesteps
 from ..field.model import EARLIER, NeRFlame, RadianceModel
 from .settings import TrainConfig
@@ -266,5 +266,5 @@ def run_scene(
 )->Scene:
     "Load the pictures of a split at the size of a RUN. Raises `InputError`."
     c = run.config
-    reading = c.resolution, c.half_res, c.testskip, c.background, head, c.data_root or None, c.mask_labels, c.strict
-    return load_scene(data, split, *reading, progress=progress)
+    options = ReadOptions(c.background, c.half_res, c.testskip, c.data_root or None, c.mask_labels, c.strict)
+    return load_scene(data, split, c.resolution, head, options, progress)

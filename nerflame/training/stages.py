@@ -215,7 +215,6 @@ def field_rates(
     return rates.grid*factor, rates.networks*factor
 
 # %% ../../nbs/56_training.stages.ipynb #7d2baa42
-_SHAPE = "betas", "expression"
 _POSE = "global_orient", "neck_pose", "jaw_pose", "transl", "log_scale"
 
 class MeshStage(Stage):
@@ -230,10 +229,10 @@ class MeshStage(Stage):
     ):
         self.model, self.background, self.config, self.generator = model, scene.background, config, generator
         self.begin = model.params
-        self.leaves = leaves_of(model.params, _SHAPE + _POSE)
+        self.leaves = leaves_of(model.params, HeadParams.SHAPE + _POSE)
         self.posed = model.pose_with_grad(None, model.params, config.mesh.margin)
         self.bank = pixels_in_shell(scene, self.posed.shell)
-        heads = torch.optim.Adam([dict(params=[self.leaves[k] for k in names]) for names in (_SHAPE, _POSE)])
+        heads = torch.optim.Adam([dict(params=[self.leaves[k] for k in names]) for names in (HeadParams.SHAPE, _POSE)])
         self.optimisers = field_optimiser(model, config.rates), heads
         self.steps = mesh_steps(config)
         pilot = self.pilot_steps

@@ -212,7 +212,7 @@ def start_head(self:Training)->Timesteps:
         first = scene[list(timesteps.frames[0])]
         timesteps = self.find(OutlineStage(first, head, c, self.generator), timesteps)
     else:
-        needed = f"parameters for every frame, as --parameters {c.parameters} needs them; or use --parameters fit"
+        needed = f"parameters for every frame, as `parameters={c.parameters}` needs them; or use `parameters=fit`"
         require(timesteps.params is not None, scene.source, "flame_param_path", needed, "none")
         checkpoint.stages[str(StageName.OUTLINE)] = {"given": True}
     require_seen(scene, head, timesteps.params, timesteps.frames)
