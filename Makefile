@@ -31,30 +31,30 @@ LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11; do \
                $$p -c 'import venv, ensurepip' 2>/dev/null && { echo $$p; break; }; done)
 LOWEST_TORCH  := $(shell sed -n 's/^requirements = torch>=\([0-9.]*\).*/\1/p' settings.ini)
 
-help:  ## this list
+help:  ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-21s %s\n", $$1, $$2 }'
 	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/05_mesh.ipynb ...'"
 
-demo: .venv/installed  ## photograph the built-in head, fit, train, evaluate, drive it; pictures, a video and metrics in runs/demo
+demo: .venv/installed  ## photograph the built-in head, train on it, evaluate and drive it; pictures, a video and metrics in runs/demo
 	$(BIN)/nerflame_demo --out "$(OUT)" --minutes $(MINUTES)
 
 # shapes in signatures are checked under test; one thread each, because the notebooks run side by side
 test: .venv/installed check  ## run the tests in all notebooks; check that notebooks, modules and README agree
 	NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers $(WORKERS) --do_print --timing
 
-# PyTorch3D tries every face for every point, so its parity tests are small. What would be skipped for want of it fails here.
+# PyTorch3D tries every face for every point, so its parity tests are small. Without it they fail here instead of being skipped.
 test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an environment of its own (6 GB; Linux x86-64 only)
 	@failed=0; for notebook in $(PARITY); do \
 	  NERFLAME_REQUIRE_PYTORCH3D=1 NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 .venv-pytorch3d/bin/nbdev_test --path $$notebook --n_workers 0 --do_print --timing || failed=1; \
 	done; exit $$failed
 
-test-glb: .venv/installed  ## what Khronos' validator and three.js in a headless browser make of our glTF files (Node, Chromium; skipped without); RUN=runs/demo: of that face; PICTURE=glb.jpg: side by side
+test-glb: .venv/installed  ## test our glTF files with Khronos' validator and with three.js in a headless browser (Node, Chromium; skipped without); RUN=runs/demo: those of this face; PICTURE=glb.jpg: side by side
 	$(BIN)/python tools/test_glb.py $(RUN) $(if $(PICTURE),--picture "$(PICTURE)")
 
 test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there); screenshots in runs/browser
 	$(BIN)/python tools/browser.py
 
-# Measured are the modules, in programs that notebooks start as well. Checking annotations would count as running code, so it is off.
+# We measure the modules, also in programs that notebooks start. Checking annotations would count as running code, so it is off.
 coverage: .venv/installed  ## run the notebooks (or NB=...) and report which lines of the modules they run
 	rm -f .coverage .coverage.*
 	@failed=0; for notebook in $(NB); do \
@@ -66,15 +66,15 @@ test-lowest: .venv-lowest/installed  ## run the notebooks (or NB=...) with the l
 	  NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 .venv-lowest/bin/nbdev_test --path $$notebook --n_workers 0 --do_print --timing || failed=1; \
 	done; exit $$failed
 
-check: .venv/installed  ## check that export, clean and readme would change nothing
+check: .venv/installed lint  ## check that export, clean and readme would change nothing, and lint
 	$(BIN)/python tools/check.py
 
 # one thread, so that sums are added in one order; ONLY="mesh train": these parts
 gate: .venv/installed  ## compare what the code computes with the record in tools/gate.json
 	$(BIN)/python tools/gate.py check $(if $(ONLY),--only $(ONLY))
 
-lint: .venv/installed  ## ruff on the exported modules and on tools/
-	$(BIN)/ruff check nerflame tools setup.py
+lint: .venv/installed  ## ruff on the exported modules, on tools/ and on bench/
+	$(BIN)/ruff check nerflame tools bench setup.py
 
 types: .venv/installed  ## pyright on the exported modules, and whether it finds every patched method; a minute (needs Node, or fetches it)
 	$(BIN)/python tools/typecheck.py

@@ -1,4 +1,6 @@
-"""What all sections of the benchmark share: a row of a table, taking turns, the machine, and the files of results. Run `bench/run.py`, not this file."""
+"""Share between all sections: the row of a table, taking turns, the machine, and the files of results.
+
+Run `bench/run.py`, not this file."""
 import json, os, platform, statistics, subprocess, sys, time
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -11,8 +13,11 @@ from nerflame.training.run import versions
 
 RESULTS = Path(__file__).resolve().parent/"results"
 # sections in the order of the tables, with their headings
-TITLES = dict(quality="Quality after minutes of training", closest="Closest point on the mesh", growth="Closest point on finer meshes", paper="A training step of the published method", frames="Pictures of a moving face",
-              profile="Where a training step goes", memory="Memory and step time against pictures", moments="Memory and step time against moments", card="A CUDA device")
+TITLES = dict(quality="Quality after minutes of training", closest="Closest point on the mesh",
+    growth="Closest point on finer meshes", paper="A training step of the published method",
+    frames="Pictures of a moving face", profile="Parts of a training step",
+    memory="Memory and step time against pictures", timesteps="Memory and step time against timesteps",
+    card="A CUDA device")
 
 @dataclass
 class Row:
@@ -31,26 +36,27 @@ class Row:
 
     @property
     def verdict(self)->str:
-        "Whether the targets are met."
+        "Compare the value with the targets: aim met, met, missed, or empty without a target."
         if self.value is None or self.reach is None: return ""
         sign = -1 if self.less or (self.aim is not None and self.aim < self.reach) else 1
         if self.aim is not None and sign*self.value >= sign*self.aim: return "aim met"
         return "met" if sign*self.value >= sign*self.reach else "missed"
 
 def row(section, name, values, unit, **rest):
-    "A row from repeated measurements."
+    "Make a row from repeated measurements."
     return Row(section, name, statistics.median(values), unit, min(values), max(values), len(values), **rest)
 
 def why_absent(reason:str)->str:
-    "Why a library was not measured, from the message of its import."
-    return "not installed on this machine" if reason.startswith("ModuleNotFoundError") else f"did not import: {reason[:160]}"
+    "Return the reason why a library was not measured, from the message of its import."
+    if reason.startswith("ModuleNotFoundError"): return "not installed on this machine"
+    return f"did not import: {reason[:160]}"
 
 def ratios(slow, fast, scale=1.0):
-    "How many times as fast, round by round: what ran side by side is compared. `scale` is work of `fast` by work of `slow`."
+    "Divide times round by round, because the machine drifts. `scale` is the work of `fast` by that of `slow`."
     return [scale*a/b for a, b in zip(slow, fast)]
 
 def timed(work)->float:
-    "Seconds of one call."
+    "Return the seconds of one call."
     if torch.cuda.is_available(): torch.cuda.synchronize()
     begin = time.perf_counter()
     work()
@@ -58,7 +64,8 @@ def timed(work)->float:
     return time.perf_counter() - begin
 
 def in_turn(works:dict, rounds:int, repeat=None, warm=True)->dict:
-    "Seconds of each work, {name: one median a round}; every second round goes backwards, so that a drift of the machine hits all alike."
+    """Time each work, {name: one median a round}.
+    Every second round goes backwards, so that a drift of the machine hits all alike."""
     if warm: [work() for work in works.values()]
     seconds, names = {name: [] for name in works}, list(works)
     for k in range(rounds):
@@ -67,33 +74,49 @@ def in_turn(works:dict, rounds:int, repeat=None, warm=True)->dict:
     return seconds
 
 # a process inherits the memory high-water mark of the one that started it, so a small one stands in between
-_STARTER = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:]); print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+_STARTER = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)"""
+
+_CALL = """
+import sys
+from nerflame.use.commands import {name}_command as command
+sys.argv[0] = "nerflame_{name}"
+sys.exit(command())"""
 
 def command(name, *arguments):
-    "Run a console command of nerflame, such as `train`, in a process of its own: (seconds, peak resident bytes, output). Raises RuntimeError when it fails."
-    call = f"import sys; from nerflame.use.commands import {name}_command; sys.argv[0] = 'nerflame_{name}'; sys.exit({name}_command())"
-    root = str(Path(__file__).resolve().parent.parent)   # the package beside this folder, wherever another one is installed
+    """Run a console command of nerflame, such as `train`, in a process of its own.
+    Return its seconds, its peak of resident bytes and its output. Raises RuntimeError when it fails."""
+    words = [str(a) for a in arguments]
+    root = str(Path(__file__).resolve().parent.parent)   # the package beside this folder, wherever another is installed
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]))
+    child = [sys.executable, "-c", _CALL.format(name=name), *words]
     begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", _STARTER, sys.executable, "-c", call, *map(str, arguments)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
-    if done.returncode: raise RuntimeError(f"nerflame_{name} {' '.join(map(str, arguments))}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+    done = subprocess.run([sys.executable, "-c", _STARTER, *child], text=True, capture_output=True, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"nerflame_{name} {' '.join(words)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
     output, _, peak = done.stdout.rpartition("peak ")
     return time.perf_counter() - begin, int(peak)*(1 if sys.platform == "darwin" else 1024), output.strip()
 
 def _read(path, key):
-    "The first value of a line `key: value` or `key value` in a file of /proc; empty where there is none."
+    "Return the first value of a line `key: value` in a file of /proc, or an empty text."
     try: lines = Path(path).read_text().splitlines()
     except OSError: return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 def machine()->dict:
-    "Where the results come from."
+    "Describe this machine."
     memory = _read("/proc/meminfo", "MemTotal").removesuffix("kB")
-    return dict(cpu=_read("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(), threads=cpu_threads(), cores=os.cpu_count(), memory_gb=round(int(memory)/1e6, 1) if memory else None,
-                gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None, system=platform.platform(), load=round(os.getloadavg()[0], 2))
+    cpu = _read("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return dict(cpu=cpu, threads=cpu_threads(), cores=os.cpu_count(),
+        memory_gb=round(int(memory)/1e6, 1) if memory else None, gpu=gpu,
+        system=platform.platform(), load=round(os.getloadavg()[0], 2))
 
 def all_versions()->dict:
-    "Versions of everything that was measured."
+    "Return the versions of the measured libraries."
     found = dict(python=platform.python_version()) | versions() | {"torch": torch.__version__}
     for name in ("libigl", "open3d", "easypytorch3d"):
         try: found[name] = version(name)
@@ -101,54 +124,74 @@ def all_versions()->dict:
     return {k: v for k, v in found.items() if v}
 
 def commit()->str:
-    "The commit that is checked out, with + where files differ from it."
-    git = lambda *words: subprocess.run(["git", *words], cwd=RESULTS.parent, text=True, capture_output=True).stdout.strip()
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no", "--", "..", ":!results") else "")
+    "Return the commit that is checked out, with + where files differ from it."
+    def git(*words):
+        done = subprocess.run(["git", *words], cwd=RESULTS.parent, text=True, capture_output=True)
+        return done.stdout.strip()
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "..", ":!results")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 def record(rows, seconds)->dict:
-    "A section as it is stored: its rows, and when, where and with what they were measured."
-    return dict(date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), commit=commit(), seconds=round(seconds, 1), machine=machine(), versions=all_versions(), rows=[asdict(r) for r in rows])
+    "Return a section as it is stored: its rows with date, commit, machine and versions."
+    date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return dict(date=date, commit=commit(), seconds=round(seconds, 1), machine=machine(), versions=all_versions(),
+        rows=[asdict(r) for r in rows])
 
 def renew(before, fresh)->dict:
-    "A section of which only some rows were measured again: the others say from when they are."
+    "Merge a section of which only some rows were measured again; the notes of the others give their date and commit."
     if before is None: return fresh
-    names = [r["name"] for r in fresh["rows"]]
-    old = [r if "measured on" in r["note"] else r | dict(note=f"{r['note']}; measured on {before['date']}, commit {before['commit']}") for r in before["rows"] if r["name"] not in names]
-    order = [r["name"] for r in before["rows"]]
-    return fresh | dict(rows=sorted(old + fresh["rows"], key=lambda r: order.index(r["name"]) if r["name"] in order else len(order)))
+    names, order = [r["name"] for r in fresh["rows"]], [r["name"] for r in before["rows"]]
+    origin = f"measured on {before['date']}, commit {before['commit']}"
+    dated = lambda r: r if "measured on" in r["note"] else r | dict(note=f"{r['note']}; {origin}")
+    old = [dated(r) for r in before["rows"] if r["name"] not in names]
+    rank = lambda r: order.index(r["name"]) if r["name"] in order else len(order)
+    return fresh | dict(rows=sorted(old + fresh["rows"], key=rank))
 
 def read_results(stem)->dict:
-    "Sections of an earlier run."
+    "Read the sections of an earlier run."
     path = RESULTS/f"{stem}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 def _number(value, unit):
-    "Three digits, without an exponent."
+    "Format a number with three digits and without an exponent."
     if value is None: return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}" if unit == "dB" else f"{value:.3g}"
+    if abs(value) >= 1000: return f"{value:,.0f}"
+    return f"{value:.2f}" if unit == "dB" else f"{value:.3g}"
 
 def _line(r:Row):
-    "A row in Markdown."
+    "Format a row in Markdown."
     number = lambda v: _number(v, r.unit)
-    unit = "" if r.unit == "" else "x" if r.unit == "x" else f" {r.unit}"
+    unit = r.unit if r.unit in ("", "x") else f" {r.unit}"
     spread = f" ({number(r.low)} to {number(r.high)}, n={r.n})" if r.n > 1 else ""
     measured = "not measured" if r.value is None else f"{number(r.value)}{unit}{spread}"
-    target = "" if r.reach is None else number(r.reach) + unit + ("" if r.aim is None else f" / {number(r.aim)}{unit}")
+    target = " / ".join(f"{number(v)}{unit}" for v in (r.reach, r.aim) if v is not None and r.reach is not None)
     return f"| {r.name} | {measured} | {target} | {r.verdict} | {r.note} |"
 
 def markdown(sections, title)->str:
-    "All sections as tables."
-    lines = [f"# {title}", "", "Medians, with the smallest and the largest of the runs. A ratio (x) is the median of ratios taken round by round, where both ran one after the other in one process.",
-             "Targets: a number that has to be reached, and one to aim at. The last column has sizes, and how far a fast way agrees with the slow and plain one."]
+    "Format all sections as tables."
+    lines = [f"# {title}", "", *ABOUT]
     for name in sorted(sections, key=lambda n: [*TITLES, n].index(n)):
         s = sections[name]
-        m = s["machine"]
-        lines += ["", f"## {TITLES.get(name, name)}", "", f"Section `{name}`: {s['date']}, commit {s['commit']}, {s['seconds']:.0f} s; {m['cpu']}, {m['threads']} threads of {m['cores']} cores, {m['memory_gb']} GB, GPU: {m['gpu'] or 'none'}, load {m['load']}; "
-                  + ", ".join(f"{k} {v}" for k, v in s["versions"].items()) + ".", "", "| what | measured | target: reach / aim | target met? | sizes and agreement |", "| --- | ---: | ---: | --- | --- |"]
+        lines += ["", f"## {TITLES.get(name, name)}", "", _origin(name, s), "",
+            "| what | measured | target: reach / aim | target met? | sizes and agreement |",
+            "| --- | ---: | ---: | --- | --- |"]
         lines += [_line(Row(**r)) for r in s["rows"]]
     return "\n".join(lines) + "\n"
 
+ABOUT = ("Medians, with the smallest and the largest of the runs. A ratio (x) is the median of ratios taken round by "
+    "round, where both ran one after the other in one process.",
+    "Targets: a number that has to be reached, and one to aim at. The last column has sizes, and how far a fast way "
+    "agrees with the slow and plain one.")
+
+def _origin(name, s):
+    "Format date, machine and versions of a section."
+    m = s["machine"]
+    machine = f"{m['cpu']}, {m['threads']} threads of {m['cores']} cores, {m['memory_gb']} GB"
+    machine += f", GPU: {m['gpu'] or 'none'}, load {m['load']}"
+    versions = ", ".join(f"{k} {v}" for k, v in s["versions"].items())
+    return f"Section `{name}`: {s['date']}, commit {s['commit']}, {s['seconds']:.0f} s; {machine}; {versions}."
+
 def write_results(stem, sections, title):
-    "JSON and Markdown."
+    "Write the results as JSON and as Markdown."
     write_text(RESULTS/f"{stem}.json", json.dumps(sections, indent=1) + "\n")
     write_text(RESULTS/f"{stem}.md", markdown(sections, title))

@@ -1,12 +1,14 @@
-"""How good a face is after some minutes of the clock, and the memory that training takes. The commands that people use, in processes of their own: nerflame_train, then nerflame_eval.
+"""Measure the quality of a face after some minutes of training, and the memory of training.
 
     .venv/bin/python bench/run.py --only quality                       # 40 minutes
-    .venv/bin/python bench/run.py --only quality --runs lps_200        # only these: names that begin so
+    .venv/bin/python bench/run.py --only quality --runs lps_200        # only trainings whose names begin so
     .venv/bin/python bench/run.py --only quality --minutes-scale 0.2   # other times, without targets
 
-The last two write bench/results/part.*, so that bench.* stays whole. The time counts from the start of the command, finding the head included; a training that takes longer
-than it was asked to (on a busy machine its least number of steps can) is marked, and no target counts for it. Pictures of what was scored go to bench/results/, RUNs to runs/bench/. Scenes and the second head come
-from the folder of shared test data (`nerflame.files.shared`); a row says so where they are absent.
+We run the commands nerflame_train and nerflame_eval in processes of their own. The last line writes to
+bench/results/part.*, so that bench.* stays whole. The time counts from the start of the command, finding the head
+included. We mark a training that takes longer than it was asked to (on a busy machine its least number of steps can),
+and no target counts for it. Scored pictures go to bench/results/, RUNs to runs/bench/. Scenes and the second head come
+from the folder of shared test data (`nerflame.files.shared`); without it a row gives this reason.
 """
 import json
 from dataclasses import dataclass
@@ -49,53 +51,92 @@ LATE = 1.15   # a training that took longer than this times its minutes (its fin
 
 def quality_rows(quick, scale=1.0, repeats=1, names=None, stem="bench"):
     "All trainings, one after the other; pictures go to files that begin with `stem`."
-    if quick: return _measure("builtin_64_quick", [train_run(capture(64), "builtin_64_quick", *QUICK_OPTIONS)], "test", "built-in capture at 64 pixels, head found in the pictures; 200 steps of 1,024 rays", stem)
+    if quick:
+        name = "builtin_64_quick"
+        note = "built-in capture at 64 pixels, head found in the pictures; 200 steps of 1,024 rays"
+        return _measure(name, [train_run(capture(64), name, *QUICK_OPTIONS)], "test", note, stem)
     chosen = [t for t in TRAININGS if not names or any(t.name.startswith(n) for n in names)]
     return [r for t in chosen for r in _training_rows(t, scale, repeats, stem)]
 
 def _training_rows(t, scale, repeats, stem):
-    "PSNR and memory of one training."
-    data, file = (shared(f"data/{t.scene}"), shared("heads/ict_flame.npz")) if t.scene else (capture(t.resolution), "anny")
-    if data is None or file is None: return [Row("quality", t.name, unit="dB", reach=t.psnr[0], aim=t.psnr[1], note="the shared test data are absent")]
-    runs = [train_run(data, f"{t.name}_{seed}", "--head", file, "--resolution", t.resolution, "--minutes", scale*t.minutes, "--seed", seed, "--device", "cpu", *t.options) for seed in range(repeats)]
-    note = f"{t.scene or 'built-in capture'} at {t.resolution} pixels, {' '.join(t.options) or 'head found in the pictures'}"
-    return _measure(t.name if scale == 1 else f"{t.name} x {scale:g}", runs, t.split, note, stem, 60*scale*t.minutes, *((t.psnr, t.memory) if scale == 1 else ()))
+    "Rows of one training."
+    data, file = (capture(t.resolution), "anny") if not t.scene else \
+        (shared(f"data/{t.scene}"), shared("heads/ict_flame.npz"))
+    if data is None or file is None:
+        absent = "the shared test data are absent"
+        return [Row("quality", t.name, unit="dB", reach=t.psnr[0], aim=t.psnr[1], note=absent)]
+    options = ["--head", file, "--resolution", t.resolution, "--minutes", scale*t.minutes]
+    def run(seed): return train_run(data, f"{t.name}_{seed}", *options, "--seed", seed, "--device", "cpu", *t.options)
+    runs, way = [run(seed) for seed in range(repeats)], " ".join(t.options) or "head found in the pictures"
+    note = f"{t.scene or 'built-in capture'} at {t.resolution} pixels, {way}"
+    name, targets = (t.name, (t.psnr, t.memory)) if scale == 1 else (f"{t.name} x {scale:g}", ())
+    return _measure(name, runs, t.split, note, stem, 60*scale*t.minutes, *targets)
 
-def _measure(name, runs, split, note, stem, budget=None, psnr=(None, None), memory=(None, None), mark=""):
-    "Rows of finished trainings; `budget` is what they were asked to take, seconds; `mark` goes into the name of the picture."
+def _measure(
+    name,
+    runs,                 # finished trainings from `train_run`
+    split,                # or several, with spaces between
+    note,
+    stem,                 # pictures go to files that begin with it
+    budget=None,          # time that the trainings were asked to take, seconds
+    psnr=(None, None),    # targets: reach, aim
+    memory=(None, None),  # GB
+    mark="",              # at the end of the name of the picture
+):
+    "Rows of finished trainings."
     if " " in split:   # scores of each, memory once
         parts = [_measure(name, runs, part, note, stem, budget, psnr, memory, f"_{part}") for part in split.split()]
         return [r for part in parts for r in part[:3]] + parts[0][3:]
-    reports = [_evaluate(folder, split) for folder, _, _ in runs]
-    picture, frames, took = RESULTS/f"{stem}_{name.replace(' ', '_')}{mark}.png", [f["psnr"] for f in reports[0]["frames"]], [load_run(folder).metrics["seconds"] for folder, _, _ in runs]
+    reports, seconds = [], []
+    for folder, _, _ in runs:
+        reports.append(_evaluate(folder, split))
+        seconds.append(load_run(folder).metrics["seconds"])
+    picture = RESULTS/f"{stem}_{name.replace(' ', '_')}{mark}.png"
     draw(runs[0][0], split, picture)
-    # what was learned in more time than it was given says nothing about what is learned in that time
-    late = budget is not None and max(took) > LATE*budget
+    # a longer training cannot tell what is learned in the given time
+    late = budget is not None and max(seconds) > LATE*budget
     if late: psnr = (None, None)
-    asked = "" if budget is None else f" of {budget:.0f} s" + (": TOO LONG, so no target counts; a run does a least number of steps, and this machine was slow or busy" if late else "")
-    return [row("quality", f"{name}: PSNR on {split}", [r["psnr"] for r in reports], "dB", reach=psnr[0], aim=psnr[1], note=f"{note}; trained for {max(took):.0f} s{asked}; single frames {min(frames):.1f} to {max(frames):.1f} dB; {picture.name}"),
-            row("quality", f"{name}: PSNR on the head, {split}", [r["psnr_head"] for r in reports], "dB", note="the same frames, mean over the pixels of the head"),
-            _lpips_row(name, split, reports),
-            row("quality", f"{name}: memory of training", [peak/1e9 for _, peak, _ in runs], "GB", reach=memory[0], aim=memory[1], note="peak resident memory of nerflame_train")]
+    note = f"{note}; trained for {max(seconds):.0f} s{'' if budget is None else f' of {budget:.0f} s'}{TOO_LONG*late}"
+    frames = [f["psnr"] for f in reports[0]["frames"]]
+    note = f"{note}; single frames {min(frames):.1f} to {max(frames):.1f} dB; {picture.name}"
+    def line(what, values, unit, note, **targets):
+        return row("quality", f"{name}: {what}", values, unit, note=note, **targets)
+    rows = [line(f"PSNR on {split}", [r["psnr"] for r in reports], "dB", note, reach=psnr[0], aim=psnr[1])]
+    note = "the same frames, mean over the pixels of the head"
+    rows.append(line(f"PSNR on the head, {split}", [r["psnr_head"] for r in reports], "dB", note))
+    rows.append(_lpips_row(name, split, reports))
+    note, peaks = "peak resident memory of nerflame_train", [peak/1e9 for _, peak, _ in runs]
+    return [*rows, line("memory of training", peaks, "GB", note, reach=memory[0], aim=memory[1])]
+
+TOO_LONG = ": TOO LONG, so no target counts; a run does a least number of steps, and this machine was slow or busy"
 
 def _lpips_row(name, split, reports):
-    "LPIPS of a split; a row that says why where the weights of VGG16 are not on this machine."
+    "A row of LPIPS, or one that gives the reason where it was not measured, such as weights that are not here."
     title, found = f"{name}: LPIPS on the head, {split}", [r["lpips_head"] for r in reports]
-    if None in found: return Row("quality", title, unit="", note=reports[0]["lpips_unavailable"] or "no mask shows a head")
-    return row("quality", title, found, "", note=f"the same frames, everything else in the colour of the background; of the whole pictures {sum(r['lpips'] for r in reports)/len(reports):.4f}; lower is better")
+    if None in found:
+        return Row("quality", title, unit="", note=reports[0]["lpips_unavailable"] or "no mask shows a head")
+    whole = sum(r["lpips"] for r in reports)/len(reports)
+    note = "the same frames, everything else in the colour of the background"
+    return row("quality", title, found, "", note=f"{note}; of the whole pictures {whole:.4f}; lower is better")
 
 def _evaluate(folder, split)->dict:
-    "What `nerflame_eval` writes."
+    "Run `nerflame_eval` and read its report."
     command("eval", folder, "--split", split, "--device", "cpu")
-    return json.loads((folder/split/"metrics.json").read_text(encoding="utf-8"))
+    return _report(folder, split)
+
+def _report(folder, split): return json.loads((Path(folder)/split/"metrics.json").read_text(encoding="utf-8"))
 
 def draw(folder, split, path, n=5, most=100_000):
-    "Pictures that were scored, the photographs and their differences, in at most 100 kB."
+    "Draw scored pictures, the photographs and their differences, in at most 100 kB."
     run = load_run(folder)
-    scene, report = run_scene(run, data_folder(run), split, None), json.loads((Path(folder)/split/"metrics.json").read_text(encoding="utf-8"))
+    scene, frames = run_scene(run, data_folder(run), split, None), _report(folder, split)["frames"]
     shown = np.linspace(0, len(scene) - 1, min(len(scene), n)).round().astype(int)
-    pictures = [torch.from_numpy(np.array(Image.open(picture_path(Path(folder)/split, scene.names[i])).convert("RGB"))).float()/255 for i in shown]
+    def picture(name):
+        rgb = Image.open(picture_path(Path(folder)/split, name)).convert("RGB")
+        return torch.from_numpy(np.array(rgb)).float()/255
+    pictures = [picture(scene.names[i]) for i in shown]
     photographs = [scene[int(i)].rgb[0] for i in shown]
+    titles = [f"{Path(scene.names[i]).name}\n{frames[i]['psnr']:.1f} dB" for i in shown]
     for size in (160, 130, 100, 80, 60):
-        comparison_sheet(pictures, photographs, [f"{Path(scene.names[i]).name}\n{report['frames'][i]['psnr']:.1f} dB" for i in shown], path, columns=n, size=size)
+        comparison_sheet(pictures, photographs, titles, path, columns=n, size=size)
         if path.stat().st_size <= most: return

@@ -126,7 +126,7 @@ def start_warp():
 
 # %% ../nbs/02_runtime.ipynb #f43df5b9
 def stream_of(device):
-    "Return a block that works on torch's current CUDA stream, or does nothing on a CPU."
+    "Return a block that works on torch's current CUDA stream, or has no effect on a CPU."
     if torch.device(device).type != "cuda": return contextlib.nullcontext()
     return wp.ScopedStream(wp.stream_from_torch(device))
 
@@ -170,7 +170,7 @@ def launch(
 def in_threads(
     kernel,    # the one that `work` launches
     work,      # called with each item
-    items,
+    items,     # one for each call
     device,    # a torch device
 ):
     "Call `work` for all items, on a CPU in the threads that wait for kernels."

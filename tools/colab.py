@@ -1,12 +1,10 @@
 """Give each tutorial a badge that opens it in Colab, and a first cell that installs the package where it is not there.
 
 Both are made from settings.ini and from the name of the notebook, so run this after a notebook was renamed."""
-import json, uuid
+import uuid
 from configparser import ConfigParser
-from pathlib import Path
+from notebooks import ROOT, TUTORIALS, read_notebook, write_notebook
 
-ROOT = Path(__file__).resolve().parent.parent
-TUTORIALS = "nbs/9[0-4]_*.ipynb"
 HOST = "https://colab.research.google.com/github/"
 # a file of our own, because the site loads nothing from other hosts
 IMAGE = "images/colab.svg"
@@ -42,12 +40,11 @@ def update(root=ROOT):
     parser = ConfigParser(delimiters=["="])
     parser.read(root/"settings.ini", encoding="utf-8")
     settings = parser["DEFAULT"]
-    for file in sorted(root.glob(TUTORIALS)):
-        nb = json.loads(file.read_text(encoding="utf-8"))
+    for file in sorted(root.glob(f"nbs/{TUTORIALS}.ipynb")):
+        nb = read_notebook(file)
         cells = [c for c in nb["cells"] if not is_ours(c)]
         path = file.relative_to(root).as_posix()
         nb["cells"] = [cells[0], cell("markdown", badge(settings, path)), cell("code", install(settings)), *cells[1:]]
-        text = json.dumps(nb, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        if text != file.read_text(encoding="utf-8"): file.write_text(text, encoding="utf-8")
+        write_notebook(file, nb)
 
 if __name__ == "__main__": update()

@@ -10,9 +10,9 @@ of toy trainings, renders, files and single functions to `gate.json`, and messag
 
 `gate_names.py` is the only place that imports nerflame: after a rename, edit the import there. Names of hashes are
 neutral. We hash dataclasses and modules by their values without the names of fields, so a renamed field changes no hash
-(settings of toys, with their fields, stand in `gate_toys.py`). What is meant to change (a mended bug, a new message) is
-recorded anew in the commit that changes it, so that the diff shows it. Three more files belong to it: `gate_toys.py`
-makes scenes and trainings, `gate_parts.py` computes, `gate_refusals.py` collects messages.
+(settings of toys, with their fields, stand in `gate_toys.py`). If you change a number or a message on purpose (a mended
+bug, a new message), record it anew in the same commit, so that the diff shows it. Three more files belong to it:
+`gate_toys.py` makes scenes and trainings, `gate_parts.py` computes, `gate_refusals.py` collects messages.
 """
 import os
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -27,14 +27,20 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 import numpy as np, torch
 
 HASHES, MESSAGES = HERE/"gate.json", HERE/"gate_messages.txt"
+# the folders that `gate_toys.work_folder` makes, with their path on this machine
+WORK_FOLDER = re.compile(r"(/[\w.+-]+)*/gate-\w+")
 
+def without_folders(text):
+    "Replace the folders of this machine in a text: work folders, the repository and the user's home."
+    text = WORK_FOLDER.sub("DIR", text)
+    return text.replace(str(HERE.parent), "REPOSITORY").replace(str(Path.home()), "HOME")
 
 def digest(value):
-    "A short hash of a value: tensors and arrays by type, shape and bytes; dataclasses and modules without names."
+    "Return a short hash: of tensors and arrays by type, shape and bytes, of dataclasses and modules without names."
     return hashlib.sha256(content(value)).hexdigest()[:16]
 
 def content(value):
-    "The bytes that stand for a value."
+    "Return the bytes that stand for a value."
     if isinstance(value, torch.nn.Module): value = sorted(digest(t) for t in (*value.parameters(), *value.buffers()))
     if isinstance(value, torch.Tensor) and value.layout != torch.strided:
         sparse = value.to_sparse_coo().coalesce()   # dense it would need gigabytes
@@ -56,12 +62,12 @@ def content(value):
     raise TypeError(f"no hash for {type(value).__name__}")
 
 class Gate:
-    "Collects the hashes and messages of one part."
+    "The hashes and messages of one part."
     def __init__(self, part):
-        self.part, self.hashes, self.messages, self.folders = part, {}, {}, []
+        self.part, self.hashes, self.messages = part, {}, {}
 
     def store(self, name, value):
-        "Note the hash of a value; of a dictionary, one for each entry."
+        "Note the hash of a value, or of each entry of a dictionary."
         if isinstance(value, dict):
             for key, entry in value.items(): self.store(f"{name}/{key}", entry)
             return
@@ -69,21 +75,19 @@ class Gate:
         assert name not in self.hashes, f"{name} is stored twice"
         self.hashes[name] = digest(value)
 
+    def below(self, group):
+        "Return a function that stores values under the name of a group."
+        return lambda name, value: self.store(f"{group}/{name}", value)
+
     def tell(self, name, text):
-        "Note a message, without the folders of this machine."
+        "Note a message, without the folders of this machine and without blanks at the ends of lines."
         name = f"{self.part}/{name}"
         assert name not in self.messages, f"{name} is told twice"
-        self.messages[name] = self.plain(text)
-
-    def plain(self, text):
-        "A text without the folders of this machine, times and versions."
-        for folder in sorted(self.folders, key=lambda f: -len(str(f))): text = text.replace(str(folder), "DIR")
-        text = text.replace(str(HERE.parent), "REPOSITORY").replace(str(Path.home()), "HOME")
-        return "\n".join(line.rstrip() for line in text.splitlines())
+        self.messages[name] = "\n".join(line.rstrip() for line in without_folders(text).splitlines())
 
 
 def signature():
-    "The machine and the libraries whose arithmetic the hashes depend on."
+    "Return the machine and the libraries whose arithmetic the hashes depend on."
     cpu = platform.processor()
     if Path("/proc/cpuinfo").exists():
         cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), cpu)
@@ -92,7 +96,7 @@ def signature():
     return dict(cpu=cpu, machine=platform.machine(), python=".".join(platform.python_version_tuple()[:2]), **libraries)
 
 def compute(parts):
-    "Hashes and messages of some parts."
+    "Return the hashes and messages of some parts."
     import gate_parts
     hashes, messages = {}, {}
     for part in parts:
@@ -114,7 +118,7 @@ def write_record(hashes, messages):
     MESSAGES.write_text("".join(lines), encoding="utf-8")
 
 def read_record():
-    "Signature, hashes and messages of the record."
+    "Return the signature, hashes and messages of the record."
     if not HASHES.exists(): return {}, {}, {}
     record, messages = json.loads(HASHES.read_text()), {}
     for line in MESSAGES.read_text(encoding="utf-8").split("\n")[:-1]:
@@ -123,7 +127,7 @@ def read_record():
     return record["signature"], record["hashes"], messages
 
 def differences(then, now, parts):
-    "Lines that say what differs between two dictionaries in some parts."
+    "Return lines that name the differences between two dictionaries in some parts."
     then = {k: v for k, v in then.items() if k.split("/")[0] in parts}
     lines = [f"missing  {name}" for name in sorted(then.keys() - now.keys())]
     lines += [f"new      {name}" for name in sorted(now.keys() - then.keys())]
@@ -136,7 +140,7 @@ def differences(then, now, parts):
     return lines
 
 def check(parts):
-    "Compare with the record; the exit code."
+    "Compare with the record, and return the exit code."
     machine, hashes, messages = read_record()
     if not hashes: raise SystemExit("gate: there is no record; begin with: python tools/gate.py record")
     same = machine == signature()
@@ -154,11 +158,11 @@ def check(parts):
     return int(bool(lines))
 
 def skipped(parts, found, told):
-    "Parts that gave nothing, as they need files that are not here."
+    "Return the parts without hashes or messages, because they need files that are not here."
     return {p for p in parts if not any(k.split("/")[0] == p for k in (*found, *told))}
 
 def record(parts):
-    "Write the record; of some parts, into the record that is there."
+    "Write the record. If only some parts are computed, keep the recorded values of the others."
     _, hashes, messages = read_record()
     found, told = compute(parts)
     gone = set(parts) - skipped(parts, found, told)

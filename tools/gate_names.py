@@ -1,7 +1,6 @@
-"""The names of nerflame that the gate uses.
+"""Import the names of nerflame for the other files of the gate.
 
-After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else.
-"""
+After a rename edit the import here (`from ... import new as old`), or the method below, and nothing else."""
 import torch
 from nerflame.use import commands
 from nerflame.use import gltf
@@ -21,25 +20,25 @@ from nerflame.field.canonical import CanonicalMap, map_points, vertex_rotations
 from nerflame.field.density import (
     EpsilonSchedule, MeshDensity, ShellDensity, density_alpha, mesh_alpha, prior_sigma, shell_alpha)
 from nerflame.field.draft import bake
-from nerflame.field.driven import DrivenHead, bind_cells as tie_cells, march_and_warp, warp_cells
+from nerflame.field.driven import DrivenHead, bind_cells, march_and_warp, warp_cells
 from nerflame.field.encoding import ShellGrid, encode_reference
 from nerflame.field.march import count_samples, march, open_blocks, row_spans
 from nerflame.field.model import ModelConfig, NeRFlame
 from nerflame.field.network import Field, FieldConfig, direction_harmonics
-from nerflame.field.shell import OccupancyGrid as DensityGrid, build_shell
+from nerflame.field.shell import OccupancyGrid, build_shell
 from nerflame.field.volume import (
-    cat_samples, composite, crossing, finish_rays as end_light, pack, volume_weights, weights_reference)
+    cat_samples, composite, crossing, finish_rays, pack, volume_weights, weights_reference)
 from nerflame.files import read_npy, read_npz, read_pickle, repository, shared
 from nerflame.fitting.align import (
     find_alignment, guess_similarity, move_content, similarity_between, upward, upward_choices)
 from nerflame.fitting.landmarks import load_landmarks_2d, match_frames
 from nerflame.fitting.observations import (
-    agreed_colours, blur_pictures, fit_light, gauss_newton_model, geman_mcclure_weight, harmonics, landmark_corners,
-    outline_model, project_each, sample_pictures, visible_vertices)
+    agreed_colours, blur_pictures as blur_images, fit_light, gauss_newton_model, geman_mcclure_weight, harmonics,
+    landmark_corners, outline_model, project_each, sample_pictures, visible_vertices)
 from nerflame.fitting.outlines import (
-    MaskOutlines, OutlineConfig, crown_point, even_frames, find_head, first_guess, head_vertices, likely_cause,
-    mask_floor, match_outlines, outline_distance, outline_iou, outline_loss, outline_points, outlines_above,
-    read_map, scene_up, search_outlines)
+    MaskOutlines, OutlineConfig, crown_point, even_frames as choose_evenly, find_head, first_guess as guess_at,
+    head_vertices, likely_cause, mask_floor, match_outlines, outline_distance, outline_iou, outline_loss,
+    outline_points, outlines_above, read_map, search_outlines)
 from nerflame.fitting.relief import ReliefConfig, picture_relief, rest_normals, smooth_heights
 from nerflame.fitting.track import TrackConfig, bounded_step, check_track_config, expression_bounds, track
 from nerflame.heads.files import load_flame, load_landmarks, save_head_arrays, save_params
@@ -70,14 +69,14 @@ from nerflame.scenes.transforms import frame_intrinsics, frame_names, read_trans
 from nerflame.scenes.writing import FrameLabels, save_scene as write_scene
 from nerflame.testing import toy_head, toy_model
 from nerflame.training.callbacks import Callback
-from nerflame.training.checkpoint import TimeBudget, read_unfinished
+from nerflame.training.checkpoint import read_unfinished
 from nerflame.training.loop import rate_factor
 from nerflame.training.mouth import unseen_mouth
 from nerflame.training.pixels import TimestepPool, pixels_in_shell, take_pixels
 from nerflame.training.run import RunConfig
 from nerflame.published.methods import load_run, method_of, preset
 from nerflame.published.training import (
-    PublishedRunConfig, PublishedSchedule, PublishedTrainConfig, published_batch, published_rate, schedule_position,
+    PublishedSchedule, PublishedTrainConfig, published_batch, published_rate, schedule_position,
     stage_lengths as published_stages)
 from nerflame.training.settings import FieldStageConfig as FieldStage, MeshStageConfig as MeshStage, TrainConfig
 from nerflame.use.drive import (
@@ -90,12 +89,11 @@ from nerflame.widget.sliders import (
 from nerflame.widget.views import mesh_layer, mesh_picture, overlay
 
 CONFIGS = dict(capture=CaptureConfig, epsilon=EpsilonSchedule, field=FieldConfig, network=NetworkConfig,
-    outline=OutlineConfig,
-    model=ModelConfig, plain_model=PlainConfig, published_model=PublishedConfig, relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage,
-    mesh_stage=MeshStage,
+    outline=OutlineConfig, model=ModelConfig, plain_model=PlainConfig, published_model=PublishedConfig,
+    relief=ReliefConfig, rays=RayConfig, track=TrackConfig, field_stage=FieldStage, mesh_stage=MeshStage,
     published_stage=PublishedSchedule, run=RunConfig, train=TrainConfig, published=PublishedTrainConfig, quirks=Quirks)
-COMMANDS = {name: getattr(commands, f"{name}_command") for name in ("align", "train", "eval", "render", "drive", "export",
-    "import", "demo")}
+COMMANDS = {name: getattr(commands, f"{name}_command") for name in
+    "align train eval render drive export import demo".split()}
 
 # methods and fields
 def normal_equations(model, jacobian):
@@ -141,6 +139,11 @@ def load_scene(path, split="train", resolution=None, head=None, **options):
 def save_scene(path, split, images, cameras, near, far, params=None, timestep=None, camera_index=None, to_scene=None):
     return write_scene(path, split, images, cameras, near, far, FrameLabels(params, timestep, camera_index), to_scene)
 def scene_masks(scene): return scene.mask
+def scene_up(scene): return scene.up
+def even_frames(scene, most): return choose_evenly(len(scene), most)
+def first_guess(scene, head):
+    return guess_at(head, transform_points(torch.linalg.inv(scene.flame_to_scene), crown_point(scene)))
+def blur_pictures(scene, sd): return blur_images(scene.images, scene.coverage, scene.cameras.sizes, sd)
 def move_cells(canonical_map, cells, epsilon): return warp_cells(canonical_map, cells, epsilon)
 def find_samples(canonical_map, rays, shell, rest, sigma, step, threshold, limit):
     return march_and_warp(DrivenHead(canonical_map, shell, rest, sigma, step, threshold), rays, limit)

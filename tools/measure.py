@@ -3,13 +3,11 @@
 A notebook runs its exported cells itself, in place of the module that they are written to. Here these cells count as
 the lines of that module:
 
-    .venv/bin/coverage run tools/measure.py nbs/07_density.ipynb"""
+    .venv/bin/coverage run tools/measure.py nbs/30_field.density.ipynb"""
 import ast, re, sys
-from pathlib import Path
 import nbdev.test
 from execnb.shell import CaptureShell
-
-ROOT = Path(__file__).resolve().parent.parent
+from notebooks import ROOT
 
 def find_cells(root=ROOT):
     "Return for the id of each exported cell the module that it is written to, and the line of its comment."
@@ -20,7 +18,7 @@ def find_cells(root=ROOT):
     return cells
 
 class Shift:
-    "A change to syntax trees: lines are those of a module."
+    "A transformer of syntax trees that shifts line numbers to those of a module."
     def __init__(self, shell): self.shell = shell
     def visit(self, tree): return ast.increment_lineno(tree, self.shell.place[1]) if self.shell.place else tree
 
@@ -31,7 +29,7 @@ class MeasuredShell(CaptureShell):
     def __init__(self, *arguments, **named):
         super().__init__(*arguments, **named)
         self.place, usual = None, self.compile.cache
-        # without an entry in Python's cache of lines, those who look for the source of a function read the module
+        # without an entry in Python's cache of lines, `inspect` reads the source of a function from the module
         self.compile.cache = lambda *code, **named: self.place[0] if self.place else usual(*code, **named)
         self.ast_transformers.append(Shift(self))
 

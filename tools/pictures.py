@@ -1,10 +1,12 @@
-"""The pictures of README and site, from a RUN of `make demo`, into nbs/images. Needs what `make test-browser` needs for the last two.
+"""Make the pictures of README and site in nbs/images, from a RUN of `make demo`.
 
     make pictures                  all
-    .venv/bin/python tools/pictures.py --only hero preview site"""
+    .venv/bin/python tools/pictures.py --only hero preview site
+
+The last two need Chromium, as `make test-browser` does."""
 import argparse, functools, http.server, math, shutil, subprocess, sys, tempfile, threading
 from pathlib import Path
-import torch
+import numpy as np, torch
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 from nerflame.cameras import orbit_camera
@@ -20,37 +22,47 @@ from nerflame.closest import MeshBVH
 from nerflame.widget.views import mesh_layer, mesh_picture
 from nerflame.published.methods import load_run
 from nerflame.training.run import data_folder
+from notebooks import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT/"nbs"/"images"
-# what the face of the film does, from one to the next and back to the first: expression, jaw, neck, eyes (radians), where the camera stands
+# the states of the film, which ends in the first one again: expression, jaw and neck (radians), azimuth of the camera
+SMILE = {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.4, "cheekSquintRight": 0.4}
 BROWS = {"browInnerUp": 0.8, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}
+BLINK = {"eyeBlinkLeft": 1., "eyeBlinkRight": 1.}
+FROWN = {"browDownLeft": 0.8, "browDownRight": 0.8, "mouthPucker": 0.7}
 STATES = [
     dict(azimuth=0.1),
-    dict(expression={"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.4, "cheekSquintRight": 0.4}, neck=(0., 0.25, 0.), azimuth=0.2),
+    dict(expression=SMILE, neck=(0., 0.25, 0.), azimuth=0.2),
     dict(expression=BROWS, jaw=0.3, azimuth=0.5),
-    dict(expression={"eyeBlinkLeft": 1., "eyeBlinkRight": 1.}, neck=(0.1, -0.3, 0.05), azimuth=0.3),
-    dict(expression={"browDownLeft": 0.8, "browDownRight": 0.8, "mouthPucker": 0.7}, neck=(0., -0.1, 0.), azimuth=-0.2),
+    dict(expression=BLINK, neck=(0.1, -0.3, 0.05), azimuth=0.3),
+    dict(expression=FROWN, neck=(0., -0.1, 0.), azimuth=-0.2),
 ]
 
 
+def state_between(person, a, b, t):
+    "Blend two states: parameters of the person, and the azimuth of the camera."
+    def blend(key, zero): return (1 - t)*torch.tensor(a.get(key, zero)) + t*torch.tensor(b.get(key, zero))
+    first, second = a.get("expression", {}), b.get("expression", {})
+    weights = {n: (1 - t)*first.get(n, 0.) + t*second.get(n, 0.) for n in {*first, *second}}
+    expression = person.head.expression_weights(weights)
+    jaw = torch.stack([blend("jaw", 0.), torch.tensor(0.), torch.tensor(0.)])
+    params = person.params().replace(expression=expression, jaw_pose=jaw, neck_pose=blend("neck", (0., 0., 0.)))
+    return params, float(blend("azimuth", 0.))
+
+
 def film_states(person, pictures):
-    "Parameters of the person, one row a picture, and where the camera stands: each state for a moment, gently on to the next."
-    rows, azimuths = [], []
+    "Return parameters of the person and azimuths of the camera, one a picture, with a rest at each state."
+    found = []
     for i in range(pictures):
         k, t = divmod(i*len(STATES)/pictures, 1)
         t = 0.5 - 0.5*math.cos(math.pi*min(max(1.5*t - 0.25, 0.), 1.))
-        a, b = STATES[int(k)], STATES[(int(k) + 1) % len(STATES)]
-        between = lambda key, zero, a=a, b=b, t=t: (1 - t)*torch.tensor(a.get(key, zero)) + t*torch.tensor(b.get(key, zero))
-        names = {*a.get("expression", {}), *b.get("expression", {})}
-        weights = {n: (1 - t)*a.get("expression", {}).get(n, 0.) + t*b.get("expression", {}).get(n, 0.) for n in names}
-        rows.append(person.params().replace(expression=person.head.expression_weights(weights), jaw_pose=torch.stack([between("jaw", 0.), torch.tensor(0.), torch.tensor(0.)]), neck_pose=between("neck", (0., 0., 0.))))
-        azimuths.append(float(between("azimuth", 0.)))
-    return cat_params(rows), azimuths
+        found.append(state_between(person, STATES[int(k)], STATES[(int(k) + 1) % len(STATES)], t))
+    rows, azimuths = zip(*found)
+    return cat_params(list(rows)), azimuths
 
 
 def titled(panels, titles, height=22):
-    "Pictures (H, W, 3) in a row, with their titles above."
+    "Draw pictures (H, W, 3) in a row, with their titles above."
     width = panels[0].shape[1]
     sheet = Image.new("RGB", (width*len(panels), panels[0].shape[0] + height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
@@ -61,7 +73,7 @@ def titled(panels, titles, height=22):
 
 
 def hero(run, pictures=40, size=184):
-    "The mesh that drives, the face that is driven, and photographs of the same moments that training never saw, as a GIF."
+    "Render a GIF of the driving mesh, the driven face, and photographs of the same states that training never saw."
     capture, head = read_capture(data_folder(run)), load_head("anny")
     person, model = make_person(head, capture.seed, capture.texture_height), run.model
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
@@ -74,19 +86,21 @@ def hero(run, pictures=40, size=184):
         else: tree.refit(posed.verts)
         panels = [mesh_picture(mesh_layer(tree, camera)), model.render(camera, posed).rgb, truth(states[i], camera)[0]]
         sheet = titled([p.cpu() for p in panels], ["the mesh that you move", "nerflame", "photograph, not trained on"])
-        frames.append(torch.frombuffer(bytearray(sheet.tobytes()), dtype=torch.uint8).reshape(sheet.height, sheet.width, 3))
+        frames.append(torch.from_numpy(np.array(sheet)))
     return write_video(torch.stack(frames), IMAGES/"hero.gif", fps=10.)
 
 
 def preview(folder):
-    "The preview of the face in JupyterLab."
+    "Take screenshots of the preview of the face in JupyterLab."
     with tempfile.TemporaryDirectory() as out:
-        subprocess.run([sys.executable, ROOT/"tools"/"browser.py", "--avatar", folder, "--front_ends", "lab", "--out", out], check=True)
-        for state in ("neutral", "jaw", "orbit"): shutil.copy(Path(out)/f"lab_{state}.png", IMAGES/f"preview_{state}.png")
+        command = [sys.executable, ROOT/"tools"/"browser.py", "--avatar", folder, "--front_ends", "lab", "--out", out]
+        subprocess.run(command, check=True)
+        for state in ("neutral", "jaw", "orbit"):
+            shutil.copy(Path(out)/f"lab_{state}.png", IMAGES/f"preview_{state}.png")
 
 
 def site():
-    "The front page of the site and a page of its API, as a browser shows them."
+    "Take screenshots of the front page, an API page and the gallery of the site."
     from playwright.sync_api import sync_playwright
     from browser import find_chromium
     with tempfile.TemporaryDirectory() as out, sync_playwright() as play:
@@ -107,6 +121,7 @@ def site():
 
 
 def main():
+    "Make the chosen pictures."
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="runs/demo", type=Path, help="the RUN of `make demo`")
     parser.add_argument("--only", nargs="+", choices=("hero", "preview", "site"), default=("hero", "preview", "site"))

@@ -1,19 +1,18 @@
 """Write README.md and CONTRIBUTING.md from their notebooks, without Quarto.
 
-We use the outputs that are saved in a notebook and run nothing, so the same notebook gives the same file."""
+We use the outputs that are saved in a notebook and run no code, so the same notebook gives the same file."""
 import os, re
-from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 from nbconvert.preprocessors import ExtractOutputPreprocessor
+from notebooks import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 DIRECTIVE = re.compile(r"^#\|\s*(.*?)\s*$", re.M)
 LINK = re.compile(r'(\]\(|\bsrc="|\bhref=")([^)"\s#]+)')
 
 def reveal(cell, hidden):
-    """Take nbdev's directives out of a cell and do what they say; return their first words.
-    Return None for a cell that is not shown: raw, or marked with one of `hidden`."""
+    """Take nbdev's directives out of a cell, apply them, and return their first words.
+    Return None for a hidden cell: raw, or marked with one of `hidden`."""
     directives = DIRECTIVE.findall(cell.source) if cell.cell_type == "code" else []
     words = {d.split()[0] for d in directives if d}
     if cell.cell_type == "raw" or words & hidden: return None
@@ -24,7 +23,7 @@ def reveal(cell, hidden):
     return words
 
 def visible(nb):
-    "The notebook as a reader of the README sees it: hidden cells and nbdev's directives are gone."
+    "Return the notebook without hidden cells and nbdev's directives, for a reader of the README."
     cells = []
     for cell in nb.cells:
         if reveal(cell, {"hide", "default_exp", "export", "exporti"}) is None: continue

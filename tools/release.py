@@ -1,12 +1,10 @@
-"""Build what a release consists of and try it as a user would: in an empty environment, outside of the checkout.
+"""Build the archives of a release and try them as a user would: in an empty environment, outside of the checkout.
 
 We build the source archive and a wheel from a copy of the repository, and compare this wheel with the one that the
 archive gives. We install it without extras, import every module, read the package's data, and run `nerflame_demo`."""
 import os, re, shutil, subprocess, sys, tempfile, zipfile
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-PRODUCTS = shutil.ignore_patterns(".*", "runs", "build", "dist", "_docs", "_proc", "*.egg-info", "__pycache__", "model")
+from notebooks import ROOT, copy_repository
 
 SMALLEST = ["--minutes", "0.05", "--device", "cpu"]   # stages take their fewest steps
 
@@ -52,7 +50,7 @@ def expected(folder):
     return {p.relative_to(folder).as_posix() for p in found if "__pycache__" not in p.parts}
 
 def make_environment(folder, wheel):
-    "Make an empty environment with the wheel in it, and the tested versions of what it requires."
+    "Make an empty environment with the wheel in it, and with the tested versions of its requirements."
     call(sys.executable, "-m", "venv", folder)
     pip, constraints = [folder/"bin/pip", "install", "-q"], ["-c", ROOT/"constraints.txt"]
     torch = re.search(r"^torch==[\d.]+", (ROOT/"constraints.txt").read_text(encoding="utf-8"), re.M)[0]
@@ -71,7 +69,7 @@ def main():
         folder = Path(name)
         copy, out, again, away = (folder/n for n in ("checkout", "dist", "again", "elsewhere"))
         for f in (out, again, away): f.mkdir()
-        shutil.copytree(ROOT, copy, ignore=PRODUCTS)
+        copy_repository(copy)
         archive = build(copy, out, "--sdist")
         wheel = build(copy, out, "--wheel")
         shutil.unpack_archive(archive, folder/"unpacked")

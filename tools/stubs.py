@@ -4,9 +4,8 @@ A stub holds the same text as its module, with the patched methods inside of the
 functions. The bodies stay where they say which attributes an object has."""
 import ast, re
 from dataclasses import dataclass
-from pathlib import Path
+from notebooks import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 HEAD = "# Written by tools/stubs.py from the module of the same name (`make export`). Do not edit.\n"
 DECORATORS = {"patch": None, "patch(as_prop=True)": "@property", "patch(cls_method=True)": "@classmethod"}
 
@@ -145,7 +144,7 @@ def stub(text):
     return HEAD + found
 
 def write_stubs(root=ROOT):
-    "Write the stubs of all modules, and remove those that have nothing to say any more; `__init__.pyi` are not ours."
+    "Write the stubs of all modules, and remove the empty ones; `__init__.pyi` are not ours."
     for module in sorted((root/"nerflame").rglob("*.py")):
         if module.stem == "__init__": continue
         text, file = stub(module.read_text(encoding="utf-8")), module.with_suffix(".pyi")

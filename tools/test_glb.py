@@ -1,11 +1,12 @@
-"""Ask others about the glTF files of nerflame: Khronos' validator, and three.js in a headless browser, which loads, poses and draws them.
-Writes pictures side by side: photograph (of a RUN that nerflame_demo wrote), field, our drawing of the mesh, three.js.
-Both ways to write morph targets are tried: sparse accessors, and all rows.
-Needs Node with npm, a registry or a filled cache for it, and Chromium or Chrome; says so where one is missing and does what goes without it. Works in build/glb."""
+"""Test the glTF files of nerflame with Khronos' validator, and with three.js, which loads, poses and draws them.
+
+We try both ways to write morph targets, sparse accessors and all rows. The script writes pictures side by side:
+photograph (of a RUN that nerflame_demo wrote), field, our drawing of the mesh, three.js. It needs Node with npm, a
+registry or a filled cache for it, and Chromium or Chrome. Where one of them is missing, it prints a note and does the
+rest. It works in build/glb."""
 import argparse, base64, http.server, json, os, shutil, signal, subprocess, sys, tempfile, threading
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from nerflame.cameras import orbit_camera
@@ -24,8 +25,8 @@ from nerflame.metrics import psnr
 from nerflame.plot import show_images
 from nerflame.published.methods import load_run
 from nerflame.training.run import data_folder
+from notebooks import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT/"build"/"glb"
 PACKAGES = ["gltf-validator@2.0.0-dev.3.10", "three@0.187.0"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -33,11 +34,15 @@ SECONDS = 120   # that the browser may take
 
 VALIDATE = """
 const v = require("gltf-validator"), fs = require("fs");
-v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1])), {maxIssues: 0}).then(r => console.log(JSON.stringify(r)));
+const bytes = new Uint8Array(fs.readFileSync(process.argv[1]));
+v.validateBytes(bytes, {maxIssues: 0}).then(report => console.log(JSON.stringify(report)));
 """
 
 # poses: [{weights: {name: w}, turns: {joint: quaternion}, camera: column-major matrix, metres}]
-PAGE = """<!doctype html><meta charset="utf-8"><body><script type="importmap">{"imports": {"three": "/node_modules/three/build/three.module.js", "three/addons/": "/node_modules/three/examples/jsm/"}}</script>
+PAGE = """<!doctype html><meta charset="utf-8"><body>
+<script type="importmap">{"imports": {
+  "three": "/node_modules/three/build/three.module.js",
+  "three/addons/": "/node_modules/three/examples/jsm/"}}</script>
 <script type="module">
 import * as THREE from "three";
 import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
@@ -47,47 +52,76 @@ try {
   const gltf = await new GLTFLoader().loadAsync("/" + task.file);
   const mesh = gltf.scene.getObjectByName("face");
   const renderer = new THREE.WebGLRenderer({antialias: true, preserveDrawingBuffer: true});
-  renderer.setPixelRatio(1); renderer.setSize(task.size, task.size); renderer.setClearColor(0xffffff); renderer.toneMapping = THREE.NoToneMapping;
+  renderer.setPixelRatio(1);
+  renderer.setSize(task.size, task.size);
+  renderer.setClearColor(0xffffff);
+  renderer.toneMapping = THREE.NoToneMapping;
   document.body.append(renderer.domElement);
-  const scene = new THREE.Scene(); scene.add(gltf.scene);
+  const scene = new THREE.Scene();
+  scene.add(gltf.scene);
   for (const pose of task.poses) {
     mesh.morphTargetInfluences.fill(0);
     for (const [n, w] of Object.entries(pose.weights)) mesh.morphTargetInfluences[mesh.morphTargetDictionary[n]] = w;
-    for (const bone of mesh.skeleton.bones) gltf.scene.getObjectByName(bone.name).quaternion.set(...(pose.turns[bone.name] ?? [0, 0, 0, 1]));
+    for (const bone of mesh.skeleton.bones) {
+      const turn = pose.turns[bone.name] ?? [0, 0, 0, 1];
+      gltf.scene.getObjectByName(bone.name).quaternion.set(...turn);
+    }
     const camera = new THREE.PerspectiveCamera(task.fov, 1, 0.01, 10);
-    camera.matrixAutoUpdate = false; camera.matrix.fromArray(pose.camera);
-    scene.updateMatrixWorld(true); camera.updateMatrixWorld(true); mesh.skeleton.update();
+    camera.matrixAutoUpdate = false;
+    camera.matrix.fromArray(pose.camera);
+    scene.updateMatrixWorld(true);
+    camera.updateMatrixWorld(true);
+    mesh.skeleton.update();
     renderer.render(scene, camera);
     const verts = [], p = new THREE.Vector3();
-    for (let i = 0; i < mesh.geometry.attributes.position.count; i++) { mesh.getVertexPosition(i, p).applyMatrix4(mesh.matrixWorld); verts.push(p.x, p.y, p.z); }
+    for (let i = 0; i < mesh.geometry.attributes.position.count; i++) {
+      mesh.getVertexPosition(i, p).applyMatrix4(mesh.matrixWorld);
+      verts.push(p.x, p.y, p.z);
+    }
     out.push({verts, png: renderer.domElement.toDataURL("image/png")});
   }
-  const bytes = a => { let s = ""; for (const b of new Uint8Array(a.buffer, a.byteOffset, a.byteLength)) s += String.fromCharCode(b); return btoa(s); };
-  const targets = Object.fromEntries(["position", "normal"].map(k => [k, (mesh.geometry.morphAttributes[k] ?? []).map(a => bytes(a.array))]));
-  await send({targets, poses: out, names: Object.keys(mesh.morphTargetDictionary), bones: mesh.skeleton.bones.map(b => b.name), unlit: mesh.material.isMeshBasicMaterial === true});
+  const bytes = a => {
+    let s = "";
+    for (const b of new Uint8Array(a.buffer, a.byteOffset, a.byteLength)) s += String.fromCharCode(b);
+    return btoa(s);
+  };
+  const morphs = kind => (mesh.geometry.morphAttributes[kind] ?? []).map(a => bytes(a.array));
+  await send({
+    targets: {position: morphs("position"), normal: morphs("normal")}, poses: out,
+    names: Object.keys(mesh.morphTargetDictionary), bones: mesh.skeleton.bones.map(b => b.name),
+    unlit: mesh.material.isMeshBasicMaterial === true});
 } catch (e) { await send({error: String(e.stack ?? e)}); }
 </script>"""
 
 def tools():
-    "Paths of node, npm and a browser, None for the browser where there is none; None for all where node or npm is missing. With a message."
-    found = [shutil.which("node"), shutil.which("npm"), next((p for b in BROWSERS if (p := shutil.which(b))), None)]
+    """Return the paths of node, npm and a browser; None for a missing browser, and None at all without node or npm.
+    Print a note about those that are missing."""
+    browser = next((p for b in BROWSERS if (p := shutil.which(b))), None)
+    found = [shutil.which("node"), shutil.which("npm"), browser]
     missing = [n for n,p in zip(("node", "npm", "chromium or chrome"), found) if not p]
     if missing: print(f"skipped: {', '.join(missing)} not found")
     return found if all(found[:2]) else None
 
 def install(npm):
-    "Put the packages into build/glb; False with a message where that does not work."
+    "Install the packages into build/glb; return False and print a note where that does not work."
     WORK.mkdir(parents=True, exist_ok=True)
     (WORK/"package.json").write_text(json.dumps(dict(private=True)))
-    done = subprocess.run([npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES], cwd=WORK, capture_output=True, text=True)
-    if done.returncode: print(f"skipped: npm cannot install {', '.join(PACKAGES)}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no message'}")
-    return done.returncode == 0
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES]
+    done = subprocess.run(command, cwd=WORK, capture_output=True, text=True)
+    if not done.returncode: return True
+    *_, last = ["no message", *done.stderr.strip().splitlines()]
+    print(f"skipped: npm cannot install {', '.join(PACKAGES)}: {last}")
+    return False
 
 def validate(node, glb):
-    "Print what Khronos' validator says; the number of its errors."
-    report = json.loads(subprocess.run([node, "-e", VALIDATE, str(glb)], cwd=WORK, capture_output=True, text=True, check=True).stdout)
+    "Print the findings of Khronos' validator, and return the number of its errors."
+    command = [node, "-e", VALIDATE, str(glb)]
+    done = subprocess.run(command, cwd=WORK, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
     found = report["issues"]
-    print(f"Khronos' validator {report['validatorVersion']}: {found['numErrors']} errors, {found['numWarnings']} warnings, {found['numInfos']} infos, {found['numHints']} hints")
+    kinds = ("Errors", "Warnings", "Infos", "Hints")
+    counts = ", ".join(f"{found[f'num{kind}']} {kind.lower()}" for kind in kinds)
+    print(f"Khronos' validator {report['validatorVersion']}: {counts}")
     for m in found["messages"][:20]: print(f"  {m['code']} {m['pointer'] if 'pointer' in m else ''}: {m['message']}")
     return found["numErrors"]
 
@@ -100,17 +134,20 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.server.done.set()
 
+CHROMIUM = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--no-first-run", "--disable-extensions"]
+
 def in_browser(browser, task):
-    "What three.js makes of a file in build/glb and of the poses in a task. Raises RuntimeError."
+    "Let three.js load a file in build/glb and draw the poses of a task; return its answer. Raises RuntimeError."
     (WORK/"task.json").write_text(json.dumps(task))
     (WORK/"page.html").write_text(PAGE)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *a: Handler(*a, directory=str(WORK)))
     server.done, server.result = threading.Event(), None
     threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = f"http://127.0.0.1:{server.server_address[1]}/page.html"
     with tempfile.TemporaryDirectory() as profile:
-        command = [browser, "--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-first-run", "--disable-extensions", f"--user-data-dir={profile}",
-                   f"http://127.0.0.1:{server.server_address[1]}/page.html"]
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        command, silent = [browser, *CHROMIUM, f"--user-data-dir={profile}", page], subprocess.DEVNULL
+        child = subprocess.Popen(command, stdout=silent, stderr=silent, start_new_session=True)
         arrived = server.done.wait(SECONDS)
         os.killpg(child.pid, signal.SIGTERM)
         child.wait()
@@ -120,18 +157,19 @@ def in_browser(browser, task):
     return server.result
 
 def quaternion(turn):
-    "Axis-angle as x, y, z, w."
+    "Turn an axis-angle into a quaternion x, y, z, w."
     angle = float(np.linalg.norm(turn))
     return [*(np.asarray(turn)/max(angle, 1e-9)*np.sin(angle/2)).tolist(), float(np.cos(angle/2))]
 
 def scene_camera(camera, to_scene):
-    "A camera of the scene in the head frame, metres."
+    "Return the pose of a scene's camera in the head frame, metres."
     m = (torch.linalg.inv(to_scene.cpu().double()) @ camera.c2w[0].double()).numpy()
     m[:3, :3] /= np.linalg.norm(m[:3, :3], axis=0)
     return m
 
 def standing(model, avatar):
-    "From the frame of the head to the scene, for a head that stands where it was captured: turned at its root joint, moved and of the size found there."
+    """Return the similarity from the frame of the head to the scene for a head in its captured place.
+    Its parameters turn it at the root joint, move it and scale it."""
     p, move = model.params, torch.eye(4, dtype=torch.float64)
     turn, joint = rodrigues(p.global_orient[0].cpu().double()), torch.from_numpy(avatar.joints[0]).double()
     move[:3, :3], move[:3, 3] = turn, joint - turn @ joint + p.transl[0].cpu().double()
@@ -140,34 +178,39 @@ def standing(model, avatar):
 
 @dataclass(frozen=True)
 class State:
-    "What to ask for, and from where."
+    "A state of the head, and the azimuth of its camera."
     name: str
     azimuth: float                               # radians
     weights: dict = field(default_factory=dict)  # name of a target: weight
     turns: dict = field(default_factory=dict)    # name of a joint: axis-angle, radians
 
 def held(model, state):
-    "The same state of a head that is held as when it was captured: what its neck does is added."
+    "Add the captured rotation of the neck to a state, for a head in its captured place."
     neck = np.add(state.turns.get("neck", [0., 0., 0.]), model.params.neck_pose[0].tolist()).tolist()
     return replace(state, turns=state.turns | dict(neck=neck))
 
 def states_of(avatar):
-    "At rest, then moved by joints, by targets, and by both."
+    "Return states of an avatar: at rest, then moved by joints, by targets, and by both."
     names = list(avatar.targets)
     smile = {n: 0.9 for n in ("mouthSmileLeft", "mouthSmileRight") if n in names} or {names[0]: 1.}
     wink = {n: 1. for n in ("eyeBlinkRight",) if n in names}
     gaze = dict(neck=[0.1, 0.4, 0.], left_eye=[0., -0.35, 0.], right_eye=[0., -0.35, 0.])
-    return [State("at rest", 0.3), State("jaw turned", -0.3, turns=dict(jaw=[0.25, 0., 0.])), State("smile", 0., smile), State("neck and eyes turned", 0.4, turns=gaze), State("wink", 0.7, wink, dict(jaw=[0.1, 0.05, 0.]))]
+    return [
+        State("at rest", 0.3), State("jaw turned", -0.3, turns=dict(jaw=[0.25, 0., 0.])), State("smile", 0., smile),
+        State("neck and eyes turned", 0.4, turns=gaze), State("wink", 0.7, wink, dict(jaw=[0.1, 0.05, 0.])),
+    ]
 
 def params_of(head, rest, state):
-    "The same state as parameters of the head."
-    eye = [x for n in ("left_eye", "right_eye") for x in state.turns.get(n, [0., 0., 0.])]
-    try: expression = np.array([state.weights.get(n[0].lower() + n[1:], 0.) for n in ARKIT_WEIGHTS]) @ arkit_mapping(head)
+    "Turn a state into parameters of the head."
+    turn = lambda joint: state.turns.get(joint, [0., 0., 0.])
+    weight = lambda name: state.weights.get(name[0].lower() + name[1:], 0.)
+    try: expression = np.array([weight(n) for n in ARKIT_WEIGHTS]) @ arkit_mapping(head)
     except InputError: expression = head.expression_weights(state.weights)
-    return rest.replace(expression=expression, neck_pose=state.turns.get("neck", [0., 0., 0.]), jaw_pose=state.turns.get("jaw", [0., 0., 0.]), eye_pose=eye)
+    return rest.replace(expression=expression, neck_pose=turn("neck"), jaw_pose=turn("jaw"),
+        eye_pose=[*turn("left_eye"), *turn("right_eye")])
 
 def photographer(run):
-    "What photographs the person of a RUN in any state, (state, camera) -> picture; None where nobody knows how it looks."
+    "Return a function (state, camera) -> photograph of the person of a RUN; None where the person is not known."
     if run is None: return None
     try: capture = control_capture(run, data_folder(run))
     except InputError: return None
@@ -175,16 +218,23 @@ def photographer(run):
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
     return lambda state, camera: truth(params_of(person.head, person.params(), state), camera)[0]
 
-def main():
-    "Validate, load, pose and draw; exit code 1 when something disagrees."
+def parse():
+    "Parse the options."
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", nargs="?", metavar="RUN", help="folder that nerflame_train wrote; left out: the toy of the tests")
+    parser.add_argument("run", nargs="?", metavar="RUN",
+        help="folder that nerflame_train wrote; left out: the toy of the tests")
     parser.add_argument("--texture", type=int, default=1024, metavar="PX", help="of the texture; default %(default)s")
     parser.add_argument("--size", type=int, default=400, metavar="PX", help="of the pictures; default %(default)s")
-    parser.add_argument("--picture", metavar="FILE", help="also write the first four rows of pictures with titles, e.g. to glb.jpg")
-    options = parser.parse_args()
+    parser.add_argument("--picture", metavar="FILE",
+        help="also write the first four rows of pictures with titles, e.g. to glb.jpg")
+    return parser.parse_args()
+
+def main():
+    "Validate, load, pose and draw; exit code 1 when a result disagrees."
+    options = parse()
     found = tools()
     if not found or not install(found[1]): return
+    node, _, browser = found
     run = load_run(options.run) if options.run else None
     model = run.model if run else toy_model()
     avatar = make_avatar(model, options.texture, progress=True)
@@ -192,60 +242,77 @@ def main():
     errors = 0
     for glb in files:
         print(f"{glb.relative_to(ROOT)}: {glb.stat().st_size/1e6:.2f} MB")
-        errors += validate(found[0], glb)
-    if not found[2]: sys.exit("test_glb: failed" if errors else None)
+        errors += validate(node, glb)
+    if not browser: sys.exit("test_glb: failed" if errors else None)
     states = states_of(avatar)
     cameras = [orbit_camera(s.azimuth, 0.05, width=options.size) for s in states]
     fov = float(np.degrees(2*np.arctan(options.size/2/float(cameras[0].focal[0, 1]))))
-    poses = [dict(weights=s.weights, turns={k: quaternion(t) for k,t in s.turns.items()}, camera=scene_camera(c, standing(model, avatar)).T.ravel().tolist()) for s,c in zip([held(model, s) for s in states], cameras)]
-    seen = [in_browser(found[2], dict(file=glb.name, size=options.size, fov=fov, poses=poses)) for glb in files]
+    poses = [pose_task(model, avatar, s, c) for s,c in zip(states, cameras)]
+    seen = [in_browser(browser, dict(file=glb.name, size=options.size, fov=fov, poses=poses)) for glb in files]
     agree = all([same_parts(avatar, s) for s in seen]) and seen[0]["targets"] == seen[1]["targets"]
-    seen = seen[0]
     photograph = photographer(run)
-    rows = [look(avatar, model, state, camera, answer, photograph) for state, camera, answer in zip(states, cameras, seen["poses"])]
+    rows = [look(avatar, model, s, c, answer, photograph) for s,c,answer in zip(states, cameras, seen[0]["poses"])]
     agree &= all(r["agree"] for r in rows)
     save_sheet(WORK/"three.png", rows)
     if options.picture: save_sheet(options.picture, rows[:4])
     if errors or not agree: sys.exit("test_glb: failed")
 
+def pose_task(model, avatar, state, camera):
+    "Return weights, quaternions and the camera of a state for three.js."
+    own = held(model, state)
+    turns = {joint: quaternion(turn) for joint, turn in own.turns.items()}
+    matrix = scene_camera(camera, standing(model, avatar))
+    return dict(weights=own.weights, turns=turns, camera=matrix.T.ravel().tolist())
+
 def same_parts(avatar, seen):
-    "Whether three.js found the names, and in each target the displacements that we meant."
+    "Test whether three.js has our names, and our displacements in each target."
     rows = split_seams(avatar.faces, avatar.layout.faces)[0][:, 0]
+    word = lambda same: "agree" if same else "DISAGREE"
     agree = seen["names"] == list(avatar.targets) and seen["bones"] == list(avatar.joint_names) and seen["unlit"]
-    print(f"three.js: {len(seen['names'])} morph targets, joints {', '.join(seen['bones'])}, {'unlit' if seen['unlit'] else 'lit'}; names {'agree' if agree else 'DISAGREE'}")
-    same = {}
+    print(f"three.js: {len(seen['names'])} morph targets, joints {', '.join(seen['bones'])}"
+        f", {'unlit' if seen['unlit'] else 'lit'}; names {word(agree)}")
+    same, targets = {}, avatar.targets.values()
     for kind, expected in (("position", lambda d: d), ("normal", lambda d: target_normals(avatar, d))):
         arrays = [np.frombuffer(base64.b64decode(t), np.float32).reshape(-1, 3) for t in seen["targets"][kind]]
-        same[kind] = len(arrays) == len(avatar.targets) and all(np.array_equal(a, expected(d)[rows]) for a,d in zip(arrays, avatar.targets.values()))
-    print(f"the targets' displacements {'agree' if same['position'] else 'DISAGREE'}, their changes of the normals {'agree' if same['normal'] else 'DISAGREE'}")
+        equal = (np.array_equal(a, expected(d)[rows]) for a,d in zip(arrays, targets))
+        same[kind] = len(arrays) == len(targets) and all(equal)
+    print(f"the targets' displacements {word(same['position'])}, their changes of the normals {word(same['normal'])}")
     return agree and all(same.values())
 
 def look(avatar, model, state, camera, answer, photograph):
-    "The pictures of a state by name, and whether vertices agree and pictures are alike."
+    "Compare a state with the answer of three.js: pictures by name, their PSNR, and agreement of vertices and pictures."
     kept = split_seams(avatar.faces, avatar.layout.faces)[0][:, 0]
     own = held(model, state)
-    verts = posed_avatar(avatar, state.weights, np.array([own.turns.get(n, [0., 0., 0.]) for n in avatar.joint_names]))
+    turns = np.array([own.turns.get(n, [0., 0., 0.]) for n in avatar.joint_names])
+    verts = posed_avatar(avatar, state.weights, turns)
     error = np.abs(np.array(answer["verts"]).reshape(-1, 3) - verts[kept]).max()
     picture = Image.open(BytesIO(base64.b64decode(answer["png"].split(",")[1]))).convert("RGB")
     p = model.params
     rest = rest_params(model).replace(global_orient=p.global_orient, transl=p.transl, scale=p.scale)
     pictures = dict(photograph=photograph(state, camera)) if photograph else {}
-    pictures |= dict(field=model.render(camera, params_of(model.head, rest, own)).rgb.cpu(), mesh=draw_avatar(avatar, camera, standing(model, avatar), verts))
+    pictures["field"] = model.render(camera, params_of(model.head, rest, own)).rgb.cpu()
+    pictures["mesh"] = draw_avatar(avatar, camera, standing(model, avatar), verts)
     pictures["three.js"] = torch.from_numpy(np.array(picture)).float()/255
-    score = {a: {b: float(psnr(pictures[a][None], pictures[b][None])[0]) for b in pictures if b != a} for a in pictures}
-    print(f"{state.name}: vertices within {error:.1e} m; three.js against " + ", ".join(f"{k} {v:.1f} dB" for k,v in score["three.js"].items()))
-    return dict(state=state, pictures=pictures, score=score, agree=bool(error < 1e-5) and score["three.js"]["mesh"] > 25)
+    between = lambda a, b: float(psnr(pictures[a][None], pictures[b][None])[0])
+    score = {a: {b: between(a, b) for b in pictures if b != a} for a in pictures}
+    scores = ", ".join(f"{k} {v:.1f} dB" for k,v in score["three.js"].items())
+    print(f"{state.name}: vertices within {error:.1e} m; three.js against {scores}")
+    agree = bool(error < 1e-5) and score["three.js"]["mesh"] > 25
+    return dict(state=state, pictures=pictures, score=score, agree=agree)
 
 def save_sheet(path, rows):
-    "Write pictures with titles: what it is, what it scores against the first picture of the row, and three.js against our drawing of the mesh."
+    """Write pictures with titles: the name of each, and its PSNR against the first picture of the row.
+    The title of three.js also has the PSNR against our drawing of the mesh."""
     names, images, titles = list(rows[0]["pictures"]), [], []
-    drawn = torch.stack([(p < 0.99).any(-1).any(0) for row in rows for p in row["pictures"].values()]).any(0).nonzero()
+    columns = [(p < 0.99).any(-1).any(0) for row in rows for p in row["pictures"].values()]
+    drawn = torch.stack(columns).any(0).nonzero()
     across = slice(max(int(drawn.min()) - 4, 0), int(drawn.max()) + 5)   # there is nothing beside a head
     for row in rows:
         for i, n in enumerate(names):
             against = [names[0]]*(i > 0) + ["mesh"]*(n == "three.js")
+            title = n if i else f"{row['state'].name}: {n}"
             images.append(row["pictures"][n][:, across])
-            titles.append("\n".join([f"{row['state'].name}: {n}" if i == 0 else n] + [f"{row['score'][n][a]:.1f} dB against {a}" for a in against]))
+            titles.append("\n".join([title, *(f"{row['score'][n][a]:.1f} dB against {a}" for a in against)]))
     figure = show_images(images, titles, len(names), 2.2, dpi=100)
     with BytesIO() as png:
         figure.savefig(png, dpi=100, bbox_inches="tight", pad_inches=0.05)

@@ -8,8 +8,8 @@ import ast, collections, json, re, subprocess, sys, tempfile
 from pathlib import Path
 from stubs import ROOT, merge, stub
 
-# Findings of each rule that were there before we checked types, most of them values that may be None: the check fails
-# when there are more, and asks for a smaller number here when there are fewer.
+# Findings of each rule from before we checked types, most of them values that may be None. The check fails when there
+# are more, and asks for a smaller number here when there are fewer.
 KNOWN = dict(
     reportArgumentType=295, reportAssignmentType=7, reportAttributeAccessIssue=27,
     reportCallIssue=31, reportGeneralTypeIssues=16, reportIndexIssue=20,
@@ -72,7 +72,7 @@ def write_uses(folder):
     return count
 
 def pyright(folder, settings):
-    "Run pyright in a folder and return what it found."
+    "Run pyright in a folder and return its findings."
     (folder/"pyrightconfig.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -80,7 +80,7 @@ def pyright(folder, settings):
     except (ValueError, KeyError): sys.exit(f"types: pyright did not run: {done.stderr or done.stdout}")
 
 def describe(finding, numbers):
-    "Say in one line what pyright found, and where."
+    "Format a finding of pyright in one line, with its place."
     module, kept = numbers[Path(finding["file"]).resolve()]
     number = kept[finding["range"]["start"]["line"]]
     where = cell_of(module.read_text(encoding="utf-8").splitlines(), number)

@@ -88,15 +88,17 @@ class View:
         run:Run,
     )->tuple[Cameras, list|None]:   # and the names of the pictures, where frames have names
         "Return the cameras of this view. Raises `InputError`."
-        if self.split: return self._of_split(run)
+        if self.split: return _split_cameras(run, self)
         (azimuth, elevation, radius), size = self.camera, self.size or 400
         if self.turntable: return turntable_cameras(self.turntable, size, elevation=elevation, radius=radius), None
         return orbit_camera(azimuth, elevation, radius, width=size), None
 
-    def _of_split(self, run):
-        scene = run_scene(run, data_folder(run, self.data), self.split, None)
-        c, width = scene.cameras, self.size or scene.cameras.width
-        return c.resized(width, max(round(c.height*width/c.width), 1)), list(scene.names)
+# %% ../../nbs/75_evaluation.states.ipynb #07647356
+def _split_cameras(run, view):
+    "Return the cameras of a split in the size of a view, and the names of its frames."
+    scene = run_scene(run, data_folder(run, view.data), view.split, None)
+    c, width = scene.cameras, view.size or scene.cameras.width
+    return c.resized(width, max(round(c.height*width/c.width), 1)), list(scene.names)
 
 # %% ../../nbs/75_evaluation.states.ipynb #dd18512a
 def render_run(

@@ -19,7 +19,7 @@ from .shell import BRICK, VoxelShell, Voxels, fill_bricks, lattice_near_mesh, vo
 
 # %% ../../nbs/36_field.encoding.ipynb #d659d0af
 def shell_points(
-    bvh:MeshBVH,                 # the unposed mesh
+    bvh:MeshBVH,                 # the canonical mesh
     low:Float[Tensor, "3"],      # first grid point
     dims:tuple[int, int, int],   # grid points along each axis
     spacing:float,               # scene units

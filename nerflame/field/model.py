@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FIELD_FILE', 'HEAD_FILE', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame',
-           'expression_inputs', 'posed_verts', 'query_density', 'shade', 'ShellSamples', 'drop_views', 'render_image',
+           'expression_inputs', 'posed_verts', 'ShellSamples', 'drop_views', 'query_density', 'shade', 'render_image',
            'write_model', 'field_format', 'read_model', 'read_head', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
@@ -25,7 +25,7 @@ from ..closest import FaceNeighbours, MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
 from ..cameras import Cameras, Rays, image_rays
-from .density import EpsilonSchedule, MeshDensity, ShellDensity, density_values, read_density
+from .density import EpsilonSchedule, MeshDensity, density_values, read_density
 from .volume import Pixels, Samples, cat_samples, composite, finish_rays, volume_weights
 from .shell import OccupancyGrid, VoxelShell, build_shell
 from .march import march
@@ -55,15 +55,16 @@ class RadianceModel(Protocol):
 @dataclass(frozen=True)
 class ModelConfig:
     "Settings of a `NeRFlame`; lengths in scene units of 1/8 m."
-    voxel: float = 0.0125       # edge of the voxels that hold the shell
-    cell_size: int = 2          # voxels along the edge of the cells that move with a driven head
-    step: float = 0.0125        # distance of samples on a ray
-    mesh_epsilon: float = 0.02  # of `MeshDensity`: where the mesh's opacity reaches zero
-    epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, by step
+    voxel: float = 0.0125       # edge of the voxels of the canonical shell (1.6 mm)
+    cell_size: int = 2          # voxels along the edge of the cells that move with the head
+    step: float = 0.0125        # distance between samples on a ray (1.6 mm)
+    mesh_epsilon: float = 0.02  # of `MeshDensity`: distance where its opacity reaches zero (2.5 mm)
+    epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, for each step
     jaw_open: float = 0.25      # jaw angle of the canonical head, radians: keeps the lips apart where the field lives
-    weight_threshold: float = 1e-3  # weight below which a sample gets no colour
-    alpha_threshold: float = 1e-2   # optical depth of a step below which a cell counts as empty
-    field: FieldConfig = field(default_factory=FieldConfig)   # last, as its name hides that of `dataclasses.field`
+    weight_threshold: float = 1e-3  # samples with less weight count as transparent
+    alpha_threshold: float = 1e-2   # sigma*step, about the opacity while small; a voxel with no more counts as empty
+    # last, because from here on `field` is no longer the function of `dataclasses`
+    field: FieldConfig = field(default_factory=FieldConfig)
 
     @property
     def max_epsilon(self)->float:
@@ -77,8 +78,8 @@ class PosedHead:
     verts: Float[Tensor, "v 3"]      # scene frame, scene units
     shell: VoxelShell
     canonical_map: CanonicalMap      # from points around this mesh to the canonical head
-    expression: Float[Tensor, "e"]   # what `expression_code` takes
-    sigma: Float[Tensor, "b 512"] | None = None            # density of its voxels; None: all of them have some
+    expression: Float[Tensor, "e"]   # from `expression_inputs`: the expression that the field is evaluated with
+    sigma: Float[Tensor, "b 512"] | None = None            # density of its voxels; None: no voxel counts as empty
     canonical_voxels: Float[Tensor, "n 3"] | None = None   # middles of voxels around the canonical head, with `sigma`
     with_grad: bool = False          # distances carry gradients to the vertices
 
@@ -136,10 +137,11 @@ def _make_field(self:NeRFlame, generator, grid, shell):
     "Make the field in the shell, and the grid that remembers its density."
     eps, bvh = self.max_epsilon, MeshBVH(self.canonical_verts, self.head.faces)
     self.neighbours = FaceNeighbours(self.head.faces, len(self.canonical_verts))
-    self.identity_map = CanonicalMap(self.canonical_verts, self.canonical_verts, self.neighbours, eps)
+    # from the canonical head to itself
+    self.rest_map = CanonicalMap(self.canonical_verts, self.canonical_verts, self.neighbours, eps)
     if grid is None: grid = ShellGrid.around(bvh, self.config.field.spacings, eps, generator)
     self.field = Field(grid, self.config.field, eps, self.head.n_expr + 3)
-    if shell is None: shell = with_contacts(build_shell(bvh, eps, self.config.voxel), self.identity_map)
+    if shell is None: shell = with_contacts(build_shell(bvh, eps, self.config.voxel), self.rest_map)
     self.occupancy = OccupancyGrid(shell)
     self._cells, self._occupied, self._baked = {}, {}, None   # made when they are first needed
 
@@ -160,7 +162,7 @@ def expression_code(self:NeRFlame,
 
 # %% ../../nbs/39_field.model.ipynb #0a0da6f4
 def _versions(tensors):
-    "Count how often each tensor was changed in place; tensors of inference mode do not count."
+    "Count how often each tensor was changed in place; tensors of inference mode have no version."
     return [None if t.is_inference() else t._version for t in tensors]
 
 @patch
@@ -208,7 +210,7 @@ def pose(self:NeRFlame,
     params:HeadParams,   # one row
     draft:bool=False,    # where `can_draft`, with cells twice as large: faster, less exact where parts touch
 )->PosedHead:
-    "Return a head to render: of its shell only what has density now, or all of it where the mesh is the density."
+    "Return a head to render: of its shell only what has density now, or all of it in the mesh stage."
     verts = posed_verts(self, params)
     canonical_map, size = self._map_from(verts), self.config.cell_size*(2 if draft and self.can_draft else 1)
     cells = self.occupied_cells(size) if self.density.learned else self.cells(size)
@@ -223,7 +225,7 @@ def pose_for_training(self:NeRFlame,
 )->PosedHead:
     "Return a head to train on: all of its shell, with the density that the field has now. Raises `InputError`."
     verts, cells = posed_verts(self, params), self.cells(1)
-    # a voxel belongs to the shell when its middle is within epsilon and half a diagonal
+    # a whole voxel more, which is a little more than half a diagonal (0.87)
     if epsilon is not None: cells = cells.select(cells.offset.norm(dim=1) < epsilon + self.config.voxel)
     canonical_map = self._map_from(verts)
     shell = warp_cells(canonical_map, cells, epsilon or self.max_epsilon)
@@ -257,20 +259,59 @@ def pose_with_grad(self:NeRFlame,
     posed.verts = verts
     return posed
 
-# %% ../../nbs/39_field.model.ipynb #88ecee53
+# %% ../../nbs/39_field.model.ipynb #76cc200d
+class ShellSamples(NamedTuple):
+    "S samples of rays in the shell."
+    samples: Samples          # along the rays
+    points: CanonicalPoints   # the same around the canonical head
+    code: Tensor | None       # of the expression, (rank) or (S, rank); None: the field depends on none
+
 @patch
-def update_density(self:NeRFlame,
-    fraction:float=1.0,                   # of the cells of the occupancy grid
-    fade:float=0.8,                       # factor of what they remember
+def sample(self:NeRFlame,
+    rays:Rays,                           # R rays in the scene
+    posed:PosedHead|list,                # or K of them
+    phase:Float[Tensor, "r"]|None=None,  # of each ray's lattice, 0 to 1; None for 0.5
+)->ShellSamples:
+    "Return the samples of rays in the shell. Raises `InputError` if the rays cannot be divided evenly among the heads."
+    if not isinstance(posed, list):
+        samples, points = self._sample_one(rays, posed, phase)
+        return ShellSamples(samples, points, self.expression_code(posed))
+    shared = len(posed) > 0 and len(rays) % len(posed) == 0
+    require(shared, "forward", "rays", f"a multiple of {len(posed)}, the number of posed heads", len(rays))
+    n, parts, codes = len(rays)//len(posed), [], []
+    for i, one in enumerate(posed):
+        part = slice(i*n, (i + 1)*n)
+        parts.append(self._sample_one(rays[part], one, None if phase is None else phase[part]))
+        code = self.expression_code(one)
+        if code is not None: codes.append(code.expand(len(parts[-1][0]), len(code)))
+    samples, points = zip(*parts)
+    return ShellSamples(cat_samples(samples), cat_canonical(points), torch.cat(codes) if codes else None)
+
+# %% ../../nbs/39_field.model.ipynb #7d2cbb9a
+@patch
+def _sample_one(self:NeRFlame, rays, posed, phase):
+    "Return the samples of rays that see one head; their distances carry gradients where the head does."
+    samples = march(rays, posed.shell, self.config.step, phase, posed.sigma, self.config.alpha_threshold)
+    if not posed.with_grad: return samples, posed.canonical_map.along(rays, samples)
+    directions = rays.directions[samples.ray_idx]
+    points = rays.origins[samples.ray_idx] + samples.t[:, None]*directions
+    near = self.neighbours.closest(points, posed.verts, samples.face_idx)
+    canonical = posed.canonical_map(points, directions, near.face_idx)
+    return samples, replace(canonical, signed_distance=near.distance*canonical.signed_distance.sign())
+
+# %% ../../nbs/39_field.model.ipynb #a84f3224
+def drop_views(
+    points:CanonicalPoints,        # S samples
+    ray_idx,                       # (S) the ray of each
+    rays:int,
+    share:float,                   # of the rays
     generator:torch.Generator|None=None,
-    posed:PosedHead|None=None,            # the head whose expression counts; None: without expression
-):
-    "Let the occupancy grid follow the field."
-    code, epsilon = None if posed is None else self.expression_code(posed), self.density.epsilon
-    def density(positions, face_idx, other_idx):
-        distance = self.identity_map(positions, torch.zeros_like(positions), face_idx, other_idx).signed_distance
-        return query_density(self.field, positions, distance, code)[0]*(distance.abs() <= epsilon)
-    with torch.no_grad(): self.occupancy.update(density, fraction, fade, generator)
+)->CanonicalPoints:
+    "Return samples of which those on a share of the rays have random viewing directions."
+    device = ray_idx.device
+    chosen = (torch.rand(rays, generator=generator, device=device) < share)[ray_idx]
+    anywhere = F.normalize(torch.randn(rays, 3, generator=generator, device=device), dim=1)[ray_idx]
+    return replace(points, directions=torch.where(chosen[:, None], anywhere, points.directions))
 
 # %% ../../nbs/39_field.model.ipynb #ab160735
 def query_density(
@@ -290,7 +331,7 @@ def shade(
     samples:Samples,                   # S samples on R rays
     points:CanonicalPoints,            # the same samples as the field sees them
     background:Float[Tensor, "*r 3"],  # behind the head, for all rays or for each
-    weight_threshold:float,            # weight below which a sample gets no colour
+    weight_threshold:float,            # samples with less weight count as transparent
     transmittance:Float[Tensor, "r"]|None=None,  # in front of these samples, of each ray; None: 1
     code:Float[Tensor, "..."]|None=None,         # from `expression_code`
 )->tuple[Pixels, Float[Tensor, "s"]]:  # and the weights of the samples
@@ -315,6 +356,21 @@ def density_at(self:NeRFlame,
     "Return density per scene unit and the features that colour needs."
     return query_density(self.field, positions, signed_distance)
 
+# %% ../../nbs/39_field.model.ipynb #88ecee53
+@patch
+def update_density(self:NeRFlame,
+    fraction:float=1.0,                   # of the voxels of the canonical shell
+    fade:float=0.8,                       # factor of what they remember
+    generator:torch.Generator|None=None,
+    posed:PosedHead|None=None,            # the head whose expression counts; None: none
+):
+    "Let the occupancy grid follow the field."
+    code, epsilon = None if posed is None else self.expression_code(posed), self.density.epsilon
+    def density(positions, face_idx, other_idx):
+        distance = self.rest_map(positions, torch.zeros_like(positions), face_idx, other_idx).signed_distance
+        return query_density(self.field, positions, distance, code)[0]*(distance.abs() <= epsilon)
+    with torch.no_grad(): self.occupancy.update(density, fraction, fade, generator)
+
 # %% ../../nbs/39_field.model.ipynb #9313eded
 @patch
 def forward(self:NeRFlame,
@@ -322,71 +378,21 @@ def forward(self:NeRFlame,
     posed:PosedHead|list,                 # or K of them, each seen by R/K of the rays, in this order
     background:Float[Tensor, "*r 3"],     # behind the head, for all rays or for each
     generator:torch.Generator|None=None,  # draws where samples fall; None places them evenly
-    view_dropout:float=0.,                # share of the rays whose colours must do without the viewing direction
+    view_dropout:float=0.,                # share of the rays that get a random viewing direction
 )->Pixels:
-    "Render rays with gradients, all samples at once. Raises `InputError` for a number of rays that cannot be shared."
+    "Render rays with gradients, all samples at once. Raises `InputError` if K does not divide R."
     device = rays.origins.device
     phase = None if generator is None else torch.rand(len(rays), generator=generator, device=device)
     samples, points, code = self.sample(rays, posed, phase)
     if view_dropout: points = drop_views(points, samples.ray_idx, len(rays), view_dropout, generator)
     return shade(self.field, self.density, samples, points, background, self.config.weight_threshold, code=code)[0]
 
-# %% ../../nbs/39_field.model.ipynb #76cc200d
-class ShellSamples(NamedTuple):
-    "S samples of rays in the shell."
-    samples: Samples          # along the rays
-    points: CanonicalPoints   # the same around the canonical head
-    code: Tensor | None       # of the expression, (rank) or (S, rank); None: the field depends on none
-
-@patch
-def sample(self:NeRFlame,
-    rays:Rays,                           # R rays in the scene
-    posed:PosedHead|list,                # or K of them
-    phase:Float[Tensor, "r"]|None=None,  # of each ray's lattice, 0 to 1; None for 0.5
-)->ShellSamples:
-    "Return the samples of rays in the shell. Raises `InputError` when the rays do not divide among the heads."
-    if not isinstance(posed, list): return ShellSamples(*self._sample_one(rays, posed, phase), self.expression_code(posed))
-    shared = len(posed) > 0 and len(rays) % len(posed) == 0
-    require(shared, "forward", "rays", f"a multiple of {len(posed)}, the number of posed heads", len(rays))
-    n, parts, codes = len(rays)//len(posed), [], []
-    for i, one in enumerate(posed):
-        part = slice(i*n, (i + 1)*n)
-        parts.append(self._sample_one(rays[part], one, None if phase is None else phase[part]))
-        code = self.expression_code(one)
-        if code is not None: codes.append(code.expand(len(parts[-1][0]), len(code)))
-    samples, points = zip(*parts)
-    return ShellSamples(cat_samples(samples), cat_canonical(points), torch.cat(codes) if codes else None)
-
-# %% ../../nbs/39_field.model.ipynb #7d2cbb9a
-@patch
-def _sample_one(self:NeRFlame, rays, posed, phase):
-    "Return the samples of rays that see one head; their distances carry gradients where the head does."
-    samples = march(rays, posed.shell, self.config.step, phase, posed.sigma, self.config.alpha_threshold)
-    if not posed.with_grad: return samples, posed.canonical_map.along(rays, samples)
-    directions = rays.directions[samples.ray_idx]
-    points = rays.origins[samples.ray_idx] + samples.t[:, None]*directions
-    near = self.neighbours.closest(points, posed.verts, samples.face_idx)
-    canonical = posed.canonical_map(points, directions, near.face_idx)
-    return samples, replace(canonical, signed_distance=near.distance*canonical.signed_distance.sign())
-
-def drop_views(
-    points:CanonicalPoints,        # S samples
-    ray_idx,                       # (S) the ray of each
-    rays:int,
-    share:float,                   # of the rays
-    generator:torch.Generator|None=None,
-)->CanonicalPoints:
-    "Return samples of which those on a share of the rays have random viewing directions."
-    device = ray_idx.device
-    chosen = (torch.rand(rays, generator=generator, device=device) < share)[ray_idx]
-    anywhere = F.normalize(torch.randn(rays, 3, generator=generator, device=device), dim=1)[ray_idx]
-    return replace(points, directions=torch.where(chosen[:, None], anywhere, points.directions))
-
 # %% ../../nbs/39_field.model.ipynb #1bbfd34f
 @patch
 def _driven(self:NeRFlame, posed, coarser=1):
-    "Return a posed head with the density that is remembered; while the mesh is the density, every voxel has some."
+    "Return a posed head with the density that is remembered; in the mesh stage every voxel has some."
     grid, config = self.occupancy, self.config
+    # a step twice as long has twice the optical depth
     sigma, threshold = grid.sigma, coarser*config.alpha_threshold
     if not self.density.learned: sigma, threshold = torch.ones_like(sigma), 0.
     return DrivenHead(posed.canonical_map, posed.shell, grid.shell, sigma, coarser*config.step, threshold)
@@ -396,17 +402,19 @@ def _driven(self:NeRFlame, posed, coarser=1):
 def render_rays(self:NeRFlame,
     rays:Rays,                 # R rays in the scene
     posed:PosedHead,           # from `pose`
-    limit:int|None=None,       # samples of a ray a round, later four times as many; None: what suits the device
-    min_transmittance:float=2e-2,   # below it a ray ends
+    # samples of a ray in one round; four times as many once fewer than a sixteenth of the rays are left;
+    # None: what suits the device
+    limit:int|None=None,
+    min_transmittance:float=2e-2,   # below it a ray ends and counts as opaque
 )->Pixels:                     # in front of black
     "Render rays without gradients, with early ray termination."
-    n, device, head, code = len(rays), rays.origins.device, self._driven(posed), self.expression_code(posed)
+    n, device, driven, code = len(rays), rays.origins.device, self._driven(posed), self.expression_code(posed)
     limit = limit or (6 if device.type == "cpu" else 64)   # on a GPU a few wasted samples cost less than another launch
     more, black, threshold = 4*limit, torch.zeros(3, device=device), self.config.weight_threshold
     rgb, depth = torch.zeros(n, 3, device=device), torch.zeros(n, device=device)
     transmittance, alive = torch.ones(n, device=device), torch.arange(n, device=device)
     while len(alive):
-        found = march_and_warp(head, rays, limit)
+        found = march_and_warp(driven, rays, limit)
         left = transmittance[alive]
         seen = shade(self.field, self.density, found.samples, found.canonical, black, threshold, left, code)[0]
         rgb[alive] += seen.rgb
@@ -459,7 +467,7 @@ def render(self:NeRFlame,
     camera:Cameras,                                # a single one, scene frame; its width and height are the image's
     posed:PosedHead|HeadParams|None=None,          # a posed head or one row of parameters; None for the captured state
     background=(1., 1., 1.),                       # rgb in [0, 1]
-    size:int|None=None,                            # rays at once; None for what suits the method
+    size:int|None=None,                            # rays at once; None for 2^18
     draft:bool=False,                              # where `can_draft`: faster, coarser, without gloss and residual
 )->Pixels:            # rgb (H, W, 3) and accumulation (H, W) in [0, 1], depth (H, W) in scene units, on `device`
     "Render an image without gradients. Raises `InputError` for parameters of another head."
@@ -476,7 +484,7 @@ FIELD_FILE, HEAD_FILE = "field.safetensors", "head.safetensors"
 
 def write_model(
     folder,             # where both files go
-    format:str,         # of the method
+    format:str,         # of the model class
     config,             # settings, a dataclass
     tensors:dict,
     metadata:dict,      # more plain values, texts by name
@@ -506,10 +514,10 @@ EARLIER = "; a RUN of an earlier version has to be trained again"
 
 def read_model(
     folder,
-    format:str,       # that the method expects
+    format:str,       # that the model class expects
     device="cpu",
 )->tuple[dict, dict]: # metadata, tensors by name
-    "Read a saved field. Raises `InputError` for another format, and says what to do."
+    "Read a saved field. Raises `InputError` with advice for another format."
     found = field_format(folder)
     require(found == format, Path(folder)/FIELD_FILE, "format", f"{format}{EARLIER}", found)
     metadata, tensors = read_tensors(Path(folder)/FIELD_FILE, format)

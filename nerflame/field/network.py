@@ -41,7 +41,7 @@ class FieldConfig:
 
 # %% ../../nbs/37_field.network.ipynb #cd677d6c
 def in_pieces(
-    network,
+    network,   # a function of `inputs` that treats every row alike
     *inputs,   # one row a sample
 )->Tensor:
     "Evaluate a network; on a CPU in pieces whose layers fit into its cache, which takes half the time."
@@ -79,7 +79,7 @@ class Residual(nn.Module):
 # %% ../../nbs/37_field.network.ipynb #9945b01f
 @patch
 def code(self:Residual,
-    state:Float[Tensor, "*b inputs"],
+    state:Float[Tensor, "*b inputs"],   # numbers that describe an expression
 )->Float[Tensor, "*b rank"]:
     "Return the code of an expression."
     size = torch.maximum(-self.low, self.high)
@@ -88,7 +88,7 @@ def code(self:Residual,
 @patch
 def forward(self:Residual,
     encoded:Float[Tensor, "n width"],   # positions, from `ShellGrid`
-    code:Float[Tensor, "n rank"],
+    code:Float[Tensor, "n rank"],       # of the expression, for each position
 )->Float[Tensor, "n outputs"]:
     "Return the expression-dependent offset of the density network's output."
     return self.out(self.place(encoded).relu()*code)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['similarity_between', 'marked_point', 'upward', 'upward_choices', 'facing_direction', 'cap_width', 'mask_widths',
            'head_widths', 'guess_similarity', 'Alignment', 'find_upright', 'find_alignment', 'move_content',
-           'rewrite_scene', 'align_scene']
+           'rewrite_scene', 'MaskOptions', 'align_scene']
 
 # %% ../../nbs/41_fitting.align.ipynb #2dc45917
 import itertools, json, math
@@ -21,7 +21,7 @@ from ..cameras import Cameras, check_rigid, pixel_rays, project
 from ..scenes.transforms import read_transforms, scene_splits
 from ..scenes.scene import Scene, check_similarity, in_scene_frame
 from ..scenes.reading import ReadOptions, load_scene
-from .outlines import OutlineConfig, crown_point, downward, find_head, nearest_point, require_outlines
+from .outlines import OutlineConfig, crown_point, downward, find_head, nearest_point
 
 # %% ../../nbs/41_fitting.align.ipynb #c4d153fc
 def similarity_between(
@@ -179,7 +179,7 @@ def guess_similarity(
     up:Float[Tensor, "3"]|None=None,   # the direction that is up, in the frame of the cameras, unit; None: `upward`
 )->Float[Tensor, "4 4"]:
     "Return a rough similarity from the frame of the cameras to the scene frame of nerflame. Raises `InputError`."
-    require_outlines(scene)
+    scene.require_masks()
     cameras = scene.cameras
     up = upward(cameras) if up is None else up
     crown, down = crown_point(scene, up), downward(cameras, up)
@@ -238,7 +238,8 @@ def _covering(iou):
         "Look at the masks: white is the head with hair and neck, and nothing else. "
         "Look at the front: name a picture that shows the face from there (`front`). "
         "Look at the cameras: they are held level or rolled by quarter turns. "
-        "Or give points that are known (Your photographs, in the documentation). If this is as good as it gets, `min_iou` takes less")
+        "Or give points that are known (Your photographs, in the documentation). "
+        "If this is as good as it gets, `min_iou` takes less")
 
 def find_alignment(
     scene:Scene,                               # with masks, cameras in any frame
@@ -247,10 +248,10 @@ def find_alignment(
     config:OutlineConfig|None=None,            # settings of the search; None: `OutlineConfig()`
     generator:torch.Generator|None=None,
     progress=None,                             # called with (step, steps, loss)
-    min_iou:float=0.85,                          # intersection over union below which it counts as failed
+    min_iou:float=0.85,                        # intersection over union below which it counts as failed
 )->Alignment:
     "Return the similarity that puts the head of a scene where the head model is. Raises `InputError`."
-    require_outlines(scene)
+    scene.require_masks()
     moved, found, guess = find_upright(scene, head, front, config, generator, progress)
     if found.iou < 0.85:   # the mean of the cameras is not always the front
         other = find_head(moved, head, config, generator, progress, headings=(math.pi, math.pi/2, -math.pi/2))
@@ -325,23 +326,32 @@ def rewrite_scene(
     return kept
 
 # %% ../../nbs/41_fitting.align.ipynb #72896c91
+@dataclass(frozen=True)
+class MaskOptions:
+    "Options of reading the masks by which a scene is aligned."
+    resolution: int = 200   # width to which masks are reduced, pixels
+    labels: object = ()     # labels of the head in masks that are label maps: see `parse_labels`
+
+def _scene_of_masks(path, masks):
+    "Load the training split of a scene for its masks; smaller ones stay as they are. Raises `InputError`."
+    options = ReadOptions(mask_labels=masks.labels)
+    try: return load_scene(path, resolution=masks.resolution, options=options)
+    except InputError as e:
+        if e.field != "resolution": raise
+        return load_scene(path, options=options)
+
 def align_scene(
     path,                               # scene folder with masks, and transforms.json or transforms_train.json
     head:Head,                          # the head model that gives place, direction and metres
     front:str|None=None,                # name of a frame that shows the face from the front; None: most cameras do
-    resolution:int=200,                 # width to which masks are reduced, pixels
     config:OutlineConfig|None=None,     # settings of the search; None: `OutlineConfig()`
     generator:torch.Generator|None=None,
     progress=None,                      # called with (step, steps, loss)
-    min_iou:float=0.85,                   # intersection over union of head and masks below which nothing is written
-    mask_labels=(),                     # labels of the head, in masks that are label maps
+    min_iou:float=0.85,                 # intersection over union of head and masks below which nothing is written
+    masks:MaskOptions=MaskOptions(),    # size of the masks, and their labels
 )->Alignment:
     "Make a reconstruction a scene by writing its JSON files anew. Raises `InputError`, and then writes nothing."
     expected = "a scene folder with transforms.json or transforms_train.json"
     require(scene_splits(path), path, "folder", expected, "none in it")
-    try: scene = load_scene(path, resolution=resolution, options=ReadOptions(mask_labels=mask_labels))
-    except InputError as e:
-        if e.field != "resolution": raise
-        scene = load_scene(path, options=ReadOptions(mask_labels=mask_labels))   # smaller images stay as they are
-    found = find_alignment(scene, head, front, config, generator, progress, min_iou)
+    found = find_alignment(_scene_of_masks(path, masks), head, front, config, generator, progress, min_iou)
     return replace(found, before=rewrite_scene(path, found.similarity))

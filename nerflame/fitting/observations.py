@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 import numpy as np, torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from ..core import require
 from ..mesh import vertex_normals
@@ -21,32 +21,34 @@ from ..closest import MeshBVH
 from ..cameras import Cameras, project
 from ..heads.flame import HeadParams, contour_row, head_yaw
 from ..heads.head import Head
-from ..scenes.scene import Scene, as_floats
+from ..scenes.scene import as_floats
 from .outlines import Correspondences
 
 # %% ../../nbs/43_fitting.observations.ipynb #0922770f
-def _usable_pixels(scene, i):
-    "Return the pixels (H, W) of a frame that show the head, as 0 or 1."
-    height, width = scene.images.shape[1:3]
-    if scene.coverage is None: inside = torch.ones(height, width, device=scene.device)
-    else: inside = (scene.coverage[i] > 229).float()
-    if scene.cameras.sizes is not None:    # beside a smaller image there are only zeros
-        width, height = scene.cameras.sizes[i].tolist()
+def _usable_pixels(image, coverage, size):
+    "Return the pixels (H, W) of an image that show the head, as 0 or 1."
+    if coverage is None: inside = torch.ones(image.shape[:2], device=image.device)
+    else: inside = (coverage > 229).float()
+    if size is not None:    # beside a smaller image there are only zeros
+        width, height = size.tolist()
         inside[height:] = 0.
         inside[:, width:] = 0.
     return inside
 
 def blur_pictures(
-    scene:Scene,
-    sd:float,      # standard deviation, pixels; 0 for none
+    images:UInt8[Tensor, "n h w 3"],        # of one scene
+    coverage:UInt8[Tensor, "n h w"]|None,   # their masks; None: all pixels count
+    sizes:Int[Tensor, "n 2"]|None,          # width and height of each in the upper left; None: all are w x h
+    sd:float,                               # standard deviation, pixels; 0 for none
 )->Float[Tensor, "n h w 3"]:
-    "Blur the images within their masks. Pixels without a mask within three standard deviations become black."
+    "Blur images within their masks. Pixels without a mask within three standard deviations become black."
     reach = math.ceil(3*sd)
-    kernel = torch.exp(-0.5*(torch.arange(-reach, reach + 1, device=scene.device)/max(sd, 1e-3))**2)
-    out = torch.empty(scene.images.shape, device=scene.device)
-    for i in range(len(scene)):
-        inside = _usable_pixels(scene, i)[..., None]
-        planes = torch.cat([as_floats(scene.images[i])*inside, inside], -1).permute(2, 0, 1)[:, None]
+    kernel = torch.exp(-0.5*(torch.arange(-reach, reach + 1, device=images.device)/max(sd, 1e-3))**2)
+    out = torch.empty(images.shape, device=images.device)
+    each = lambda values: [None]*len(images) if values is None else values
+    for i, (image, mask, size) in enumerate(zip(images, each(coverage), each(sizes))):
+        inside = _usable_pixels(image, mask, size)[..., None]
+        planes = torch.cat([as_floats(image)*inside, inside], -1).permute(2, 0, 1)[:, None]
         planes = F.conv2d(planes, kernel.view(1, 1, 1, -1), padding=(0, reach))
         planes = F.conv2d(planes, kernel.view(1, 1, -1, 1), padding=(reach, 0))
         out[i] = (planes[:3, 0]/planes[3, 0].clamp(min=1e-3)).permute(1, 2, 0)
@@ -54,7 +56,7 @@ def blur_pictures(
 
 # %% ../../nbs/43_fitting.observations.ipynb #45004866
 def sample_pictures(
-    pictures:Float[Tensor, "n h w c"],
+    pictures:Float[Tensor, "n h w c"],   # of any number of channels
     view:Int[Tensor, "o"],        # the image of each position
     xy:Float[Tensor, "o 2"],      # pixels; clamped to the outermost pixel centres
 )->tuple[Float[Tensor, "o c"], Float[Tensor, "o c 2"]]:
@@ -102,6 +104,7 @@ class Visibility:
     facing: Float[Tensor, "o"]      # cosine between normal and direction to the camera
     normals: Float[Tensor, "v 3"]   # of all vertices, scene frame, unit
 
+# %% ../../nbs/43_fitting.observations.ipynb #b23466ec
 @torch.no_grad()
 def visible_vertices(
     verts:Float[Tensor, "v 3"],       # scene frame
@@ -130,9 +133,9 @@ def visible_vertices(
 @dataclass(frozen=True, eq=False)
 class NormalEquations:
     "Quadratic model of a cost in P parameters: cost + gradient . s + s . hessian s / 2 for a step s."
-    hessian: Float[Tensor, "p p"]
-    gradient: Float[Tensor, "p"]
-    cost: float
+    hessian: Float[Tensor, "p p"]   # second derivatives
+    gradient: Float[Tensor, "p"]    # first derivatives
+    cost: float                     # at s = 0
 
     def __add__(self, other):
         cost = self.cost + other.cost
@@ -140,7 +143,9 @@ class NormalEquations:
 
     def __mul__(self, weight): return NormalEquations(weight*self.hessian, weight*self.gradient, weight*self.cost)
 
-    def of(self, columns:Int[Tensor, "q"])->"NormalEquations":
+    def of(self,
+        columns:Int[Tensor, "q"],   # places among the parameters
+    )->"NormalEquations":
         "Return the model in some of the parameters, while the others stay."
         return NormalEquations(self.hessian[columns][:, columns], self.gradient[columns], self.cost)
 
@@ -148,9 +153,9 @@ class NormalEquations:
 @dataclass(frozen=True, eq=False)
 class QuadraticModel:
     "Quadratic model of a cost in K points: cost + gradient_v . d + d . hessian_v d / 2 for a move d of point v."
-    hessian: Float[Tensor, "k 3 3"]
-    gradient: Float[Tensor, "k 3"]
-    cost: float
+    hessian: Float[Tensor, "k 3 3"]   # second derivatives by each point
+    gradient: Float[Tensor, "k 3"]    # first derivatives by each point
+    cost: float                       # at d = 0
 
     def project(self,
         jacobian:Float[Tensor, "k 3 p"],   # derivative of the points by the parameters
@@ -164,8 +169,8 @@ def gauss_newton_model(
     n:int,                        # K
     place:Int[Tensor, "o"],       # the point of each observation
     by:Float[Tensor, "o c 3"],    # derivative of the residuals by the point
-    residual:Float[Tensor, "o c"],
-    weight:Float[Tensor, "o"],
+    residual:Float[Tensor, "o c"],   # of C numbers each
+    weight:Float[Tensor, "o"],       # of each observation in the sum
 )->QuadraticModel:
     "Return the model of the sum of weight |residual|^2 / 2 near the present positions."
     weighted = weight[:, None, None]*by
@@ -177,38 +182,39 @@ def gauss_newton_model(
 @dataclass(frozen=True, eq=False)
 class Observations:
     "Colours in the images at O visible vertices."
-    value: Float[Tensor, "o 3"]
+    value: Float[Tensor, "o 3"]     # colour in the image, in [0, 1]
     by: Float[Tensor, "o 3 3"]      # derivative of the value by the point, scene units
     weight: Float[Tensor, "o"]      # facing; 0 outside the mask
 
 def read_pictures(
-    scene:Scene,
-    pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
+    pictures:Float[Tensor, "n h w 3"],      # blurred
+    coverage:UInt8[Tensor, "n h w"]|None,   # their masks; None: all pixels count
+    cameras:Cameras,
     visible:Visibility,
-    points:Float[Tensor, "r 3"],         # the chosen vertices now, scene frame
+    points:Float[Tensor, "r 3"],            # the chosen vertices now, scene frame
 )->Observations:
     "Read the colour of every visible vertex in its image."
-    xy, by_point = project_each(scene.cameras, visible.view, points[visible.place])
+    xy, by_point = project_each(cameras, visible.view, points[visible.place])
     value, by_pixel = sample_pictures(pictures, visible.view, xy)
-    size = scene.cameras.picture_sizes[visible.view].to(xy)
+    size = cameras.picture_sizes[visible.view].to(xy)
     usable = ((xy > 0) & (xy < size)).all(1)
-    if scene.coverage is not None:
+    if coverage is not None:
         column, row = torch.minimum(xy.clamp(min=0), size - 1).long().unbind(1)
-        usable &= scene.coverage[visible.view, row, column] > 229
+        usable &= coverage[visible.view, row, column] > 229
     return Observations(value, by_pixel @ by_point, visible.facing*usable)
 
 # %% ../../nbs/43_fitting.observations.ipynb #09253298
 def geman_mcclure_weight(
-    residual:Float[Tensor, "o c"],
-    scale:float,
+    residual:Float[Tensor, "o c"],   # of C numbers each
+    scale:float,                     # length of a residual from which it counts less
 )->Float[Tensor, "o"]:
     "Return weights by which least squares minimises the cost |r|^2/2 / (1 + |r|^2/scale^2)."
     return (1 + (residual**2).sum(1)/scale**2)**-2
 
 def agreed_colours(
-    place:Int[Tensor, "o"],
-    value:Float[Tensor, "o 3"],
-    weight:Float[Tensor, "o"],
+    place:Int[Tensor, "o"],       # the vertex of each observation
+    value:Float[Tensor, "o 3"],   # its colour, in [0, 1]
+    weight:Float[Tensor, "o"],    # of each observation
     n:int,               # vertices
     scale:float,         # difference of colours beyond which an observation counts less
 )->tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]]:
@@ -232,7 +238,7 @@ def fit_light(
     value:Float[Tensor, "o 3"],      # seen
     colour:Float[Tensor, "o 3"],     # of the vertices
     shape:Float[Tensor, "o 9"],      # `harmonics` of their normals
-    weight:Float[Tensor, "o"],
+    weight:Float[Tensor, "o"],       # of each observation
     prior:float=0.01,                # cost of light that differs from 1
 )->Float[Tensor, "9 3"]:
     "Return the light for which colour * (1 + shape @ light) is most like the seen values."

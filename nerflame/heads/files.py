@@ -128,7 +128,7 @@ def load_flame(
     n_expr:int|None=None,     # keep the first so many expression components
     landmarks=None,           # landmark embedding or its folder; None: beside the model, with a warning if unusable
 )->HeadArrays:
-    "Read a head from a file in the FLAME layout without executing anything in it. Raises `InputError`."
+    "Read a head from a file in the FLAME layout without executing code in it. Raises `InputError`."
     path = Path(path)
     entries = _read_entries(path)
     f32 = lambda key: _numbers(entries, key, np.float32, path)
@@ -242,7 +242,7 @@ def load_landmarks(
     path,           # flame_static_embedding.pkl, landmark_embedding.npy, or an .npz with the same entries
     contour=None,   # flame_dynamic_embedding.npy; None: in the same folder, with a warning if unusable
 )->Landmarks:
-    "Read landmarks from embedding files without executing anything in them. Raises `InputError`."
+    "Read landmarks from embedding files without executing code in them. Raises `InputError`."
     path = Path(path)
     require(path.is_file(), path, "file", LANDMARK_SOURCE, "no such file")
     entries = _embedding(path)

@@ -42,15 +42,15 @@ class HeadArrays:
     J_regressor: np.ndarray  # (5, V) float32, joints as weighted means of the shaped vertices
     lbs_weights: np.ndarray  # (V, 5) float32, how much each vertex follows each joint; rows sum to 1
     parents: np.ndarray      # (5,) int64, [-1, 0, 1, 1, 1]
-    expression_names: tuple[str, ...] = ()
-    shape_names: tuple[str, ...] = ()
-    joint_names: tuple[str, ...] = JOINT_NAMES
+    expression_names: tuple[str, ...] = ()       # of the expression components; empty: numbered
+    shape_names: tuple[str, ...] = ()            # of the identity components; empty: numbered
+    joint_names: tuple[str, ...] = JOINT_NAMES   # of the rows of `J_regressor`
     vertex_part: np.ndarray | None = None  # (V,) int64, index into `part_names`
-    part_names: tuple[str, ...] = ()
+    part_names: tuple[str, ...] = ()             # of the parts of the surface, such as "skin"; empty: none
     uv: np.ndarray | None = None           # (T, 2) float32, texture coordinates in 0..1, v up
     uv_faces: np.ndarray | None = None     # (F, 3) int64, the texture coordinate of each corner of each face
-    name: str = "head"
-    landmarks: Landmarks | None = None
+    name: str = "head"                           # of the head model, such as "flame"
+    landmarks: Landmarks | None = None           # 68 points of the face on the surface; None: none
 
     def __post_init__(self):
         for key, prefix, count in ("expression_names", "expr", self.n_expr), ("shape_names", "shape", self.n_shape):
@@ -226,12 +226,17 @@ def tensors(self:HeadParams)->dict:
     return {k: v for k in names if (v := getattr(self, k)) is not None}
 
 @patch
-def map(self:HeadParams, fn)->HeadParams:
+def map(self:HeadParams,
+    fn,   # takes a tensor and returns one
+)->HeadParams:
     "Apply `fn` to every tensor."
     return dataclasses.replace(self, **{k: fn(t) for k, t in self.tensors().items()})
 
+# %% ../../nbs/10_heads.flame.ipynb #6044bba4
 @patch
-def to(self:HeadParams, *args)->HeadParams:
+def to(self:HeadParams,
+    *args,   # as `Tensor.to` takes them: device, dtype
+)->HeadParams:
     "Move or convert every tensor, as `Tensor.to`."
     return self.map(lambda t: t.to(*args))
 
@@ -377,15 +382,15 @@ def joint_transforms(
 # %% ../../nbs/10_heads.flame.ipynb #808d40d1
 def blend_transforms(
     lbs_weights:Float[Tensor, "v j"],
-    transforms:Float[Tensor, "*b j 3 4"],
+    transforms:Float[Tensor, "*b j 3 4"],   # the joints' motions, rotation and translation, metres
 )->Float[Tensor, "*b v 3 4"]:
     "Return the weighted mean of the joints' motions at each vertex."
     return (lbs_weights @ transforms.flatten(-2)).unflatten(-1, (3, 4))
 
 def skin(
-    verts:Float[Tensor, "b v 3"],
+    verts:Float[Tensor, "b v 3"],          # of the shaped head before any joint turns, metres
     lbs_weights:Float[Tensor, "v j"],
-    transforms:Float[Tensor, "b j 3 4"],
+    transforms:Float[Tensor, "b j 3 4"],   # the joints' motions, rotation and translation, metres
 )->Float[Tensor, "b v 3"]:
     "Move vertices by linear blend skinning."
     blended = blend_transforms(lbs_weights, transforms)
@@ -407,7 +412,9 @@ class VertexBasis:
         vertices = places if self.vertices is None else self.vertices[places]
         return VertexBasis(vertices, *(getattr(self, key)[places] for key in _VERTEX_ARRAYS))
 
-    def offset(self, offset:Float[Tensor, "*b v 3"]|None)->Tensor|None:
+    def offset(self,
+        offset:Float[Tensor, "*b v 3"]|None,   # of all vertices, metres; None: none
+    )->Tensor|None:
         "Return the rows of an offset of all vertices."
         return offset if offset is None or self.vertices is None else offset[..., self.vertices, :]
 

@@ -31,7 +31,7 @@ def preset(
     return TrainConfig() if name == "fast" else published_preset(name)
 
 def preset_name(
-    config:TrainConfig|PublishedTrainConfig,
+    config:TrainConfig|PublishedTrainConfig,   # of any method
 )->str:
     "Return the preset that settings began with."
     return config.preset if isinstance(config, PublishedTrainConfig) else "fast"
@@ -42,16 +42,16 @@ class Method:
     "The classes and functions of a method."
     config: type           # of the settings
     run_config: type       # of the origin of a RUN
-    train: Callable
-    resume: Callable
-    load_model: Callable
+    train: Callable        # starts a training, as `train`
+    resume: Callable       # goes on with one, as `resume`
+    load_model: Callable   # reads the model of a RUN folder
 
 NERFLAME = Method(TrainConfig, RunConfig, train, resume, NeRFlame.load)
 PUBLISHED = Method(PublishedTrainConfig, PublishedRunConfig, train_published, resume_published, load_model)
 METHODS = {method.run_config.method: method for method in (NERFLAME, PUBLISHED)}
 
 def method_of(
-    config:TrainConfig|PublishedTrainConfig|RunConfig,
+    config:TrainConfig|PublishedTrainConfig|RunConfig,   # settings, alone or in the origin of a RUN
 )->Method:
     "Return the method that settings belong to."
     return PUBLISHED if isinstance(config, (PublishedTrainConfig, PublishedRunConfig)) else NERFLAME

@@ -67,6 +67,7 @@ class PublishedTrainConfig:
     outline: OutlineConfig = dataclasses.field(default_factory=OutlineConfig)
     track: TrackConfig = dataclasses.field(default_factory=TrackConfig)
     schedule: PublishedSchedule = dataclasses.field(default_factory=PublishedSchedule)
+    # settings of the method's model
     model: PlainConfig | PublishedConfig = dataclasses.field(default_factory=PublishedConfig)
 
     def __post_init__(self):
@@ -79,7 +80,7 @@ class PublishedTrainConfig:
 @dataclass(frozen=True)
 class PublishedRunConfig(RunConfig):
     "The origin of a RUN of a published method."
-    method: str = "published"
+    method: str = "published"   # the kind of RUN that run.json names
     train: PublishedTrainConfig = dataclasses.field(default_factory=lambda: published_preset("paper"))
 
 # %% ../../nbs/62_published.training.ipynb #eb82234b
@@ -141,8 +142,9 @@ def published_batch(
         y = y*c.sizes[frame, 1]//c.height
     return take_pixels(scene, (frame*c.height + y)*c.width + x)
 
+# %% ../../nbs/62_published.training.ipynb #73791716
 def published_loss(
-    model:PublishedNeRFlame|PlainNeRF,
+    model:PublishedNeRFlame|PlainNeRF,   # the one that learns
     posed:PosedMesh|None,          # None for plain NeRF
     batch:PixelBatch,
     background:Tensor,             # (3) that the pictures are composited on
@@ -172,6 +174,7 @@ def with_published(
     rest = lambda key: torch.cat([leaves[key], getattr(params, key)[:, leaves[key].shape[1]:]], 1)
     return params.replace(**leaves | dict(betas=rest("betas"), expression=rest("expression")))
 
+# %% ../../nbs/62_published.training.ipynb #ca1efc5c
 def hold_head(
     model:PublishedNeRFlame,
     params:HeadParams,   # one row
@@ -198,7 +201,7 @@ class PublishedStage(Stage):
 
     def state(self): return dict(coarse=self.model.coarse, field=self.model.field, nets=self.optimisers[0])
     def rates(self, at): return [published_rate(self.position(at), self.config.schedule)],
-    def has_face(self, at): return at.step > 0
+    def worth_keeping(self, at): return at.step > 0
 
 # %% ../../nbs/62_published.training.ipynb #391ee99f
 @patch
@@ -240,12 +243,12 @@ def state(self:PublishedMeshStage):
     return PublishedStage.state(self) | head
 
 @patch
-def rates(self:PublishedMeshStage, at):
+def rates(self:PublishedMeshStage, at):   # a `Progress`
     "Return the rates of the networks and of the head."
     return *PublishedStage.rates(self, at), [self.config.schedule.rate_head]
 
 @patch
-def loss(self:PublishedMeshStage, at):
+def loss(self:PublishedMeshStage, at):   # a `Progress`
     "Return the loss of a batch around the head as it is now."
     params = self.params
     self.posed = self.model.pose_with_grad(self.posed, params)
@@ -254,7 +257,7 @@ def loss(self:PublishedMeshStage, at):
     return self.batch_loss(at)
 
 @patch
-def finish(self:PublishedMeshStage, at):
+def finish(self:PublishedMeshStage, at):   # a `Progress`
     "Let the field live around the last head."
     hold_head(self.model, self.params)
     self.share, self.span = at.share, at.end - at.begun   # what `FIELD` goes on with
@@ -296,7 +299,7 @@ def sampled_psnr(
         batch = take_pixels(view, index.to(scene.device))
         rgb = model(batch.rays, posed, scene.background.expand(pixels, 3)).rgb.clamp(0, 1)
         return mse_to_psnr(((rgb - batch.rgb)**2).mean())
-    return float(torch.stack([error(i) for i in even_frames(list(range(len(scene))), max_frames)]).mean())
+    return float(torch.stack([error(i) for i in even_frames(len(scene), max_frames)]).mean())
 
 class PublishedTraining(Training):
     "A training by a published method."
@@ -337,7 +340,7 @@ def new_model(self:PublishedTraining)->PublishedNeRFlame|PlainNeRF:
 
 # %% ../../nbs/62_published.training.ipynb #d57a6d44
 @patch
-def stages(self:PublishedTraining, model):
+def stages(self:PublishedTraining, model):   # the one that learns
     "Yield the stages that are not done yet."
     config, checkpoint, lengths = self.config, self.checkpoint, stage_lengths(self.config)
     nets = torch.optim.Adam([*model.coarse.parameters(), *model.field.parameters()], lr=config.schedule.rate)
@@ -355,13 +358,14 @@ def stages(self:PublishedTraining, model):
 def train_published(
     scene:Scene,                         # see `train`, like the others
     head:Head|None,                      # None for plain NeRF
+    # settings, alone or in a `PublishedRunConfig` with the origin of the scene
     config:PublishedTrainConfig|PublishedRunConfig,
     *,
-    val:Scene|None=None,
-    out:str|Path|None=None,
+    val:Scene|None=None,   # pictures to measure PSNR on after each stage; None: some training pictures
+    out:str|Path|None=None,                           # the RUN folder to write; None: nothing is written
     callbacks:list|tuple|None=None,
-    budget:TimeBudget|None=None,
-    landmarks:Tensor|None=None,
+    budget:TimeBudget|None=None,   # for example one that started earlier; None: starts now and has `minutes`
+    landmarks:Tensor|None=None,   # (N, 68, 3) x, y and weight in the pictures, from `load_landmarks_2d`
 )->Run:
     "Train a published method as `train` does. Raises `InputError` also for several timesteps."
     if isinstance(config, PublishedTrainConfig):
@@ -374,13 +378,13 @@ def train_published(
 
 # %% ../../nbs/62_published.training.ipynb #cf0d9404
 def resume_published(
-    out:str|Path,
+    out:str|Path,                  # the RUN folder of an interrupted training
     scene:Scene,
-    head:Head|None,
+    head:Head|None,                # the same head; None for plain NeRF
     *,
-    val:Scene|None=None,
+    val:Scene|None=None,           # pictures to measure PSNR on after each stage; None: some training pictures
     callbacks:list|tuple|None=None,
-    budget:TimeBudget|None=None,
+    budget:TimeBudget|None=None,   # for example one that started earlier; None: starts now and has `minutes`
 )->Run:
     "Resume a training of a published method as `resume` does. Raises `InputError`."
     config, budget = unfinished_config(out, PublishedRunConfig), budget and replace(budget)

@@ -25,15 +25,15 @@ from .person import Person, Surface
 @dataclass(frozen=True)
 class Lighting:
     "The sky and the lamp, in the scene frame (z up, the face looks along -y); linear light."
-    above: tuple[float, float, float] = (0.60, 0.635, 0.68)
-    horizon: tuple[float, float, float] = (0.50, 0.50, 0.50)
-    below: tuple[float, float, float] = (0.26, 0.24, 0.22)
+    above: tuple[float, float, float] = (0.60, 0.635, 0.68)             # colour of the sky overhead
+    horizon: tuple[float, float, float] = (0.50, 0.50, 0.50)            # colour of the sky at the horizon
+    below: tuple[float, float, float] = (0.26, 0.24, 0.22)              # colour of the light from the ground
     lamp: tuple[float, float, float] = (0.80, 0.75, 0.69)       # its light on a white surface that faces it
-    lamp_direction: tuple[float, float, float] = (-0.62, -0.75, 0.62)
+    lamp_direction: tuple[float, float, float] = (-0.62, -0.75, 0.62)   # from the head to the lamp, of any length
     lamp_sharpness: float = 40.                                 # k; the lamp looks about 2/sqrt(k) radians wide
     sky_rays: int = 48                                          # directions over the whole sphere
     lamp_rays: int = 16                                         # directions towards the lamp
-    bounces: int = 2
+    bounces: int = 2                                                    # how often light from skin lights other skin
 
 # %% ../../nbs/28_scenes.light.ipynb #9d32c0bf
 def sky_radiance(
@@ -142,11 +142,11 @@ def soften(
 class LitPose:
     "A person in one pose, with the light on it."
     bvh: MeshBVH                        # of the fine surface, scene frame
-    verts: Float[Tensor, "v 3"]
-    normals: Float[Tensor, "v 3"]
+    verts: Float[Tensor, "v 3"]         # of the fine surface, scene frame
+    normals: Float[Tensor, "v 3"]       # at the vertices, unit, tilted by the bumps of the skin
     light_in: Float[Tensor, "v 4"]      # irradiance over pi, and the visible part of the sky
-    surface: Surface
-    texture: Float[Tensor, "5 h w"]
+    surface: Surface                    # the mesh of the person, subdivided
+    texture: Float[Tensor, "5 h w"]     # albedo (linear light), gloss, roughness
     light: Lighting
 
 def _look_up(
@@ -164,7 +164,7 @@ def light_pose(
     light:Lighting=Lighting(),
 )->LitPose:
     "Pose the person and gather the light. Raises `InputError` for several rows."
-    require(len(params) == 1, "params", "rows", "1: the light belongs to one moment", len(params))
+    require(len(params) == 1, "params", "rows", "1: the light belongs to one timestep", len(params))
     s = person.surface
     medium = s.to_medium @ transform_points(flame_to_scene(), person.head(params)[0])
     normals = vertex_normals(medium, s.medium_faces)
@@ -179,7 +179,7 @@ def light_pose(
 # %% ../../nbs/28_scenes.light.ipynb #96d5153f
 def shade_skin(
     pose:LitPose,
-    face_idx:Int[Tensor, "n"],
+    face_idx:Int[Tensor, "n"],         # the face of each point on the fine surface
     bary:Float[Tensor, "n 3"],
     directions:Float[Tensor, "n 3"],   # of the rays that arrive there
 )->Float[Tensor, "n 3"]:               # linear light
@@ -281,8 +281,8 @@ def render_truth(
 
 # %% ../../nbs/28_scenes.light.ipynb #cbbc9192
 def on_background(
-    rgba:Float[Tensor, "*n 4"],
-    background=(1., 1., 1.),
+    rgba:Float[Tensor, "*n 4"],   # colour and straight alpha, in [0, 1]
+    background=(1., 1., 1.),      # its colour, in [0, 1]
 )->Float[Tensor, "*n 3"]:
     "Composite straight alpha on a colour."
     return torch.lerp(rgba.new_tensor(background).expand_as(rgba[..., :3]), rgba[..., :3], rgba[..., 3:])

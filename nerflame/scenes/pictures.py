@@ -92,7 +92,8 @@ def parse_labels(
 )->tuple:     # integers, and (r, g, b) from 0 to 255
     "Read the labels of the head in a label map. Raises `InputError`."
     expected = "whole numbers from 0 to 65535 or colours such as #ff8000, with commas between"
-    texts = [str(l).strip() for l in (labels.split(",") if isinstance(labels, str) else labels)]
+    given = labels.split(",") if isinstance(labels, str) else labels
+    texts = [str(one).strip() for one in given]
     def label(text):
         colour = text.startswith("#") and len(text) == 7
         try: value = int(text[1:], 16) if colour else int(text)
@@ -104,8 +105,8 @@ def parse_labels(
 
 def _pick_labels(image, labels, path, field):
     "Return 1 for pixels with one of the labels, else 0."
-    numbers = [l for l in labels if isinstance(l, int)]
-    colours = [l for l in labels if isinstance(l, tuple)]
+    numbers = [label for label in labels if isinstance(label, int)]
+    colours = [label for label in labels if isinstance(label, tuple)]
     inside = np.zeros(image.size[::-1], bool)
     if numbers:
         one_channel = image.mode in ("1", "L", "P") or image.mode[0] == "I"

@@ -17,8 +17,7 @@ from ..heads.head import flame_to_scene
 from .pictures import LostFile, area_resize, composite_image, parse_background, parse_labels
 from .pictures import peak_brightness, read_image, read_mask, with_coverage
 from .transforms import check_entries, entry, frame_intrinsics, frame_names, number, read_transforms
-from .scene import Scene, as_bytes, check_brightness, check_lenses, check_masks, check_similarity
-from .scene import in_scene_frame
+from .scene import Scene, as_bytes, check_brightness, check_lenses, check_similarity, in_scene_frame
 from .frames import FrameFiles, attempt, depth_bounds, find_source, head_depths, load_frame_params
 from .frames import mask_key, names_params, without_lost
 
@@ -151,7 +150,8 @@ def _open_split(path, split, options):
         for key in ("file_path", "transform_matrix"):
             require(key in f, file, entry(frames, i, key), "an entry of every frame", "nothing")
     check_entries({**top, "frames": frames}, file)
-    return FrameFiles(frames, top, file, path, path if options.data_root is None else options.data_root, mask_key(frames))
+    root = path if options.data_root is None else options.data_root
+    return FrameFiles(frames, top, file, path, root, mask_key(frames))
 
 def _find_frames(files, params, strict):
     "Find the files of all frames; return the frames that are complete, and their sources."
@@ -197,5 +197,5 @@ def _checked(scene, found, strict):
     there = without_lost(found, scene.source, strict)
     check_brightness([found[i][1] for i in there], scene.source)
     scene = scene if len(there) == len(scene) else scene[there]
-    check_masks(scene)
+    scene.check_masks()
     return scene

@@ -8,7 +8,6 @@ __all__ = ['Timesteps', 'group_timesteps']
 # %% ../../nbs/23_scenes.timesteps.ipynb #6eb4ebcd
 from dataclasses import dataclass
 import torch
-from fastcore.basics import patch
 from ..core import require
 from ..heads.flame import HeadParams
 from .scene import Scene
@@ -28,7 +27,8 @@ def group_timesteps(
     scene:Scene,
 )->Timesteps:
     "Group the frames of a scene. Raises `InputError` when frames of one group differ, or show several people."
-    keys = _moment_keys(scene)
+    if scene.timestep is not None: keys = scene.timestep
+    else: keys = [0]*len(scene) if scene.params is None else _state_numbers(scene.params)
     timestep = sorted(set(keys))
     frames = tuple(tuple(i for i,k in enumerate(keys) if k == t) for t in timestep)
     if scene.params is None: return Timesteps(tuple(timestep), frames, None)
@@ -38,28 +38,16 @@ def group_timesteps(
     for name, rows in scene.params.tensors().items():
         if name == "static_offset": continue
         for t, group in zip(timestep, frames):
-            same(rows[list(group)], 1e-6, f"the same {name} in all frames of moment {t}")
+            same(rows[list(group)], 1e-6, f"the same {name} in all frames of timestep {t}")
         if name in ("betas", "scale"): same(rows, 1e-4, f"one person: the same {name} in all frames")
     return Timesteps(tuple(timestep), frames, scene.params[[group[0] for group in frames]])
 
-def _moment_keys(scene):
-    "Return a number for every frame: the file's, else by the order in which parameters appear."
-    if scene.timestep is not None: return list(scene.timestep)
-    if scene.params is None: return [0]*len(scene)
-    rows = torch.cat([v.flatten(1) for k,v in scene.params.tensors().items() if k != "static_offset"], 1)
+def _state_numbers(params):
+    "Number the rows of parameters; equal ones have the same number, in the order in which they appear."
+    rows = torch.cat([v.flatten(1) for k,v in params.tensors().items() if k != "static_offset"], 1)
     known, keys = [], []
     for row in rows:
         at = next((i for i,other in enumerate(known) if torch.equal(row, other)), len(known))
         if at == len(known): known.append(row)
         keys.append(at)
     return keys
-
-# %% ../../nbs/23_scenes.timesteps.ipynb #b376f31b
-@patch
-def rows_of(self:Timesteps,
-    scene:Scene,     # of the same capture
-)->list:             # for each frame: the row of its moment, or None when that moment is not among these
-    "Return which timesteps the pictures of a scene show."
-    if scene.timestep is None: return [0 if len(self) == 1 else None]*len(scene)
-    place = {t: i for i,t in enumerate(self.timestep)}
-    return [place.get(t) for t in scene.timestep]

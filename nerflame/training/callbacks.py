@@ -128,7 +128,7 @@ class TensorBoardLog(Callback):
 
 # %% ../../nbs/52_training.callbacks.ipynb #7bd22942
 @patch
-def after_step(self:TensorBoardLog, stage, step, loss, psnr):
+def after_step(self:TensorBoardLog, stage, step, loss, psnr):   # as in `Callback`
     "Write the curves, and a small image when it is due."
     if loss is not None and step % 10 == 0: self._write(lambda w: w.add_scalar(f"{stage}/loss", loss, step))
     if psnr and step % 10 == 0: self._write(lambda w: w.add_scalar(f"{stage}/psnr of the batch", psnr, step))
@@ -138,7 +138,7 @@ def after_step(self:TensorBoardLog, stage, step, loss, psnr):
     self._due = time.monotonic() + max(self._every, 99*(time.monotonic() - began))   # a hundredth of the time
 
 @patch
-def after_stage(self:TensorBoardLog, stage, psnr):
+def after_stage(self:TensorBoardLog, stage, psnr):   # as in `Callback`
     "Write the PSNR and an image."
     if psnr:
         place = list(StageName).index(stage)

@@ -7,7 +7,6 @@ __all__ = ['ExportFiles', 'ExportForm', 'Exported', 'export_run']
 
 # %% ../../nbs/85_use.export.ipynb #0949a449
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Literal
 from tqdm import tqdm
 from ..core import require

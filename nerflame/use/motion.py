@@ -7,7 +7,7 @@ __all__ = ['ARKIT_WEIGHTS', 'ARKIT_ANGLES', 'SAMPLE', 'DEFAULT_FPS', 'face_turns
            'name_and_side', 'spread_times', 'read_live_link', 'Motion', 'load_motion']
 
 # %% ../../nbs/80_use.motion.ipynb #779eb518
-import csv, io, math, re, time
+import csv, io, math, re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,6 +149,13 @@ _FRAME_NAMES = {"", "unnamed0", "index", "idx", "frame", "frames", "framenumber"
 _UNITS = r"s|secs?|seconds?|ms|msecs?|millis(?:econds?)?|us|usecs?|micros(?:econds?)?|ns|nanos(?:econds?)?"
 _TIME_NAME = re.compile(rf"(?:elapsed|video)?(?:time)?(?:stamp)?({_UNITS})?")
 
+def _our_name(name):
+    "Return the name that Live Link Face gives to a column, or Frame, Time or None."
+    plain = re.sub(r"[^0-9a-z]", "", name.lower())
+    found = _KNOWN.get(name_and_side(name))
+    return found or ("Frame" if plain in _FRAME_NAMES else "Time" if _TIME_NAME.fullmatch(plain) else None)
+
+# %% ../../nbs/80_use.motion.ipynb #2aa312a6
 def _columns(header, path):
     "Find the columns that we know, and the first of the columns Frame and Time; warn of missing and unknown ones."
     at, unknown = {}, []
@@ -168,12 +175,6 @@ def _columns(header, path):
     shown = ", ".join(unknown[:20]) + ", ..."*(len(unknown) > 20)
     if unknown: warn_input(path, "header", f"{count(unknown, ' is', 's are')} not read: {shown}")
     return at
-
-def _our_name(name):
-    "Return the name that Live Link Face gives to a column, or Frame, Time or None."
-    plain = re.sub(r"[^0-9a-z]", "", name.lower())
-    found = _KNOWN.get(name_and_side(name))
-    return found or ("Frame" if plain in _FRAME_NAMES else "Time" if _TIME_NAME.fullmatch(plain) else None)
 
 # %% ../../nbs/80_use.motion.ipynb #0f1f90fe
 def _number(text):
@@ -392,6 +393,7 @@ def _row_times(rows, header, at, path, rate, fps):
     if not fps and len(rows) > 1: warn_input(path, "time", f"{why}; {read_as}, which `source_fps` changes")
     return (np.arange(len(rows)) if frames is None else frames)/(fps or DEFAULT_FPS), fps or DEFAULT_FPS
 
+# %% ../../nbs/80_use.motion.ipynb #2646f098
 def _spread(times, frames, name, path):
     "Spread rows that share a time, with a warning."
     same, how = int((np.diff(times) <= 1e-6).sum()), "evenly" if frames is None else "by the number of their frame"
@@ -447,8 +449,6 @@ class Motion:
     "Head parameters in time."
     params: HeadParams    # N rows
     times: np.ndarray     # (N,) seconds since the first, ascending
-
-
 
 # %% ../../nbs/80_use.motion.ipynb #1527a2da
 def _numbered_files(path):

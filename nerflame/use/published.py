@@ -37,23 +37,9 @@ PUBLISHED = "the published interface: everything from a configuration file of th
 HparamsPath = Annotated[PathLike, Option("FILE.yaml", group=PUBLISHED)]
 HparamsModel = Annotated[str, Option("NAME", group=PUBLISHED)]
 PublishedOut = Annotated[PathLike | None, Option("RUN")]
+_UNCHANGED = SettingChanges()
 
-def train_hparams(
-    hparams_path:HparamsPath,   # the file, or the name of one of its six, which come with the package
-    model:HparamsModel,         # the entry of that file to use
-    out:PublishedOut=None,      # folder to write; None: basedir/expname of the file
-    changes:SettingChanges=SettingChanges(),   # length and other settings
-    device:DeviceName=None,     # where to compute; None: cuda when there is such a device
-)->Run:
-    "Train a face as a published file describes it. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
-    hparams, device = read_hparams(hparams_path, model), pick_device(device)
-    config, file = changes.apply(published_config(hparams)), _flame_file(hparams)
-    head = load_head(file).to(device)
-    def load(name): return load_published_scene(hparams, name).to(device)
-    note = replace(_published_note(hparams, head, device), train=config)
-    folder, reads = _published_folder(hparams, out), dict(data=hparams.datadir, head=file)
-    return write_run(load, head, folder, note, reads, changes.budget(config))
-
+# %% ../../nbs/87_use.published.ipynb #af068f44
 def _flame_file(hparams): return hparams.flame_config.kwargs.flame_model_path
 
 def _published_folder(hparams, out):
@@ -65,6 +51,23 @@ def _published_note(hparams, head, device):
     background = "white" if hparams.white_bkgd else "black"
     return PublishedRunConfig(hparams.datadir, head=head.name, half_res=hparams.half_res,
                               testskip=max(hparams.testskip, 1), background=background, device=device.type)
+
+# %% ../../nbs/87_use.published.ipynb #103d05c0
+def train_hparams(
+    hparams_path:HparamsPath,   # the file, or the name of one of its six, which come with the package
+    model:HparamsModel,         # the entry of that file to use
+    out:PublishedOut=None,      # folder to write; None: basedir/expname of the file
+    changes:SettingChanges=_UNCHANGED,   # length and other settings
+    device:DeviceName=None,     # where to compute; None: cuda when there is such a device
+)->Run:
+    "Train a face as a published file describes it. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
+    hparams, device = read_hparams(hparams_path, model), pick_device(device)
+    config, file = changes.apply(published_config(hparams)), _flame_file(hparams)
+    head = load_head(file).to(device)
+    def load(name): return load_published_scene(hparams, name).to(device)
+    note = replace(_published_note(hparams, head, device), train=config)
+    folder, reads = _published_folder(hparams, out), dict(data=hparams.datadir, head=file)
+    return write_run(load, head, folder, note, reads, changes.budget(config))
 
 # %% ../../nbs/87_use.published.ipynb #6aaa4eb9
 def render_states(

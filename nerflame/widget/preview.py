@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from ..core import require
 from ..runtime import pick_device
 from ..heads.flame import HeadParams
-from ..field.model import NeRFlame, RadianceModel
+from ..field.model import RadianceModel
 from ..published.model import load_model
 from ..training.checkpoint import UNFINISHED
 from ..published.methods import load_run
@@ -25,7 +25,6 @@ from .sliders import PreviewState, best_matches, first_state, moves_code, slider
 from .views import StateRenderer, photographs_missing
 from .parts import DraftScheduler, FilmRecorder, TextLine, View, file_link, free_path, in_loop, run_later
 from .parts import running_loop, to_png
-from ..published.methods import load_run
 
 # %% ../../nbs/79_widget.preview.ipynb #7f2f179f
 def _slider(group, name):
