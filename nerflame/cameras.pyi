@@ -53,7 +53,9 @@ class Cameras:
         "Apply a function to all tensors."
         ...
 
-    def to(self, *args):
+    def to(self,
+        *args,   # as `Tensor.to` takes them: device, dtype
+    ):
         "Apply `Tensor.to` to all tensors; `fisheye` stays boolean, and `sizes` stay integers."
         ...
 
@@ -213,11 +215,15 @@ class Rays:
     def __len__(self): ...
     def __getitem__(self, i): ...
 
-    def to(self, *args):
+    def to(self,
+        *args,   # as `Tensor.to` takes them: device, dtype
+    ):
         "Apply `Tensor.to` to all tensors."
         ...
 
-    def at(self, t:Float[Tensor, "r *s"])->Float[Tensor, "r *s 3"]:
+    def at(self,
+        t:Float[Tensor, "r *s"],   # distance along each ray, scene units
+    )->Float[Tensor, "r *s 3"]:
         "Return the points at distance `t` along each ray."
         ...
 

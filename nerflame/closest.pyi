@@ -31,7 +31,7 @@ def _foot_bary(p, ends):
 
 # %% ../nbs/06_closest.ipynb #f6884724
 def closest_on_triangle(
-    points:Float[Tensor, "*#n 3"],
+    points:Float[Tensor, "*#n 3"],    # to start from, in the unit of the corners
     corners:Float[Tensor, "*#n 3 3"], # the triangle of each point, one corner a row; broadcasts against `points`
     edges:Bool[Tensor, "*#n"]|None=None, # triangles of which only the edges count; None: of none
 )->Float[Tensor, "*#n 3"]:            # barycentrics of the closest point
@@ -49,7 +49,7 @@ class Closest:
 
 # %% ../nbs/06_closest.ipynb #c04b8cf9
 def closest_reference(
-    points:Float[Tensor, "n 3"],
+    points:Float[Tensor, "n 3"],    # to start from, in the unit of the vertices
     verts:Float[Tensor, "v 3"],
     faces:Int[Tensor, "f 3"],
     pairs:int=2**20,                # pairs of point and face at once: bounds the memory
@@ -176,15 +176,15 @@ class MeshBVH:
             self._thin = _thin_tree(self._points, self.faces)
 
     def closest(self,
-        points:Float[Tensor, "n 3"],
+        points:Float[Tensor, "n 3"],         # to start from, in the unit of the vertices
         max_distance:float|Tensor=math.inf,  # search no farther, to be fast for far points; one number or one per point
     )->Closest:
         "Find the closest point of the mesh for every point; `distance` is differentiable in `points` and the vertices."
         ...
 
     def raycast(self,
-        origins:Float[Tensor, "n 3"],
-        directions:Float[Tensor, "n 3"],
+        origins:Float[Tensor, "n 3"],    # where the rays start, in the unit of the vertices
+        directions:Float[Tensor, "n 3"], # of any length, which is the unit of t
         t_max:float|Tensor=math.inf,     # maximal t: one number or one per ray
     )->RayHits:
         "Find the first face along every ray, seen from either side. Not differentiable."
@@ -192,7 +192,7 @@ class MeshBVH:
 
     def occluded(self,
         origins:Float[Tensor, "n 3"],    # start a little off the surface: a ray that starts on a face may hit it
-        directions:Float[Tensor, "n 3"],
+        directions:Float[Tensor, "n 3"], # of any length, which is the unit of t
         t_max:float|Tensor=math.inf,     # maximal t: one number or one per ray, for instance up to a lamp
     )->Bool[Tensor, "n"]:
         "Test whether the mesh blocks each ray. This is faster than `raycast`, because any hit will do."
@@ -214,7 +214,7 @@ def _thin_tree(verts, faces):
 
 # %% ../nbs/06_closest.ipynb #c37a3d41
 def attach_closest(
-    points:Float[Tensor, "n 3"],
+    points:Float[Tensor, "n 3"],  # to start from, in the unit of the vertices
     verts:Float[Tensor, "v 3"],
     faces:Int[Tensor, "f 3"],
     face_idx:Int[Tensor, "n"],    # the face that was found for each point; -1: none
@@ -234,7 +234,7 @@ def _new_answers(n, device):
 
 # %% ../nbs/06_closest.ipynb #46701742
 def signed_distance(
-    points:Float[Tensor, "n 3"],
+    points:Float[Tensor, "n 3"],    # to measure, in the unit of the vertices
     closest:Closest,                # of these points, on this mesh
     verts:Float[Tensor, "v 3"],
     faces:Int[Tensor, "f 3"],
@@ -276,7 +276,7 @@ class FaceNeighbours:
     "The neighbours of each face of a mesh, in any pose."
     def __init__(self,
         faces:Int[Tensor, "f 3"],
-        n_verts:int,
+        n_verts:int,   # number of vertices of the mesh
     ):
         corners = faces.flatten()
         counts = torch.bincount(corners, minlength=n_verts)
@@ -290,7 +290,7 @@ class FaceNeighbours:
         self.component = _components(faces, n_verts)   # (F,) int32: the piece of a face, such as an eyeball or the skin
 
     def closest(self,
-        points:Float[Tensor, "n 3"],
+        points:Float[Tensor, "n 3"],    # to start from, in the unit of the vertices
         verts:Float[Tensor, "v 3"],     # of the mesh as it is now, may require gradients
         seeds:Int[Tensor, "n"],         # for each point a face near it; -1: unknown, which gives no answer
     )->Closest:
@@ -299,7 +299,12 @@ class FaceNeighbours:
 
 # %% ../nbs/06_closest.ipynb #3342c1ee
 @wp.func
-def closest_bary(p:wp.vec3, a:wp.vec3, b:wp.vec3, c:wp.vec3):
+def closest_bary(
+    p:wp.vec3,   # the point to start from
+    a:wp.vec3,   # first corner of the triangle
+    b:wp.vec3,   # second corner
+    c:wp.vec3,   # third corner
+):
     "Return the barycentrics of the closest point of a triangle (Ericson, Real-Time Collision Detection, 5.1.5)."
     ...
 
@@ -307,7 +312,7 @@ def closest_bary(p:wp.vec3, a:wp.vec3, b:wp.vec3, c:wp.vec3):
 @wp.struct
 class Foot:
     "The closest point of a face."
-    face: int
+    face: int       # its number
     bary: wp.vec3
     square: float   # of the distance
 
@@ -329,8 +334,14 @@ def _corner_where(a:bool, b:bool):
     "Return 2 if b, else 1 if a, else 0."
     ...
 
+# %% ../nbs/06_closest.ipynb #4b172fc6
 @wp.func
-def walk_to_closest(s:MeshTopology, verts:wp.array(dtype=wp.vec3), p:wp.vec3, face:int):
+def walk_to_closest(
+    s:MeshTopology,
+    verts:wp.array(dtype=wp.vec3),
+    p:wp.vec3,                       # the point to start from, in the unit of the vertices
+    face:int,                        # to begin with, near p
+):
     "Find the closest point of the surface to p by walking from `face` to neighbours that are nearer."
     ...
 

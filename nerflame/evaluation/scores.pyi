@@ -38,7 +38,7 @@ def grow_region(
     "Return a region and all pixels that are no further than `pixels` away along rows and columns."
     ...
 
-# %% ../../nbs/71_evaluation.scores.ipynb #58e26a16
+# %% ../../nbs/71_evaluation.scores.ipynb #5e7d0897
 def moving_region(
     truth:Float[Tensor, "n h w 3"],    # photographs of the moved face
     still:Float[Tensor, "n h w 3"],    # of the face at rest, same views
@@ -67,7 +67,7 @@ def region_psnr(
     undriven:Float[Tensor, "n h w 3"],   # renders of the captured state, same views
     truth:Float[Tensor, "n h w 3"],      # photographs
     region:Bool[Tensor, "n h w"],        # from `moving_region` or `moving_pixels`
-)->dict[str, list[float]]:               # dB a frame, NaN where nothing moves
+)->dict[str, list[float]]:               # dB a frame, NaN for an empty region
     "Measure PSNR in the region that moves, of driven renders and of those that were not."
     ...
 
@@ -160,7 +160,7 @@ class SplitSheets:
     def path(self, name): ...
 
     def add(self,
-        name:str,
+        name:str,        # of the frame
         scores:dict,     # of the frame: psnr, and psnr_head where there is a mask; lpips, lpips_head
         rgb,             # the render (H, W, 3)
         truth,           # the photograph
@@ -202,7 +202,7 @@ class SeenStates:
     params: HeadParams | None               # one row a frame
     timestep: tuple[int, ...] | None        # one a frame
 
-# %% ../../nbs/71_evaluation.scores.ipynb #20bfac15
+# %% ../../nbs/71_evaluation.scores.ipynb #770ae612
 def seen_timesteps(
     frames:Scene,     # a split
     train,            # `SeenStates` of the training frames, or their `Scene`
@@ -231,7 +231,7 @@ def write_json(
 # %% ../../nbs/71_evaluation.scores.ipynb #57fc4759
 SCORES = ("psnr", "psnr_head", "ssim", "ssim_head", "lpips", "lpips_head")   # the columns of every table
 
-# %% ../../nbs/71_evaluation.scores.ipynb #855c7838
+# %% ../../nbs/71_evaluation.scores.ipynb #7c40198e
 def collect_scores(
     names,                        # of N frames
     frames,                       # one dict of scores for each

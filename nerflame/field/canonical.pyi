@@ -80,18 +80,18 @@ def _vertices_kernel(start:int, s:MeshTopology, posed:wp.array(dtype=wp.vec3), c
 class Maps:
     "A posed mesh and the canonical one, for kernels."
     surface: MeshTopology
-    posed: wp.array(dtype=wp.vec3)
+    posed: wp.array(dtype=wp.vec3)         # vertices of the posed mesh, scene units
     normals: wp.array(dtype=wp.vec3)       # of the posed mesh at its vertices
-    canonical: wp.array(dtype=wp.vec3)
+    canonical: wp.array(dtype=wp.vec3)     # vertices of the canonical mesh, scene units
     rotations: wp.array(dtype=wp.mat33)    # from posed to canonical, at vertices
     max_epsilon: float                     # deeper inside a part of the surface, the sign of a distance does not count
 
 @wp.struct
 class CanonicalPoint:
     "A point around the canonical mesh."
-    position: wp.vec3
-    direction: wp.vec3
-    signed_distance: float
+    position: wp.vec3        # scene units
+    direction: wp.vec3       # of the ray there, unit vector
+    signed_distance: float   # to the posed mesh, negative inside, scene units
 
 @wp.func
 def _by_part(m:Maps, point:wp.vec3, direction:wp.vec3, face:int):
@@ -100,7 +100,9 @@ def _by_part(m:Maps, point:wp.vec3, direction:wp.vec3, face:int):
 
 # %% ../../nbs/34_field.canonical.ipynb #b61438a9
 @wp.func
-def thin_mark(face:int):
+def thin_mark(
+    face:int,   # number of a face, or the mark of one
+):
     "Return the number that marks a face as the other side of a thin part; of such a number, the face."
     ...
 
@@ -110,7 +112,13 @@ def _claim(m:Maps, signed_distance:float):
     ...
 
 @wp.func
-def to_canonical(m:Maps, point:wp.vec3, direction:wp.vec3, face:int, other:int):
+def to_canonical(
+    m:Maps,
+    point:wp.vec3,       # near the posed mesh, scene units
+    direction:wp.vec3,   # of the ray there
+    face:int,            # a face near the point
+    other:int,           # a face of another part that is near; -2 - face for the other side of a thin part; -1: none
+):
     "Map a point to the canonical mesh; of two parts near it, by the one it is inside of, or nearer to."
     ...
 

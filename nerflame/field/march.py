@@ -53,7 +53,7 @@ def enter_box(
     step:float,     # distance of lattice points, scene units
     phase:float,    # of the lattice, 0 to 1
 ):
-    "Return the number k of a ray's first lattice point in a shell's box, and the distance where the ray leaves the box."
+    "Return the number k of a ray's first lattice point in a shell's box, and the distance where it leaves the box."
     high = s.low + s.voxel*wp.vec3(float(s.dims[0]), float(s.dims[1]), float(s.dims[2]))
     span = ray_interval(o, d, s.low, high, near, far)
     # for a ray that misses the box, span[0] > span[1], and span[0]/step may overflow an int:

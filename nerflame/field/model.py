@@ -39,16 +39,16 @@ from .draft import Baked, bake, draft_pixels
 @runtime_checkable
 class RadianceModel(Protocol):
     "A radiance field that can be posed, trained, rendered, saved and loaded."
-    def pose(self, params, draft=False):
+    def pose(self, params, draft=False):   # as in `NeRFlame.pose`
         "Return what `forward` and `render` need to know about one state of the head."
-    def forward(self, rays, posed, background, generator=None, view_dropout=0.):
+    def forward(self, rays, posed, background, generator=None, view_dropout=0.):   # as in `NeRFlame.forward`
         "Render rays with gradients."
-    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False):
+    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False):   # as in `NeRFlame.render`
         "Render an image without gradients."
-    def save(self, folder):
+    def save(self, folder):   # made where there is none
         "Write the model to a folder."
     @classmethod
-    def load(cls, folder, device="cpu"):
+    def load(cls, folder, device="cpu"):   # as `save` wrote it
         "Read a model from a folder."
 
 # %% ../../nbs/39_field.model.ipynb #2d44d331
@@ -299,11 +299,11 @@ def _sample_one(self:NeRFlame, rays, posed, phase):
     canonical = posed.canonical_map(points, directions, near.face_idx)
     return samples, replace(canonical, signed_distance=near.distance*canonical.signed_distance.sign())
 
-# %% ../../nbs/39_field.model.ipynb #a84f3224
+# %% ../../nbs/39_field.model.ipynb #3826f055
 def drop_views(
     points:CanonicalPoints,        # S samples
     ray_idx,                       # (S) the ray of each
-    rays:int,
+    rays:int,                      # their number
     share:float,                   # of the rays
     generator:torch.Generator|None=None,
 )->CanonicalPoints:
@@ -315,7 +315,7 @@ def drop_views(
 
 # %% ../../nbs/39_field.model.ipynb #ab160735
 def query_density(
-    field:nn.Module,
+    field:nn.Module,                       # a `Field`, or one with the same methods
     positions:Float[Tensor, "s 3"],        # around the canonical head, scene units
     signed_distance:Float[Tensor, "s"],    # to the mesh, scene units
     code:Float[Tensor, "..."]|None=None,   # of the expression of all samples (rank) or of each (S, rank); None: none
@@ -486,9 +486,9 @@ def write_model(
     folder,             # where both files go
     format:str,         # of the model class
     config,             # settings, a dataclass
-    tensors:dict,
+    tensors:dict,       # by name
     metadata:dict,      # more plain values, texts by name
-    head:Head|None=None,
+    head:Head|None=None,           # saved beside the field; None: the model class has none
     params:HeadParams|None=None,   # one row
 ):
     "Write a model's head and its field."
@@ -513,7 +513,7 @@ def field_format(
 EARLIER = "; a RUN of an earlier version has to be trained again"
 
 def read_model(
-    folder,
+    folder,           # as `write_model` left it
     format:str,       # that the model class expects
     device="cpu",
 )->tuple[dict, dict]: # metadata, tensors by name
@@ -525,7 +525,7 @@ def read_model(
 
 # %% ../../nbs/39_field.model.ipynb #3c0c6c3d
 def read_head(
-    folder,
+    folder,          # of a model
     metadata:dict,   # from `read_model`
     device="cpu",
 )->tuple[Head, HeadParams]:
@@ -538,7 +538,7 @@ def read_head(
     return head, params.to(device)
 
 def fill_module(
-    module:nn.Module,
+    module:nn.Module,   # changed in place
     tensors:dict,   # its state
     path,           # the file, for messages
 ):

@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['FIELD_FILE', 'HEAD_FILE', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame',
-           'expression_inputs', 'posed_verts', 'query_density', 'shade', 'ShellSamples', 'drop_views', 'render_image',
+           'expression_inputs', 'posed_verts', 'ShellSamples', 'drop_views', 'query_density', 'shade', 'render_image',
            'write_model', 'field_format', 'read_model', 'read_head', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
@@ -40,20 +40,20 @@ from .draft import Baked, bake, draft_pixels
 @runtime_checkable
 class RadianceModel(Protocol):
     "A radiance field that can be posed, trained, rendered, saved and loaded."
-    def pose(self, params, draft=False)->None:
+    def pose(self, params, draft=False)->None:   # as in `NeRFlame.pose`
         "Return what `forward` and `render` need to know about one state of the head."
         ...
-    def forward(self, rays, posed, background, generator=None, view_dropout=0.)->None:
+    def forward(self, rays, posed, background, generator=None, view_dropout=0.)->None:   # as in `NeRFlame.forward`
         "Render rays with gradients."
         ...
-    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False)->None:
+    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False)->None:   # as in `NeRFlame.render`
         "Render an image without gradients."
         ...
-    def save(self, folder)->None:
+    def save(self, folder)->None:   # made where there is none
         "Write the model to a folder."
         ...
     @classmethod
-    def load(cls, folder, device="cpu")->None:
+    def load(cls, folder, device="cpu")->None:   # as `save` wrote it
         "Read a model from a folder."
         ...
 
@@ -61,15 +61,16 @@ class RadianceModel(Protocol):
 @dataclass(frozen=True)
 class ModelConfig:
     "Settings of a `NeRFlame`; lengths in scene units of 1/8 m."
-    voxel: float = 0.0125       # edge of the voxels that hold the shell
-    cell_size: int = 2          # voxels along the edge of the cells that move with a driven head
-    step: float = 0.0125        # distance of samples on a ray
-    mesh_epsilon: float = 0.02  # of `MeshDensity`: where the mesh's opacity reaches zero
-    epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, by step
+    voxel: float = 0.0125       # edge of the voxels of the canonical shell (1.6 mm)
+    cell_size: int = 2          # voxels along the edge of the cells that move with the head
+    step: float = 0.0125        # distance between samples on a ray (1.6 mm)
+    mesh_epsilon: float = 0.02  # of `MeshDensity`: distance where its opacity reaches zero (2.5 mm)
+    epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, for each step
     jaw_open: float = 0.25      # jaw angle of the canonical head, radians: keeps the lips apart where the field lives
-    weight_threshold: float = 1e-3  # weight below which a sample gets no colour
-    alpha_threshold: float = 1e-2   # optical depth of a step below which a cell counts as empty
-    field: FieldConfig = field(default_factory=FieldConfig)   # last, as its name hides that of `dataclasses.field`
+    weight_threshold: float = 1e-3  # samples with less weight count as transparent
+    alpha_threshold: float = 1e-2   # sigma*step, about the opacity while small; a voxel with no more counts as empty
+    # last, because from here on `field` is no longer the function of `dataclasses`
+    field: FieldConfig = field(default_factory=FieldConfig)
 
     @property
     def max_epsilon(self)->float:
@@ -83,8 +84,8 @@ class PosedHead:
     verts: Float[Tensor, "v 3"]      # scene frame, scene units
     shell: VoxelShell
     canonical_map: CanonicalMap      # from points around this mesh to the canonical head
-    expression: Float[Tensor, "e"]   # what `expression_code` takes
-    sigma: Float[Tensor, "b 512"] | None = None            # density of its voxels; None: all of them have some
+    expression: Float[Tensor, "e"]   # from `expression_inputs`: the expression that the field is evaluated with
+    sigma: Float[Tensor, "b 512"] | None = None            # density of its voxels; None: no voxel counts as empty
     canonical_voxels: Float[Tensor, "n 3"] | None = None   # middles of voxels around the canonical head, with `sigma`
     with_grad: bool = False          # distances carry gradients to the vertices
 
@@ -139,10 +140,11 @@ class NeRFlame(nn.Module):
         "Make the field in the shell, and the grid that remembers its density."
         eps, bvh = self.max_epsilon, MeshBVH(self.canonical_verts, self.head.faces)
         self.neighbours = FaceNeighbours(self.head.faces, len(self.canonical_verts))
-        self.identity_map = CanonicalMap(self.canonical_verts, self.canonical_verts, self.neighbours, eps)
+        # from the canonical head to itself
+        self.rest_map = CanonicalMap(self.canonical_verts, self.canonical_verts, self.neighbours, eps)
         if grid is None: grid = ShellGrid.around(bvh, self.config.field.spacings, eps, generator)
         self.field = Field(grid, self.config.field, eps, self.head.n_expr + 3)
-        if shell is None: shell = with_contacts(build_shell(bvh, eps, self.config.voxel), self.identity_map)
+        if shell is None: shell = with_contacts(build_shell(bvh, eps, self.config.voxel), self.rest_map)
         self.occupancy = OccupancyGrid(shell)
         self._cells, self._occupied, self._baked = {}, {}, None   # made when they are first needed
 
@@ -172,7 +174,7 @@ class NeRFlame(nn.Module):
         params:HeadParams,   # one row
         draft:bool=False,    # where `can_draft`, with cells twice as large: faster, less exact where parts touch
     )->PosedHead:
-        "Return a head to render: of its shell only what has density now, or all of it where the mesh is the density."
+        "Return a head to render: of its shell only what has density now, or all of it in the mesh stage."
         ...
 
     def pose_for_training(self,
@@ -196,13 +198,16 @@ class NeRFlame(nn.Module):
         "Return a head whose vertices carry gradients to `params`; reuses `posed` while its shell still fits."
         ...
 
-    def update_density(self,
-        fraction:float=1.0,                   # of the cells of the occupancy grid
-        fade:float=0.8,                       # factor of what they remember
-        generator:torch.Generator|None=None,
-        posed:PosedHead|None=None,            # the head whose expression counts; None: without expression
-    )->None:
-        "Let the occupancy grid follow the field."
+    def sample(self,
+        rays:Rays,                           # R rays in the scene
+        posed:PosedHead|list,                # or K of them
+        phase:Float[Tensor, "r"]|None=None,  # of each ray's lattice, 0 to 1; None for 0.5
+    )->ShellSamples:
+        "Return the samples of rays in the shell. Raises `InputError` if the rays cannot be divided evenly among the heads."
+        ...
+
+    def _sample_one(self, rays, posed, phase):
+        "Return the samples of rays that see one head; their distances carry gradients where the head does."
         ...
 
     def density_at(self,
@@ -212,37 +217,36 @@ class NeRFlame(nn.Module):
         "Return density per scene unit and the features that colour needs."
         ...
 
+    def update_density(self,
+        fraction:float=1.0,                   # of the voxels of the canonical shell
+        fade:float=0.8,                       # factor of what they remember
+        generator:torch.Generator|None=None,
+        posed:PosedHead|None=None,            # the head whose expression counts; None: none
+    )->None:
+        "Let the occupancy grid follow the field."
+        ...
+
     def forward(self,
         rays:Rays,                            # R rays in the scene
         posed:PosedHead|list,                 # or K of them, each seen by R/K of the rays, in this order
         background:Float[Tensor, "*r 3"],     # behind the head, for all rays or for each
         generator:torch.Generator|None=None,  # draws where samples fall; None places them evenly
-        view_dropout:float=0.,                # share of the rays whose colours must do without the viewing direction
+        view_dropout:float=0.,                # share of the rays that get a random viewing direction
     )->Pixels:
-        "Render rays with gradients, all samples at once. Raises `InputError` for a number of rays that cannot be shared."
-        ...
-
-    def sample(self,
-        rays:Rays,                           # R rays in the scene
-        posed:PosedHead|list,                # or K of them
-        phase:Float[Tensor, "r"]|None=None,  # of each ray's lattice, 0 to 1; None for 0.5
-    )->ShellSamples:
-        "Return the samples of rays in the shell. Raises `InputError` when the rays do not divide among the heads."
-        ...
-
-    def _sample_one(self, rays, posed, phase):
-        "Return the samples of rays that see one head; their distances carry gradients where the head does."
+        "Render rays with gradients, all samples at once. Raises `InputError` if K does not divide R."
         ...
 
     def _driven(self, posed, coarser=1):
-        "Return a posed head with the density that is remembered; while the mesh is the density, every voxel has some."
+        "Return a posed head with the density that is remembered; in the mesh stage every voxel has some."
         ...
 
     def render_rays(self,
         rays:Rays,                 # R rays in the scene
         posed:PosedHead,           # from `pose`
-        limit:int|None=None,       # samples of a ray a round, later four times as many; None: what suits the device
-        min_transmittance:float=2e-2,   # below it a ray ends
+        # samples of a ray in one round; four times as many once fewer than a sixteenth of the rays are left;
+        # None: what suits the device
+        limit:int|None=None,
+        min_transmittance:float=2e-2,   # below it a ray ends and counts as opaque
     )->Pixels:                     # in front of black
         "Render rays without gradients, with early ray termination."
         ...
@@ -271,7 +275,7 @@ class NeRFlame(nn.Module):
         camera:Cameras,                                # a single one, scene frame; its width and height are the image's
         posed:PosedHead|HeadParams|None=None,          # a posed head or one row of parameters; None for the captured state
         background=(1., 1., 1.),                       # rgb in [0, 1]
-        size:int|None=None,                            # rays at once; None for what suits the method
+        size:int|None=None,                            # rays at once; None for 2^18
         draft:bool=False,                              # where `can_draft`: faster, coarser, without gloss and residual
     )->Pixels:            # rgb (H, W, 3) and accumulation (H, W) in [0, 1], depth (H, W) in scene units, on `device`
         "Render an image without gradients. Raises `InputError` for parameters of another head."
@@ -300,7 +304,7 @@ def expression_inputs(
 
 # %% ../../nbs/39_field.model.ipynb #0a0da6f4
 def _versions(tensors):
-    "Count how often each tensor was changed in place; tensors of inference mode do not count."
+    "Count how often each tensor was changed in place; tensors of inference mode have no version."
     ...
 
 # %% ../../nbs/39_field.model.ipynb #37f2e40e
@@ -311,9 +315,27 @@ def posed_verts(
     "Return the vertices of one state. Raises `InputError` for several rows, and for parameters that are not finite."
     ...
 
+# %% ../../nbs/39_field.model.ipynb #76cc200d
+class ShellSamples(NamedTuple):
+    "S samples of rays in the shell."
+    samples: Samples          # along the rays
+    points: CanonicalPoints   # the same around the canonical head
+    code: Tensor | None       # of the expression, (rank) or (S, rank); None: the field depends on none
+
+# %% ../../nbs/39_field.model.ipynb #3826f055
+def drop_views(
+    points:CanonicalPoints,        # S samples
+    ray_idx,                       # (S) the ray of each
+    rays:int,                      # their number
+    share:float,                   # of the rays
+    generator:torch.Generator|None=None,
+)->CanonicalPoints:
+    "Return samples of which those on a share of the rays have random viewing directions."
+    ...
+
 # %% ../../nbs/39_field.model.ipynb #ab160735
 def query_density(
-    field:nn.Module,
+    field:nn.Module,                       # a `Field`, or one with the same methods
     positions:Float[Tensor, "s 3"],        # around the canonical head, scene units
     signed_distance:Float[Tensor, "s"],    # to the mesh, scene units
     code:Float[Tensor, "..."]|None=None,   # of the expression of all samples (rank) or of each (S, rank); None: none
@@ -328,30 +350,11 @@ def shade(
     samples:Samples,                   # S samples on R rays
     points:CanonicalPoints,            # the same samples as the field sees them
     background:Float[Tensor, "*r 3"],  # behind the head, for all rays or for each
-    weight_threshold:float,            # weight below which a sample gets no colour
+    weight_threshold:float,            # samples with less weight count as transparent
     transmittance:Float[Tensor, "r"]|None=None,  # in front of these samples, of each ray; None: 1
     code:Float[Tensor, "..."]|None=None,         # from `expression_code`
 )->tuple[Pixels, Float[Tensor, "s"]]:  # and the weights of the samples
     "Render samples to pixels: density, opacity, weights, colour."
-    ...
-
-# %% ../../nbs/39_field.model.ipynb #76cc200d
-class ShellSamples(NamedTuple):
-    "S samples of rays in the shell."
-    samples: Samples          # along the rays
-    points: CanonicalPoints   # the same around the canonical head
-    code: Tensor | None       # of the expression, (rank) or (S, rank); None: the field depends on none
-
-# %% ../../nbs/39_field.model.ipynb #7d2cbb9a
-
-def drop_views(
-    points:CanonicalPoints,        # S samples
-    ray_idx,                       # (S) the ray of each
-    rays:int,
-    share:float,                   # of the rays
-    generator:torch.Generator|None=None,
-)->CanonicalPoints:
-    "Return samples of which those on a share of the rays have random viewing directions."
     ...
 
 # %% ../../nbs/39_field.model.ipynb #f401b1fd
@@ -369,11 +372,11 @@ FIELD_FILE, HEAD_FILE = "field.safetensors", "head.safetensors"
 
 def write_model(
     folder,             # where both files go
-    format:str,         # of the method
+    format:str,         # of the model class
     config,             # settings, a dataclass
-    tensors:dict,
+    tensors:dict,       # by name
     metadata:dict,      # more plain values, texts by name
-    head:Head|None=None,
+    head:Head|None=None,           # saved beside the field; None: the model class has none
     params:HeadParams|None=None,   # one row
 )->None:
     "Write a model's head and its field."
@@ -389,8 +392,8 @@ def field_format(
 EARLIER = "; a RUN of an earlier version has to be trained again"
 
 def read_model(
-    folder,
-    format:str,       # that the method expects
+    folder,           # as `write_model` left it
+    format:str,       # that the model class expects
     device="cpu",
 )->tuple[dict, dict]: # metadata, tensors by name
     "Read a saved field. Raises `InputError` with advice for another format."
@@ -398,7 +401,7 @@ def read_model(
 
 # %% ../../nbs/39_field.model.ipynb #3c0c6c3d
 def read_head(
-    folder,
+    folder,          # of a model
     metadata:dict,   # from `read_model`
     device="cpu",
 )->tuple[Head, HeadParams]:
@@ -406,7 +409,7 @@ def read_head(
     ...
 
 def fill_module(
-    module:nn.Module,
+    module:nn.Module,   # changed in place
     tensors:dict,   # its state
     path,           # the file, for messages
 )->None:

@@ -38,7 +38,7 @@ class FieldConfig:
 
 # %% ../../nbs/37_field.network.ipynb #cd677d6c
 def in_pieces(
-    network,
+    network,   # a function of `inputs` that treats every row alike
     *inputs,   # one row a sample
 )->Tensor:
     "Evaluate a network; on a CPU in pieces whose layers fit into its cache, which takes half the time."
@@ -72,14 +72,14 @@ class Residual(nn.Module):
     high: Tensor
 
     def code(self,
-        state:Float[Tensor, "*b inputs"],
+        state:Float[Tensor, "*b inputs"],   # numbers that describe an expression
     )->Float[Tensor, "*b rank"]:
         "Return the code of an expression."
         ...
 
     def forward(self,
         encoded:Float[Tensor, "n width"],   # positions, from `ShellGrid`
-        code:Float[Tensor, "n rank"],
+        code:Float[Tensor, "n rank"],       # of the expression, for each position
     )->Float[Tensor, "n outputs"]:
         "Return the expression-dependent offset of the density network's output."
         ...

@@ -19,7 +19,8 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.scene import Scene
 from ..scenes.timesteps import group_timesteps
-from .outlines import Correspondences, OutlineConfig, head_vertices, mask_outlines, match_outlines
+from .outlines import Correspondences, OutlineConfig, downward, head_vertices, mask_outlines
+from .outlines import match_outlines
 from .observations import NormalEquations, Observations, QuadraticModel, agreed_colours, blur_pictures
 from .observations import fit_light, gauss_newton_model, harmonics, landmark_corners, landmark_model
 from .observations import outline_model, photo_weights, read_pictures, visible_vertices
@@ -40,8 +41,8 @@ def expression_bounds(
 
 # %% ../../nbs/44_fitting.track.ipynb #8f734e6a
 def bounded_step(
-    hessian:Float[Tensor, "p p"],
-    gradient:Float[Tensor, "p"],
+    hessian:Float[Tensor, "p p"],   # second derivatives of the cost
+    gradient:Float[Tensor, "p"],    # first derivatives of the cost
     low:Float[Tensor, "p"],      # least step
     high:Float[Tensor, "p"],     # largest step
 )->Float[Tensor, "p"]:
@@ -105,13 +106,19 @@ class Tracker:
         self._choose_vertices(generator)
         self.light = torch.zeros(len(self.timesteps), 9, 3, device=scene.device)
         with_outlines = scene.coverage is not None and config.outline > 0
-        self.masks = mask_outlines(scene) if with_outlines else None
+        down = downward(scene.cameras, scene.up)
+        self.masks = mask_outlines(scene.mask, down) if with_outlines else None
 
-    def verts(self, m:int)->Float[Tensor, "v 3"]:
+    def verts(self,
+        m:int,   # number of the timestep
+    )->Float[Tensor, "v 3"]:
         "Return all vertices of a timestep, scene frame."
         ...
 
-    def points(self, m:int, vertices:Int[Tensor, "r"])->tuple[Float[Tensor, "r 3"], Float[Tensor, "r 3 p"]]:
+    def points(self,
+        m:int,                       # number of the timestep
+        vertices:Int[Tensor, "r"],   # their numbers
+    )->tuple[Float[Tensor, "r 3"], Float[Tensor, "r 3 p"]]:
         "Return some vertices of a timestep, scene frame, and their Jacobian."
         ...
 
@@ -137,40 +144,64 @@ class Tracker:
         find = lambda m, frames: visible_vertices(self.verts(m), self.head.faces, self.chosen, self.scene.cameras, frames)
         self.visible = [find(m, frames) for m, frames in enumerate(self.timesteps)]
 
-    def shade(self, m:int)->Float[Tensor, "o 3"]:
+    def shade(self,
+        m:int,   # number of the timestep
+    )->Float[Tensor, "o 3"]:
         "Return the factors by which light changes colours, for the observations of a timestep."
         ...
 
-    def light_shape(self, m:int)->Float[Tensor, "o 9"]:
+    def light_shape(self,
+        m:int,   # number of the timestep
+    )->Float[Tensor, "o 9"]:
         "Return the harmonics of the normals, for the observations of a timestep."
         ...
 
+    def blurred(self,
+        sd:float,      # standard deviation, pixels; 0 for none
+    )->Float[Tensor, "n h w 3"]:
+        "Return the images of the scene, blurred within their masks."
+        ...
+
+    def read(self,
+        pictures:Float[Tensor, "n h w 3"],   # from `blurred`
+        m:int,                               # number of the timestep
+        points:Float[Tensor, "r 3"],         # the chosen vertices
+    )->Observations:
+        "Read the colours of the visible vertices in the images of a timestep."
+        ...
+
     def update_colours(self,
-        pictures:Float[Tensor, "n h w 3"],
+        pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
         timesteps,       # that are used
     ):
         "Find the colours of the vertices."
         def unlit(m):
             visible = self.visible[m]
-            seen = read_pictures(self.scene, pictures, visible, self.verts(m)[self.chosen])
+            seen = self.read(pictures, m, self.verts(m)[self.chosen])
             return visible.place, seen.value/self.shade(m), visible.facing*seen.weight
         place, value, weight = map(torch.cat, zip(*map(unlit, timesteps)))
         scale = self.config.knee*self.config.noise
         self.colours, self.trust = agreed_colours(place, value, weight, len(self.chosen), scale)
 
     def photo_model(self,
-        pictures:Float[Tensor, "n h w 3"],
-        m:int,
+        pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
+        m:int,                               # number of the timestep
         points:Float[Tensor, "r 3"],    # the chosen vertices
     )->PhotoModel:
         "Fit the light of a timestep and return the model of its images."
         ...
 
-    def outline_matches(self, m:int)->Correspondences:
+    def outline_matches(self,
+        m:int,   # number of the timestep
+    )->Correspondences:
         "Match the outlines of a timestep with `outline_vertices`."
         ...
 
-    def model_of_outlines(self, m:int, points:Float[Tensor, "k 3"], matches:Correspondences)->QuadraticModel:
+    def model_of_outlines(self,
+        m:int,                         # number of the timestep
+        points:Float[Tensor, "k 3"],   # scene frame
+        matches:Correspondences,
+    )->QuadraticModel:
         "Return the model of the outlines of a timestep, for points from `outline_matches`."
         ...
 
@@ -184,15 +215,21 @@ class Tracker:
         "Return the weight of a squared pixel, because pixels of a large image are smaller."
         ...
 
-    def outline_equations(self, m:int)->NormalEquations:
+    def outline_equations(self,
+        m:int,   # number of the timestep
+    )->NormalEquations:
         "Return the normal equations of the outlines of a timestep."
         ...
 
-    def landmark_equations(self, m:int)->NormalEquations:
+    def landmark_equations(self,
+        m:int,   # number of the timestep
+    )->NormalEquations:
         "Return the normal equations of the landmarks of a timestep."
         ...
 
-    def per_column(self, values:dict)->Float[Tensor, "p"]:
+    def per_column(self,
+        values:dict,   # name of a parameter: number
+    )->Float[Tensor, "p"]:
         "Repeat a number of each parameter for its columns; the others get 0."
         ...
 
@@ -201,7 +238,7 @@ class Tracker:
         ...
 
     def equations(self,
-        m:int,
+        m:int,                             # number of the timestep
         photo:PhotoModel,
         jacobian:Float[Tensor, "r 3 p"],   # of the chosen vertices
         rows:Float[Tensor, "m p"],         # from `rows`
@@ -209,7 +246,9 @@ class Tracker:
         "Return the normal equations of a timestep, from all sources."
         ...
 
-    def free_columns(self, names)->Int[Tensor, "q"]:
+    def free_columns(self,
+        names,   # parameters that move
+    )->Int[Tensor, "q"]:
         "Return the columns of the parameters that move."
         ...
 
@@ -223,19 +262,22 @@ class Tracker:
             new[k] = p.scale*by.exp() if k == "scale" else getattr(p, k) + by
         self.params = p.replace(**new)
 
-    def each_timestep(self, pictures:Float[Tensor, "n h w 3"], free:Int[Tensor, "q"]):
+    def each_timestep(self,
+        pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
+        free:Int[Tensor, "q"],               # columns, from `free_columns`
+    ):
         "Yield the normal equations of each timestep in the free columns, the model of its images and the free Jacobian."
         ...
 
     def own_step(self,
-        pictures:Float[Tensor, "n h w 3"],
+        pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
         names,               # parameters that move
     )->float:                # mean cost of a timestep before
         "Move every timestep by itself."
         ...
 
     def common_step(self,
-        pictures:Float[Tensor, "n h w 3"],
+        pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
         names,               # parameters that move
     )->float:                # mean cost of a timestep before
         "Move all timesteps alike, and let colours follow."
@@ -253,8 +295,8 @@ class PhotoModel:
 @dataclass(frozen=True, eq=False)
 class ColourCoupling:
     "Dependence of the best colours of R vertices on P parameters."
-    coupling: Float[Tensor, "r 3 p"]
-    weight: Float[Tensor, "r"]
+    coupling: Float[Tensor, "r 3 p"]   # sums of weight times derivative: channels by parameters
+    weight: Float[Tensor, "r"]         # sums of weights
 
     def __add__(self, other): ...
 
@@ -268,7 +310,7 @@ def track(
     scene:Scene,
     head:Head,
     start:HeadParams,                       # one row that fits the first timestep; or one for each, to be refined
-    config:TrackConfig|None=None,
+    config:TrackConfig|None=None,           # settings; None: `TrackConfig()`
     landmarks:Tensor|None=None,             # (N, 68, 3) from `load_landmarks_2d`
     generator:torch.Generator|None=None,    # draws the vertices that are used
     progress=None,                          # called with (step, steps, mean cost of a timestep)

@@ -43,15 +43,15 @@ class HeadArrays:
     J_regressor: np.ndarray  # (5, V) float32, joints as weighted means of the shaped vertices
     lbs_weights: np.ndarray  # (V, 5) float32, how much each vertex follows each joint; rows sum to 1
     parents: np.ndarray      # (5,) int64, [-1, 0, 1, 1, 1]
-    expression_names: tuple[str, ...] = ()
-    shape_names: tuple[str, ...] = ()
-    joint_names: tuple[str, ...] = JOINT_NAMES
+    expression_names: tuple[str, ...] = ()       # of the expression components; empty: numbered
+    shape_names: tuple[str, ...] = ()            # of the identity components; empty: numbered
+    joint_names: tuple[str, ...] = JOINT_NAMES   # of the rows of `J_regressor`
     vertex_part: np.ndarray | None = None  # (V,) int64, index into `part_names`
-    part_names: tuple[str, ...] = ()
+    part_names: tuple[str, ...] = ()             # of the parts of the surface, such as "skin"; empty: none
     uv: np.ndarray | None = None           # (T, 2) float32, texture coordinates in 0..1, v up
     uv_faces: np.ndarray | None = None     # (F, 3) int64, the texture coordinate of each corner of each face
-    name: str = "head"
-    landmarks: Landmarks | None = None
+    name: str = "head"                           # of the head model, such as "flame"
+    landmarks: Landmarks | None = None           # 68 points of the face on the surface; None: none
 
     def __post_init__(self)->None:
         ...
@@ -152,11 +152,15 @@ class HeadParams:
         "Return the tensors by name; offsets only when there are some."
         ...
 
-    def map(self, fn)->HeadParams:
+    def map(self,
+        fn,   # takes a tensor and returns one
+    )->HeadParams:
         "Apply `fn` to every tensor."
         ...
 
-    def to(self, *args)->HeadParams:
+    def to(self,
+        *args,   # as `Tensor.to` takes them: device, dtype
+    )->HeadParams:
         "Move or convert every tensor, as `Tensor.to`."
         ...
 
@@ -265,15 +269,15 @@ def joint_transforms(
 # %% ../../nbs/10_heads.flame.ipynb #808d40d1
 def blend_transforms(
     lbs_weights:Float[Tensor, "v j"],
-    transforms:Float[Tensor, "*b j 3 4"],
+    transforms:Float[Tensor, "*b j 3 4"],   # the joints' motions, rotation and translation, metres
 )->Float[Tensor, "*b v 3 4"]:
     "Return the weighted mean of the joints' motions at each vertex."
     ...
 
 def skin(
-    verts:Float[Tensor, "b v 3"],
+    verts:Float[Tensor, "b v 3"],          # of the shaped head before any joint turns, metres
     lbs_weights:Float[Tensor, "v j"],
-    transforms:Float[Tensor, "b j 3 4"],
+    transforms:Float[Tensor, "b j 3 4"],   # the joints' motions, rotation and translation, metres
 )->Float[Tensor, "b v 3"]:
     "Move vertices by linear blend skinning."
     ...
@@ -293,7 +297,9 @@ class VertexBasis:
         "Return some of the vertices, by their place among the K."
         ...
 
-    def offset(self, offset:Float[Tensor, "*b v 3"]|None)->Tensor|None:
+    def offset(self,
+        offset:Float[Tensor, "*b v 3"]|None,   # of all vertices, metres; None: none
+    )->Tensor|None:
         "Return the rows of an offset of all vertices."
         ...
 

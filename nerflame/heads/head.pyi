@@ -84,7 +84,7 @@ def flame_to_scene(
 
 def transform_points(
     matrix:Float[Tensor, "4 4"],     # affine
-    points:Float[Tensor, "*n 3"],
+    points:Float[Tensor, "*n 3"],    # in the frame that the matrix maps from
 )->Float[Tensor, "*n 3"]:
     "Map points by an affine matrix."
     ...

@@ -61,7 +61,7 @@ class EdgeBVH:
         ...
 
     def closest(self,
-        points:Float[Tensor, "n 3"],
+        points:Float[Tensor, "n 3"],  # to start from, in the unit of the vertices
         max_distance:float=math.inf,  # what is farther is not searched
     )->Closest:
         "The closest point on the large faces and the edges of the small ones; differentiable as with `MeshBVH`."
@@ -117,7 +117,7 @@ class PyTorch3DMesh:
         ...
 
     def closest(self,
-        points:Float[Tensor, "n 3"],
+        points:Float[Tensor, "n 3"],  # to start from, in the unit of the vertices
         max_distance:float=math.inf,  # farther answers are dropped; it saves no work here
     )->Closest:
         "The closest point for every point; `distance` is differentiable in `points` and the vertices."

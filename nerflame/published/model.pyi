@@ -132,7 +132,7 @@ class FrequencyField(nn.Module):
             self.view, self.rgb = nn.Linear(w + 3*(1 + 2*config.view_octaves), w//2), nn.Linear(w//2, 3)
 
     def layers(self,
-        positions:Float[Tensor, "n 3"],
+        positions:Float[Tensor, "n 3"],   # scene units
     )->Float[Tensor, "n width"]:
         "Return the last hidden layer."
         ...
@@ -234,7 +234,9 @@ class FreeDensity:
         "Return the opacity of samples."
         ...
 
-    def at(self, step:int)->"FreeDensity":
+    def at(self,
+        step:int,   # of training
+    )->"FreeDensity":
         "Return the same density, because it does not change by a schedule."
         ...
 
@@ -257,7 +259,10 @@ class PlainNeRF(nn.Module):
 
     to_scene: Tensor
 
-    def pose(self, params=None, draft=False)->None:
+    def pose(self,
+        params=None,   # without effect
+        draft=False,   # without effect
+    )->None:
         "Return None, because plain NeRF cannot be posed."
         ...
 

@@ -67,6 +67,7 @@ class PublishedTrainConfig:
     outline: OutlineConfig = dataclasses.field(default_factory=OutlineConfig)
     track: TrackConfig = dataclasses.field(default_factory=TrackConfig)
     schedule: PublishedSchedule = dataclasses.field(default_factory=PublishedSchedule)
+    # settings of the method's model
     model: PlainConfig | PublishedConfig = dataclasses.field(default_factory=PublishedConfig)
 
     def __post_init__(self)->None:
@@ -76,7 +77,7 @@ class PublishedTrainConfig:
 @dataclass(frozen=True)
 class PublishedRunConfig(RunConfig):
     "The origin of a RUN of a published method."
-    method: str = "published"
+    method: str = "published"   # the kind of RUN that run.json names
     train: PublishedTrainConfig = dataclasses.field(default_factory=lambda: published_preset("paper"))
 
 # %% ../../nbs/62_published.training.ipynb #eb82234b
@@ -120,7 +121,7 @@ def published_batch(
 
 # %% ../../nbs/62_published.training.ipynb #73791716
 def published_loss(
-    model:PublishedNeRFlame|PlainNeRF,
+    model:PublishedNeRFlame|PlainNeRF,   # the one that learns
     posed:PosedMesh|None,          # None for plain NeRF
     batch:PixelBatch,
     background:Tensor,             # (3) that the pictures are composited on
@@ -170,7 +171,7 @@ class PublishedStage(Stage):
 
     def state(self): ...
     def rates(self, at): ...
-    def has_face(self, at): ...
+    def worth_keeping(self, at): ...
 
     def position(self, at:Progress)->float:
         "Return where in the schedule the stage is."
@@ -202,11 +203,11 @@ class PublishedMeshStage(PublishedStage):
         "Return networks, optimisers and the parameters that are optimised."
         ...
 
-    def rates(self, at):
+    def rates(self, at):   # a `Progress`
         "Return the rates of the networks and of the head."
         ...
 
-    def loss(self, at):
+    def loss(self, at):   # a `Progress`
         "Return the loss of a batch around the head as it is now."
         params = self.params
         self.posed = self.model.pose_with_grad(self.posed, params)
@@ -214,7 +215,7 @@ class PublishedMeshStage(PublishedStage):
         self.model.canonical_verts.copy_(self.posed.verts.detach())
         return self.batch_loss(at)
 
-    def finish(self, at):
+    def finish(self, at):   # a `Progress`
         "Let the field live around the last head."
         hold_head(self.model, self.params)
         self.share, self.span = at.share, at.end - at.begun   # what `FIELD` goes on with
@@ -267,7 +268,7 @@ class PublishedTraining(Training):
         "Return the model before its first step; its rays go from the scene's near to its far. Raises `InputError`."
         ...
 
-    def stages(self, model):
+    def stages(self, model):   # the one that learns
         "Yield the stages that are not done yet."
         ...
 
@@ -275,26 +276,27 @@ class PublishedTraining(Training):
 def train_published(
     scene:Scene,                         # see `train`, like the others
     head:Head|None,                      # None for plain NeRF
+    # settings, alone or in a `PublishedRunConfig` with the origin of the scene
     config:PublishedTrainConfig|PublishedRunConfig,
     *,
-    val:Scene|None=None,
-    out:str|Path|None=None,
+    val:Scene|None=None,   # pictures to measure PSNR on after each stage; None: some training pictures
+    out:str|Path|None=None,                           # the RUN folder to write; None: nothing is written
     callbacks:list|tuple|None=None,
-    budget:TimeBudget|None=None,
-    landmarks:Tensor|None=None,
+    budget:TimeBudget|None=None,   # for example one that started earlier; None: starts now and has `minutes`
+    landmarks:Tensor|None=None,   # (N, 68, 3) x, y and weight in the pictures, from `load_landmarks_2d`
 )->Run:
     "Train a published method as `train` does. Raises `InputError` also for several timesteps."
     ...
 
 # %% ../../nbs/62_published.training.ipynb #cf0d9404
 def resume_published(
-    out:str|Path,
+    out:str|Path,                  # the RUN folder of an interrupted training
     scene:Scene,
-    head:Head|None,
+    head:Head|None,                # the same head; None for plain NeRF
     *,
-    val:Scene|None=None,
+    val:Scene|None=None,           # pictures to measure PSNR on after each stage; None: some training pictures
     callbacks:list|tuple|None=None,
-    budget:TimeBudget|None=None,
+    budget:TimeBudget|None=None,   # for example one that started earlier; None: starts now and has `minutes`
 )->Run:
     "Resume a training of a published method as `resume` does. Raises `InputError`."
     ...

@@ -120,7 +120,7 @@ class TensorBoardLog(Callback):
     def before_stage(self, stage, steps):
         if self._due is None and stage == StageName.FIELD: self._due = time.monotonic() + self._every
 
-    def after_step(self, stage, step, loss, psnr):
+    def after_step(self, stage, step, loss, psnr):   # as in `Callback`
         "Write the curves, and a small image when it is due."
         if loss is not None and step % 10 == 0: self._write(lambda w: w.add_scalar(f"{stage}/loss", loss, step))
         if psnr and step % 10 == 0: self._write(lambda w: w.add_scalar(f"{stage}/psnr of the batch", psnr, step))
@@ -129,7 +129,7 @@ class TensorBoardLog(Callback):
         self._image(f"{stage}/photograph, rendered", step, self._width)
         self._due = time.monotonic() + max(self._every, 99*(time.monotonic() - began))   # a hundredth of the time
 
-    def after_stage(self, stage, psnr)->None:
+    def after_stage(self, stage, psnr)->None:   # as in `Callback`
         "Write the PSNR and an image."
         ...
 

@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['MIN_TIME', 'HeadStage', 'run_head_stage', 'OutlineStage', 'TrackStage', 'ReliefStage', 'batch_loss',
-           'field_optimiser', 'field_rates', 'MeshStage', 'mesh_steps', 'field_loss', 'warm_steps', 'grow_shell',
+           'field_optimiser', 'field_rates', 'mesh_steps', 'MeshStage', 'field_loss', 'warm_steps', 'grow_shell',
            'FieldStage']
 
 # %% ../../nbs/56_training.stages.ipynb #5bc1348a
@@ -34,7 +34,7 @@ from .mouth import UnseenMouth, mouth_loss, residual_loss, unseen_mouth
 class HeadStage:
     "A stage that finds parameters of the head with a solver of its own. Derive from it."
     name: StageName
-    steps: int
+    steps: int   # of its solver
 
     def solve(self,
         progress,   # called with (step, loss or None)
@@ -78,7 +78,7 @@ class OutlineStage(HeadStage):
         self.config = config.outline
         self.steps = self.config.steps
 
-    def solve(self, progress):
+    def solve(self, progress):   # called with (step, loss)
         told = lambda step, steps, loss: progress(step, loss)
         self.found = find_head(self.scene, self.head, self.config, self.generator, told)
 
@@ -117,7 +117,7 @@ class TrackStage(HeadStage):
         self.config, self.outline, self.landmarks = track_settings(config, len(timesteps)), config.outline, landmarks
         self.steps = sum(self.config.steps)
 
-    def solve(self, progress):
+    def solve(self, progress):   # called with (step, mean cost of a timestep)
         told = lambda step, steps, cost: progress(step, float(cost))
         parts = self.params, self.config, self.landmarks, self.generator, told, self.outline
         self.found = track(self.scene, self.head, *parts)
@@ -138,7 +138,7 @@ class ReliefStage(HeadStage):
         self.scene, self.head, self.timesteps, self.config, self.generator = scene, head, timesteps, config, generator
         self.steps = min(config.relief.timesteps, len(timesteps))
 
-    def solve(self, progress):
+    def solve(self, progress):   # called with (timesteps done, None)
         told = lambda done, n: progress(done, None)
         c = self.config
         settings = dict(generator=self.generator, progress=told, track=c.track, outline=c.outline)
@@ -178,6 +178,11 @@ def field_rates(
     "Return the rates of the groups of `field_optimiser`."
     ...
 
+# %% ../../nbs/56_training.stages.ipynb #9395b61d
+def mesh_steps(config:TrainConfig)->int|None:   # None: the clock decides
+    "Return the steps of the stage `mesh`; without a clock to share, it takes a share of the steps."
+    ...
+
 # %% ../../nbs/56_training.stages.ipynb #7d2baa42
 _POSE = "global_orient", "neck_pose", "jaw_pose", "transl", "log_scale"
 
@@ -200,12 +205,13 @@ class MeshStage(Stage):
         self.optimisers = field_optimiser(model, config.rates), heads
         self.steps = mesh_steps(config)
         pilot = self.pilot_steps
-        self.pilot = Pilot(pilot, pilot//2, time=config.mesh.share, max_length=config.mesh.max_steps)
+        self.pilot = Pilot(pilot, pilot//2, share=config.mesh.share, max_stage_steps=config.mesh.max_steps)
 
     def state(self):
         ...
 
-    def finish(self, at)->None: ...
+    def finish(self, at)->None:   # a `Progress`
+        ...
 
     def rates(self, at:Progress):
         "Return the rates of the field's optimiser and of the head's."
@@ -220,11 +226,6 @@ class MeshStage(Stage):
         loss, error = batch_loss(model, self.posed, batch, self.background, c.mask_weight, self.generator)
         prior = c.shape_prior*((leaves["betas"]**2).mean() + (leaves["expression"]**2).mean())
         return StepLoss(loss + prior, loss, error)
-
-# %% ../../nbs/56_training.stages.ipynb #6fc609ad
-def mesh_steps(config:TrainConfig)->int|None:   # None: the clock decides
-    "Return the steps of the stage `mesh`; without a clock to share, it takes a share of the steps."
-    ...
 
 # %% ../../nbs/56_training.stages.ipynb #cc1cc925
 def field_loss(
@@ -244,7 +245,7 @@ def warm_steps(
     settings:FieldStageConfig,
     steps:int,       # of the stage
 )->int:
-    "Count the steps before rates fall and epsilon grows: at most two thirds."
+    "Count the steps before rates fall and the shell grows, at most two thirds."
     ...
 
 def grow_shell(
@@ -252,7 +253,7 @@ def grow_shell(
     settings:FieldStageConfig,
     at:Progress,         # with its number of steps
 )->None:
-    "Let epsilon grow in a share of the steps after the warm-up."
+    "Let epsilon, half the thickness of the shell, grow in a share of the steps after the warm-up."
     ...
 
 # %% ../../nbs/56_training.stages.ipynb #23019295
@@ -274,8 +275,8 @@ class FieldStage(Stage):
         self.known_mouth, self.mouth = mouth, UnseenMouth(**mouth) if mouth else None
         self.optimisers = field_optimiser(model, config.rates),
         warm_up, self.steps = self.settings.warm_up, config.steps
-        limits = dict(min_time=MIN_TIME, min_length=1.5, useful=warm_up*3//2)
-        self.pilot = Pilot(warm_up, warm_up*3//4, 2/3, FEW_STEPS, **limits)
+        measured = dict(steps=warm_up, settled=warm_up*3//4, hurry=2/3, min_pilot_steps=FEW_STEPS)
+        self.pilot = Pilot(**measured, min_share=MIN_TIME, min_ratio=1.5, useful=warm_up*3//2)
         model.density = ShellDensity(model.config.epsilon)
         if model.field.residual is not None: model.field.residual.see(expression_inputs(timesteps.params))
 
@@ -287,11 +288,11 @@ class FieldStage(Stage):
         "Return the place of the pool in its random order."
         ...
 
-    def has_face(self, at):
+    def worth_keeping(self, at):   # a `Progress`
         "Test whether there was a step."
         ...
 
-    def after_warm_up(self, at)->None:
+    def after_warm_up(self, at)->None:   # a `Progress`
         "Let the shell grow."
         ...
 

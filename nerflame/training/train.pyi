@@ -122,7 +122,7 @@ class Training:
 
     def measure(self,
         stage:StageName,     # that has ended
-        steps:int,
+        steps:int,           # that it took
         model:RadianceModel,
     )->None:
         "Note and log the PSNR at the end of a stage."
@@ -144,9 +144,9 @@ class Training:
 def new_training(
     kind,                      # `Training`, or a class that is derived from it
     scene:Scene,
-    head:Head|None,
+    head:Head|None,            # the head model; None for a method without one
     run:RunConfig,
-    val:Scene|None,
+    val:Scene|None,            # pictures to measure PSNR on after each stage; None: some training pictures
     out,                       # the RUN folder; None: nothing is written
     callbacks:list|tuple|None, # None: a progress bar
     budget:TimeBudget|None,    # None: starts now and has `minutes`
@@ -190,7 +190,7 @@ def resume(
     *,
     val:Scene|None=None,                 # see `train`, like the others
     callbacks:list|tuple|None=None,
-    budget:TimeBudget|None=None,
+    budget:TimeBudget|None=None,         # for example one that started earlier; None: starts now and has `minutes`
 )->Run:
     """Resume an interrupted training with the settings in its RUN.
 
@@ -218,7 +218,7 @@ def rest_state(
 
 # %% ../../nbs/58_training.train.ipynb #b3585441
 def seeded(
-    seed:int,
+    seed:int,   # of the first weights
     make,       # returns a model
 )->RadianceModel:
     "Make a model whose first weights depend on a seed only; PyTorch's global generator, which draws them, is restored."

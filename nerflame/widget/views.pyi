@@ -87,7 +87,7 @@ def nearest_camera(
 class RenderJob:
     "Everything that a picture of the preview is rendered from."
     camera: Cameras                              # a single one
-    posed: PosedHead | PosedMesh
+    posed: PosedHead | PosedMesh                 # the head in its state
     background: tuple[float, ...]                # rgb
     truth: Float[Tensor, "h w 3"] | None = None  # the photograph to compare with
     text: str = ""                               # a note about it
