@@ -17,7 +17,7 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head
 from ..scenes.scene import Scene
 from ..scenes.timesteps import Timesteps
-from ..field.density import EpsilonSchedule, ShellDensity
+from ..field.density import ShellDensity
 from ..field.model import NeRFlame, PosedHead, expression_inputs
 from ..fitting.outlines import find_head, leaves_of, likely_cause, with_leaves
 from ..fitting.track import TrackConfig, track
@@ -306,7 +306,7 @@ def grow_shell(
 ):
     "Let epsilon, half the thickness of the shell, grow in a share of the steps after the warm-up."
     finish = at.warm_up + int(settings.growth*(at.steps - at.warm_up))
-    schedule = replace(model.config.epsilon, begin=at.warm_up, finish=finish)
+    schedule = replace(model.density.schedule, begin=at.warm_up, finish=finish)
     model.density = replace(model.density, schedule=schedule)
 
 # %% ../../nbs/56_training.stages.ipynb #23019295
@@ -330,8 +330,7 @@ class FieldStage(Stage):
         warm_up, self.steps = self.settings.warm_up, config.steps
         self.pilot = Pilot(steps=warm_up, settled=warm_up*3//4, hurry=2/3, min_pilot_steps=FEW_STEPS,
                            min_share=MIN_TIME, min_ratio=1.5, useful=warm_up*3//2)
-        thin = model.config.epsilon.start   # until `grow_shell` sets the schedule
-        model.density = ShellDensity(EpsilonSchedule(thin, thin))
+        model.density = ShellDensity(model.config.epsilon)   # until `grow_shell` sets another schedule
         if model.field.residual is not None: model.field.residual.see(expression_inputs(timesteps.params))
 
 # %% ../../nbs/56_training.stages.ipynb #3a0aee5b

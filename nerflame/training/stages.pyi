@@ -275,9 +275,9 @@ class FieldStage(Stage):
         self.known_mouth, self.mouth = mouth, UnseenMouth(**mouth) if mouth else None
         self.optimisers = field_optimiser(model, config.rates),
         warm_up, self.steps = self.settings.warm_up, config.steps
-        measured = dict(steps=warm_up, settled=warm_up*3//4, hurry=2/3, min_pilot_steps=FEW_STEPS)
-        self.pilot = Pilot(**measured, min_share=MIN_TIME, min_ratio=1.5, useful=warm_up*3//2)
-        model.density = ShellDensity(model.config.epsilon)
+        self.pilot = Pilot(steps=warm_up, settled=warm_up*3//4, hurry=2/3, min_pilot_steps=FEW_STEPS,
+                           min_share=MIN_TIME, min_ratio=1.5, useful=warm_up*3//2)
+        model.density = ShellDensity(model.config.epsilon)   # until `grow_shell` sets another schedule
         if model.field.residual is not None: model.field.residual.see(expression_inputs(timesteps.params))
 
     def state(self):
