@@ -75,7 +75,8 @@ class EpsilonSchedule:
     )->float:       # scene units
         "Return half the thickness of the shell at `step`."
         if step >= self.finish: return self.end
-        return self.start + (self.end - self.start)*max(step - self.begin, 0)/(self.finish - self.begin)
+        if step <= self.begin: return self.start
+        return self.start + (self.end - self.start)*(step - self.begin)/(self.finish - self.begin)
 
 # %% ../../nbs/30_field.density.ipynb #3ced426e
 @dataclass(frozen=True)
