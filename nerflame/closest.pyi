@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['closest_on_triangle', 'Closest', 'closest_reference', 'MeshBVH', 'check_moved', 'attach_closest', 'signed_distance',
-           'RayHits', 'MeshTopology', 'FaceNeighbours', 'closest_bary', 'Foot', 'walk_to_closest']
+           'RayHits', 'MeshTopology', 'FaceNeighbours', 'Foot', 'walk_to_closest']
 
 # %% ../nbs/06_closest.ipynb #b077744e
 import functools, math

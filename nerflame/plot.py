@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Picture', 'new_figure', 'save_figure', 'show_images', 'error_map', 'show_error', 'plot_curves', 'equal_axes',
-           'draw_mesh', 'show_cameras', 'depth_picture', 'error_picture']
+           'show_cameras', 'depth_picture', 'error_picture']
 
 # %% ../nbs/04_plot.ipynb #8d857f35
 import io

@@ -1,10 +1,11 @@
 """Mark stored outputs with the source that made them: each code cell with an output keeps a hash of its source.
 
 `make notebooks` calls this after it has run notebooks, and the tests of the architecture page compare the hashes.
-nbdev_clean leaves them alone, because settings.ini allows it. Messages that name folders of this machine are dropped.
+nbdev_clean leaves them alone, because settings.ini allows it. Names of folders of this machine are
+left out.
 
     python tools/outputs.py nbs/30_field.density.ipynb ..."""
-import hashlib, sys, tempfile
+import hashlib, re, sys, tempfile
 from pathlib import Path
 from notebooks import ROOT, read_notebook, write_notebook
 
@@ -16,6 +17,12 @@ def is_noise(output):
     text = "".join(output.get("text", ""))
     return output.get("name") == "stderr" and any(folder in text for folder in FOLDERS)
 
+def without_folders(output):
+    "Return an output in which files in temporary folders have their names only."
+    if "text" not in output: return output
+    text = re.sub(rf"{re.escape(tempfile.gettempdir())}/tmp\w+/", "", "".join(output["text"]))
+    return output | dict(text=text.splitlines(keepends=True))
+
 def source_hash(cell):
     "Return a short hash of the source of a cell."
     return hashlib.sha256("".join(cell["source"]).encode()).hexdigest()[:12]
@@ -25,7 +32,7 @@ def mark(path):
     notebook = read_notebook(path)
     for cell in notebook["cells"]:
         cell["metadata"].pop("source_hash", None)
-        if "outputs" in cell: cell["outputs"] = [o for o in cell["outputs"] if not is_noise(o)]
+        if "outputs" in cell: cell["outputs"] = [without_folders(o) for o in cell["outputs"] if not is_noise(o)]
         if cell.get("outputs"): cell["metadata"]["source_hash"] = source_hash(cell)
     write_notebook(path, notebook)
 

@@ -5,8 +5,8 @@
 
 # %% auto #0
 __all__ = ['EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame', 'expression_inputs', 'posed_verts',
-           'ShellSamples', 'drop_views', 'query_density', 'shade', 'render_image', 'write_model', 'field_format',
-           'read_model', 'read_head', 'fill_module']
+           'ShellSamples', 'shade', 'render_image', 'write_model', 'field_format', 'read_model', 'read_head',
+           'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
 import json

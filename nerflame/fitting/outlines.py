@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['outline_distance', 'outline_points', 'read_map', 'head_vertices', 'downward', 'MaskFloor', 'mask_floor',
            'outlines_above', 'MaskOutlines', 'mask_outlines', 'OutlineConfig', 'even_frames', 'leaves_of',
-           'with_leaves', 'Correspondences', 'match_outlines', 'outline_loss', 'nearest_point', 'mask_tops',
-           'crown_point', 'first_guess', 'OutlineFit', 'search_outlines', 'outline_iou', 'find_head',
-           'frames_with_head', 'likely_mistakes', 'require_seen', 'upright_cameras', 'likely_cause']
+           'with_leaves', 'Correspondences', 'match_outlines', 'outline_loss', 'nearest_point', 'crown_point',
+           'first_guess', 'OutlineFit', 'search_outlines', 'outline_iou', 'find_head', 'require_seen', 'likely_cause']
 
 # %% ../../nbs/40_fitting.outlines.ipynb #79a739f4
 import math
@@ -297,7 +296,7 @@ def _mask_top(inside, down, size):
     if border - height.max() <= 1: return None
     return (xy[height == height.max()].mean(0) - 0.5*down).tolist()
 
-# %% ../../nbs/40_fitting.outlines.ipynb #4e0d2227
+# %% ../../nbs/40_fitting.outlines.ipynb #3e3de6dd
 def mask_tops(
     inside:Bool[Tensor, "n h w"],   # the masks
     down:Float[Tensor, "n 2"],      # from `downward`
@@ -307,6 +306,7 @@ def mask_tops(
     tops = [_mask_top(*parts) for parts in zip(inside, down, sizes.tolist())]
     return {i: top for i, top in enumerate(tops) if top is not None}
 
+# %% ../../nbs/40_fitting.outlines.ipynb #4e0d2227
 def crown_point(
     scene:Scene,                         # with masks
     up:Float[Tensor, "3"]|None=None,     # direction that is up, in the frame of the cameras; None: that of the scene

@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['even_depths', 'keep_nearest', 'around_nearest', 'importance_depths', 'RayConfig', 'frequency_encoding',
            'NetworkConfig', 'FrequencyField', 'map_points_by_face', 'Quirks', 'PublishedConfig', 'PlainConfig',
-           'two_passes', 'samples_at', 'FreeDensity', 'PlainNeRF', 'PosedMesh', 'PublishedNeRFlame', 'near_box',
-           'load_model']
+           'FreeDensity', 'PlainNeRF', 'PosedMesh', 'PublishedNeRFlame', 'load_model']
 
 # %% ../../nbs/49_published.model.ipynb #1f8cf1b6
 import json
@@ -436,7 +435,7 @@ def density_at(self:PublishedNeRFlame,
     if self.config.quirks.shifted_samples: positions = positions + self.params.transl
     return self.field.density(positions, signed_distance)
 
-# %% ../../nbs/49_published.model.ipynb #f65fec4c
+# %% ../../nbs/49_published.model.ipynb #37dbb706
 def near_box(
     rays:Rays,                 # R rays
     low:Float[Tensor, "3"],    # corner of a box with sides along the axes, scene units
@@ -447,6 +446,7 @@ def near_box(
     ends = torch.stack([(low - rays.origins)/direction, (high - rays.origins)/direction])
     return torch.maximum(ends.amin(0).amax(1), rays.nears) <= torch.minimum(ends.amax(0).amin(1), rays.fars)
 
+# %% ../../nbs/49_published.model.ipynb #f65fec4c
 @patch
 def _sees_head(self:PublishedNeRFlame, rays, posed):
     "Test which rays can see the head at all."

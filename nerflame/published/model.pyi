@@ -6,8 +6,7 @@
 # %% auto #0
 __all__ = ['even_depths', 'keep_nearest', 'around_nearest', 'importance_depths', 'RayConfig', 'frequency_encoding',
            'NetworkConfig', 'FrequencyField', 'map_points_by_face', 'Quirks', 'PublishedConfig', 'PlainConfig',
-           'two_passes', 'samples_at', 'FreeDensity', 'PlainNeRF', 'PosedMesh', 'PublishedNeRFlame', 'near_box',
-           'load_model']
+           'FreeDensity', 'PlainNeRF', 'PosedMesh', 'PublishedNeRFlame', 'load_model']
 
 # %% ../../nbs/49_published.model.ipynb #1f8cf1b6
 import json
@@ -420,7 +419,7 @@ class PublishedNeRFlame(nn.Module):
         "Read a model. Raises `InputError` for files that are missing, damaged, of another version, or of different models."
         ...
 
-# %% ../../nbs/49_published.model.ipynb #f65fec4c
+# %% ../../nbs/49_published.model.ipynb #37dbb706
 def near_box(
     rays:Rays,                 # R rays
     low:Float[Tensor, "3"],    # corner of a box with sides along the axes, scene units

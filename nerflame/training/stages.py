@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HeadStage', 'run_head_stage', 'OutlineStage', 'TrackStage', 'ReliefStage', 'batch_loss', 'field_optimiser',
-           'field_rates', 'mesh_steps', 'MeshStage', 'field_loss', 'warm_steps', 'grow_shell', 'FieldStage']
+           'mesh_steps', 'MeshStage', 'field_loss', 'FieldStage']
 
 # %% ../../nbs/56_training.stages.ipynb #5bc1348a
 from dataclasses import replace
@@ -195,7 +195,7 @@ def batch_loss(
     outline = 0 if batch.mask is None else ((pixels.accumulation - batch.mask)**2).mean()
     return colour + mask_weight*outline, colour.detach()
 
-# %% ../../nbs/56_training.stages.ipynb #9095df86
+# %% ../../nbs/56_training.stages.ipynb #e07ec9c4
 def field_optimiser(
     model:NeRFlame,
     rates:FieldRates,   # at the beginning
@@ -210,6 +210,7 @@ def field_optimiser(
     optimiser.register_step_post_hook(changed)
     return optimiser
 
+# %% ../../nbs/56_training.stages.ipynb #9095df86
 def field_rates(
     rates:FieldRates,
     factor:float,      # from `rate_factor`

@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['HeadStage', 'run_head_stage', 'OutlineStage', 'TrackStage', 'ReliefStage', 'batch_loss', 'field_optimiser',
-           'field_rates', 'mesh_steps', 'MeshStage', 'field_loss', 'warm_steps', 'grow_shell', 'FieldStage']
+           'mesh_steps', 'MeshStage', 'field_loss', 'FieldStage']
 
 # %% ../../nbs/56_training.stages.ipynb #5bc1348a
 from dataclasses import replace
@@ -162,7 +162,7 @@ def batch_loss(
     "Return the loss of a batch, and the mean squared error of its colours (detached)."
     ...
 
-# %% ../../nbs/56_training.stages.ipynb #9095df86
+# %% ../../nbs/56_training.stages.ipynb #e07ec9c4
 def field_optimiser(
     model:NeRFlame,
     rates:FieldRates,   # at the beginning
@@ -170,6 +170,7 @@ def field_optimiser(
     "Return Adam for the field: one parameter group for features, one for networks."
     ...
 
+# %% ../../nbs/56_training.stages.ipynb #9095df86
 def field_rates(
     rates:FieldRates,
     factor:float,      # from `rate_factor`
