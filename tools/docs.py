@@ -29,7 +29,7 @@ REPOSITORY = SETTINGS["DEFAULT"]["git_url"]
 GIT = f"{REPOSITORY}/blob/{SETTINGS['DEFAULT']['branch']}/"
 # parameters, fields and attributes without a meaning in the tables of the API: `make docs` fails if there are more,
 # and asks for a smaller number here if there are fewer
-MOST_EMPTY = 20
+MOST_EMPTY = 0
 TAG = re.compile(r"<[^>]+>")
 
 def esc(text): return html.escape(str(text), quote=True)
