@@ -1,7 +1,6 @@
 __version__ = "0.1.0"
 
 import os, sys
-from importlib import import_module
 
 # torch's threads read this when torch is loaded; see "Device and threads" in nbs/02_runtime.ipynb
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -95,6 +94,7 @@ if TYPE_CHECKING:
 def __getattr__(name):
     "Load a name of the package when it is first used."
     if name not in _PLACES: raise AttributeError(f"module 'nerflame' has no attribute {name!r}")
+    from importlib import import_module
     value = getattr(import_module(f"nerflame.{_PLACES[name]}"), name)
     globals()[name] = value
     return value
