@@ -17,7 +17,7 @@ OUT       ?= runs/demo
 MINUTES   ?= 3
 WORKERS   ?= 2
 NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
-PARITY     = $(wildcard nbs/48_published.distance.ipynb nbs/63_published.files.ipynb)
+PARITY     = $(wildcard nbs/60_published.distance.ipynb nbs/63_published.files.ipynb)
 # what the benchmarks compare with
 RIVALS     = $(shell sed -n 's/^bench_requirements = //p' settings.ini)
 # what drives the browser
