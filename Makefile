@@ -114,10 +114,11 @@ pictures: .venv/browser  ## the pictures of README and site, from the RUN of `ma
 docs: .venv/installed  ## write the documentation site into _docs from what is saved in the notebooks; check its links, that every exported name is on it, that no more of them lack a meaning, and that the README cites as CITATION.cff does
 	$(BIN)/python tools/docs.py
 
-install: .venv/installed  ## make .venv and install everything into it
+install: .venv/installed  ## make .venv, install everything into it and fetch the model files for photographs (56 MB, once)
 
 # A stamp, so that a second make installs nothing. Without an NVIDIA card the CPU build of torch is taken, 3 GB smaller: from a place
-# that pip already knows, else from torch's own index; where neither has it, the registry's build does as well.
+# that pip already knows, else from torch's own index; where neither has it, the registry's build does as well. Without a network the
+# model files stay missing, a note says how to bring them, and the tests that need them say that they skip.
 .venv/installed: settings.ini setup.py constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 with venv found; install one (Debian, Ubuntu: python3-venv) or say make PYTHON=/path/to/python" >&2; exit 1; }
 	@$(BIN)/python -c pass 2>/dev/null || { echo "creating .venv with $(PYTHON)"; "$(PYTHON)" -m venv --clear .venv; }
@@ -127,6 +128,8 @@ install: .venv/installed  ## make .venv and install everything into it
 	  || $(BIN)/pip install --no-deps --timeout 15 --retries 1 --index-url $(CPU_INDEX) $(TORCH)+cpu \
 	  || { echo "no CPU build of torch within reach: taking the registry's"; $(BIN)/pip install -c constraints.txt $(TORCH); }; fi
 	$(BIN)/pip install --use-pep517 -c constraints.txt -e ".[dev]"
+	@$(BIN)/python -c "from nerflame.photos.models import fetch_models; fetch_models()" 2>&1 | tail -n 1 \
+	  | sed 's/^\([a-zA-Z_.]*: \)/make: going on without the model files for photographs: /' >&2
 	@touch $@
 
 # Libraries to compare with (Open3D: 0.4 GB). The benchmarks go on without those that do not install, so this never fails; the next make tries again.
