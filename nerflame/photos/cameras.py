@@ -12,14 +12,13 @@ import numpy as np, torch
 from jaxtyping import Float, UInt8
 from scipy import ndimage
 from ..core import InputError, require
-from ..cameras import COEFFICIENTS, Cameras
+from ..cameras import COEFFICIENTS, Cameras, join_cameras
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene
 from ..scenes.scene import in_scene_frame
-from ..fitting.align import similarity_between
 from .faces import Face
-from .points import (
-    FacePoints, PointConfig, align_by_points, facing_pictures, fit_points, start_params)
+from .points import PLACE_ONLY, FacePoints, PointConfig, align_by_points, facing_pictures, fit_points
+from .points import rest_params, rest_similarities, start_params
 from .structure import SfmConfig, SfmImage, Structure, find_structure
 
 # %% ../../nbs/48_photos.cameras.ipynb #a64ac7ba
@@ -60,24 +59,16 @@ def plain_cameras(
     return Cameras(c2w, focal, tensor(sizes/2), width, height, sizes=torch.from_numpy(sizes))[:]
 
 # %% ../../nbs/48_photos.cameras.ipynb #b59a129b
-_STILL = PointConfig(own=("global_orient", "transl"), shared=("betas", "jaw_pose", "expression"))
+_STILL = PointConfig(own=HeadParams.PLACE, shared=("betas", "jaw_pose", "expression"))
 
-def rest_of(
+def around_head(
     head:Head,
     params:HeadParams,     # B rows
-)->HeadParams:
-    "Return parameters without place and direction of the head."
-    neutral = head.neutral(len(params))
-    return params.replace(**{k: getattr(neutral, k) for k in (*HeadParams.PLACE, "scale")})
-
-@torch.no_grad()
-def head_motions(
-    head:Head,
-    params:HeadParams,     # B rows
-)->Float[torch.Tensor, "b 4 4"]:
-    "Return the rigid motions that bring the head at rest to where parameters put it, head frame."
-    still, moved = head(rest_of(head, params)), head(params)
-    return torch.stack([similarity_between(a, b) for a, b in zip(still, moved)])
+    cameras:Cameras,       # B, in the head model's world, metres
+)->Cameras:
+    "Return cameras that see a head at rest as they saw the posed one, in the scene frame."
+    still = replace(cameras, c2w=rest_similarities(head, params) @ cameras.c2w)
+    return in_scene_frame(still, flame_to_scene())
 
 # %% ../../nbs/48_photos.cameras.ipynb #658b71f6
 def place_by_faces(
@@ -93,12 +84,11 @@ def place_by_faces(
     fit = fit_points(head, where, [portraits[i].face for i in seen], cameras[seen], _STILL)
     good = [k for k, e in enumerate(fit.error.tolist()) if e < _MISSES]
     require(len(good) >= 3, "photographs", "faces", expected, f"{len(good)} whose points fit one person")
-    around = replace(fit.cameras, c2w=torch.linalg.inv(head_motions(head, fit.params)) @ fit.cameras.c2w)[good]
+    around = around_head(head, fit.params, fit.cameras)[good]
     why = {i: _NO_FACE for i in range(len(portraits)) if i not in seen}
     why |= {seen[k]: _OTHER_FACE for k in range(len(seen)) if k not in good}
     placed = tuple(seen[k] for k in good)
-    in_scene = in_scene_frame(around, flame_to_scene())
-    return Placement("faces", placed, in_scene, rest_of(head, fit.params[0]), fit.error[good].numpy(), why)
+    return Placement("faces", placed, around, rest_params(head, fit.params[0]), fit.error[good].numpy(), why)
 
 # %% ../../nbs/48_photos.cameras.ipynb #12f435ce
 _MISSES = 0.15   # error of a face that belongs to somebody else, or was not found right, in radii of the face
@@ -149,22 +139,11 @@ def _with_lenses_of(placement, portraits, others):
         if placement.cameras.distortion is not None: distortion[k] = placement.cameras.distortion[row]
     return replace(cameras, focal=focal, distortion=distortion if distortion.any() else None)
 
-def _join_cameras(a, b):
-    "Return the cameras of both."
-    both = lambda x, y: torch.cat([x, y])
-    bent = a.distortion is not None or b.distortion is not None
-    coefficients = lambda c: c.c2w.new_zeros(len(c), len(COEFFICIENTS)) if c.distortion is None else c.distortion
-    distortion = both(coefficients(a), coefficients(b)) if bent else None
-    sizes = both(a.picture_sizes, b.picture_sizes)
-    width, height = sizes.amax(0).tolist()
-    focal, centre = both(a.focal, b.focal), both(a.centre, b.centre)
-    return Cameras(both(a.c2w, b.c2w), focal, centre, width, height, distortion, sizes=sizes)[:]
-
 def _joined(placement, placed, cameras, error):
     "Return a placement with more photographs, in their order."
     order = np.argsort([*placement.placed, *placed]).tolist()
     numbers = sorted([*placement.placed, *placed])
-    both = _join_cameras(placement.cameras, cameras)[order] if placed else placement.cameras
+    both = join_cameras([placement.cameras, cameras])[order] if placed else placement.cameras
     why = {i: reason for i, reason in placement.why.items() if i not in placed}
     return replace(placement, placed=tuple(numbers), cameras=both, error=np.r_[placement.error, error][order], why=why)
 
@@ -183,16 +162,12 @@ def add_by_faces(
     cameras, faces = _with_lenses_of(placement, portraits, others), [portraits[i].face for i in others]
     start = start_params(head, where, faces, cameras)
     person = {k: getattr(placement.params, k).expand(len(others), -1) for k in ("betas", "jaw_pose", "expression")}
-    fit = fit_points(head, where, faces, cameras, _PLACE_ONLY, start.replace(**person))
+    fit = fit_points(head, where, faces, cameras, PLACE_ONLY, start.replace(**person))
     limit = max(2*float(np.nanmedian(placement.error)), _MISSES/3)
     facing = facing_pictures(head, where, faces, cameras, angle)
     good = [k for k in range(len(others)) if facing[k] and fit.error[k] < limit]
-    around = replace(cameras, c2w=torch.linalg.inv(head_motions(head, fit.params)) @ cameras.c2w)[good]
-    in_scene = in_scene_frame(around, flame_to_scene())
-    return _joined(placement, tuple(others[k] for k in good), in_scene, fit.error[good].numpy())
-
-# %% ../../nbs/48_photos.cameras.ipynb #4a217a84
-_PLACE_ONLY = PointConfig(own=("global_orient", "transl"), shared=())
+    around = around_head(head, fit.params, cameras)[good]
+    return _joined(placement, tuple(others[k] for k in good), around, fit.error[good].numpy())
 
 # %% ../../nbs/48_photos.cameras.ipynb #0e014943
 @dataclass(frozen=True)
@@ -213,10 +188,6 @@ def _try_structure(portraits, head, where, config, progress):
     try: return align_structure(structure, portraits, head, where), None
     except InputError as e: return None, str(e)
 
-def _require_photographs(portraits):
-    "Raise `InputError` for too few photographs."
-    require(len(portraits) >= 3, "photographs", "number", "at least three that show the face", len(portraits))
-
 # %% ../../nbs/48_photos.cameras.ipynb #9af2ebc6
 def place_photographs(
     portraits:list,        # of `Portrait`
@@ -226,7 +197,7 @@ def place_photographs(
     progress=None,         # called with (step, steps, text)
 )->Placement:
     "Find the cameras of photographs around the head. Raises `InputError` with what is missing."
-    _require_photographs(portraits)
+    require(len(portraits) >= 3, "photographs", "number", "at least three that show the face", len(portraits))
     placement, trouble = None, None
     if config.road != "faces": placement, trouble = _try_structure(portraits, head, where, config, progress)
     if placement is not None: return add_by_faces(placement, portraits, head, where)

@@ -7,7 +7,7 @@ __all__ = ['Photograph', 'sharpness', 'blurred', 'Refused', 'FilmLimits', 'FilmS
            'blurred_photographs', 'read_footage']
 
 # %% ../../nbs/46_photos.footage.ipynb #de42ab7c
-import contextlib, functools, hashlib, io, math, os, re, subprocess, threading, unicodedata, warnings
+import contextlib, functools, hashlib, io, math, re, subprocess, threading, unicodedata, warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,7 +19,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageCms
 from ..core import InputError, atomic_path, fold_name, require
 from ..files import cache_folder, read_npz
-from ..scenes.pictures import SUFFIXES, LostFile, exif_orientation, open_image, picture_size
+from ..runtime import cpu_threads
+from ..scenes.pictures import SUFFIXES, LostFile, eight_bits, exif_orientation, open_image, picture_size
 
 # %% ../../nbs/46_photos.footage.ipynb #26a03b8d
 _FILM_DIAGONAL = math.hypot(36, 24)   # mm
@@ -138,13 +139,6 @@ _WHITE = (255, 255, 255)
 _DRAFT_MARGIN = 1.2  # times our size is the smallest that a decoder of JPEG shall produce
 _HIDDEN = 0.01       # share of the pixels that a matte hides at least; rounded corners are none
 
-def _eight_bits(image):
-    "Return an image of Pillow with 8 bits a channel as L, RGB, CMYK or, with transparency, RGBA."
-    if image.mode[0] == "I": return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
-    transparent = "A" in image.getbands() or "transparency" in image.info
-    if transparent: return image.convert("RGBA")
-    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
-
 def _to_srgb(image, profile):
     "Return an image as RGB; its colours are those of a profile (bytes of ICC, or None)."
     try:
@@ -166,7 +160,7 @@ def _decode(path, size):
         drafted = image.draft(None, tuple(math.ceil(_DRAFT_MARGIN*side) for side in size))
         region = drafted[1] if drafted else None
         profile = image.info.get("icc_profile")
-        image, alpha = _eight_bits(image), None
+        image, alpha = eight_bits(image), None
         if image.mode == "RGBA":
             alpha = image.getchannel("A").resize(size, Image.Resampling.HAMMING)
             # first composite, then reduce: hidden colours have no meaning
@@ -395,7 +389,7 @@ def _read_pictures(paths, progress):
     repeated = _repeated_files(paths)
     found = [Refused(path.name, f"the same file as {first.name}") for path, first in repeated.items()]
     rest = [path for path in paths if path not in repeated]
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(min(4, cpu_threads()))
     try:
         with warnings.catch_warnings():
             # Pillow warns of damaged EXIF and of large pictures, in which we see no harm

@@ -6,27 +6,22 @@
 __all__ = ['SceneConfig', 'write_scene']
 
 # %% ../../nbs/49_photos.scene.ipynb #b5e94f3c
-import contextlib, json, shutil
+import contextlib, json, tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, torch
 from jaxtyping import Float
 from PIL import Image
 from ..core import atomic_path, require, write_text
+from ..runtime import HeldInterrupt
 from ..cameras import Cameras, project
 from ..heads.files import save_params
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..scenes.writing import frame_entry
 from .cameras import Placement
+from .faces import Square
 
 # %% ../../nbs/49_photos.scene.ipynb #663a9145
-@dataclass(frozen=True)
-class Square:
-    "A square in an image."
-    x: float      # upper left corner, pixels
-    y: float
-    side: float   # pixels
-
 def head_square(
     matte:Float[np.ndarray, "h w"],   # of the head, in [0, 1]
     margin:float=0.06,                # on each side, as a part of the head
@@ -35,8 +30,8 @@ def head_square(
     rows, columns = (np.flatnonzero((matte > 0.2).any(axis)) for axis in (1, 0))
     if not len(rows): return None
     top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
-    side = (1 + 2*margin)*max(bottom - top, right - left)
-    return Square(float((left + right - side)/2), float((top + bottom - side)/2), float(side))
+    centre = np.array([(left + right)/2, (top + bottom)/2])
+    return Square(centre, float((1 + 2*margin)*max(bottom - top, right - left)), 0.)
 
 # %% ../../nbs/49_photos.scene.ipynb #ebb8ca1f
 def cropped_camera(
@@ -45,8 +40,8 @@ def cropped_camera(
     size:int,         # of the square afterwards, pixels
 )->Cameras:
     "Return the camera of a square of an image."
-    scale = size/square.side
-    centre = (camera.centre - camera.centre.new_tensor([square.x, square.y]))*scale
+    scale = size/square.size
+    centre = (camera.centre - torch.as_tensor(square.centre - square.size/2).to(camera.centre))*scale
     return replace(camera, focal=camera.focal*scale, centre=centre, width=size, height=size, sizes=None)
 
 # %% ../../nbs/49_photos.scene.ipynb #b0130d6f
@@ -57,10 +52,11 @@ def crop_square(
 )->np.ndarray:          # (size, size, 3) or (size, size)
     "Cut out and resample a square. Beyond the image its border is repeated for colours, and a float is 0."
     h, w = image.shape[:2]
-    pad = int(np.ceil(max(0, -square.x, -square.y, square.x + square.side - w, square.y + square.side - h)))
+    low, high = square.centre - square.size/2, square.centre + square.size/2
+    pad = int(np.ceil(max(0, -low.min(), *(high - [w, h]))))
     if image.ndim == 3: padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
     else: padded = np.pad(image.astype(np.float32), pad)
-    box = [square.x + pad, square.y + pad, square.x + square.side + pad, square.y + square.side + pad]
+    box = [float(v) for v in (*(low + pad), *(high + pad))]
     resized = Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR, box=box)
     return np.asarray(resized)
 
@@ -96,15 +92,14 @@ def new_scene(
     free = not out.exists() or (out.is_dir() and (not any(out.iterdir()) or is_made_here(out)))
     expected = "a new or empty folder, or a scene that was made from photographs, to replace"
     require(free, out, "`out`", expected, "a folder with other things in it" if out.is_dir() else "a file")
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try: yield partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    if out.exists(): shutil.rmtree(out)
-    partial.rename(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as unfinished:
+        made = Path(unfinished)/"scene"
+        made.mkdir()
+        yield made
+        with HeldInterrupt():   # the earlier scene goes when the new one is in its place
+            if out.exists(): out.rename(Path(unfinished)/"earlier")
+            made.rename(out)
 
 # %% ../../nbs/49_photos.scene.ipynb #f741c4b6
 @dataclass(frozen=True)
@@ -117,16 +112,16 @@ class SceneConfig:
 # %% ../../nbs/49_photos.scene.ipynb #b5e28985
 def _common_size(squares, scales, config):
     "Return the size of all squares: that of the smaller photographs, or the largest allowed."
-    sides = [square.side*scale for square, scale in zip(squares, scales)]
+    sides = [square.size*scale for square, scale in zip(squares, scales)]
     return int(max(32, min(config.size, np.percentile(sides, 25))))//2*2
 
 def _save_square(photograph, shape, matte, square, size, path):
     "Write the square of a photograph, with the matte as alpha. The photograph is decoded no larger than needed."
     longest = max(shape)
-    wanted = int(np.ceil(longest*size/square.side))
+    wanted = int(np.ceil(longest*size/square.size))
     image = photograph.image(min(wanted, max(photograph.width, photograph.height)))
     scale = max(image.shape[:2])/longest
-    colours = crop_square(image, Square(square.x*scale, square.y*scale, square.side*scale), size)
+    colours = crop_square(image, replace(square, centre=square.centre*scale, size=square.size*scale), size)
     alpha = (255*crop_square(matte, square, size).clip(0, 1)).round().astype(np.uint8)
     with atomic_path(path) as temporary:
         Image.fromarray(np.dstack([colours, alpha])).save(temporary, format="PNG", compress_level=4)

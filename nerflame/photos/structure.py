@@ -77,6 +77,21 @@ class Matches:
     lenses: dict                 # number of a lens: its camera, as COLMAP describes it
     pairs: dict = field(default_factory=dict)   # (a, b): (M, 2) numbers of features in both
 
+    def on_subject(self, a, b):
+        "Test which matches of a pair are on the person in both images."
+        pairs = self.pairs[a, b]
+        return self.subject[a][pairs[:, 0]] & self.subject[b][pairs[:, 1]]
+
+    def lens(self, image):
+        "Return the camera of COLMAP of an image."
+        return self.lenses[self.images[image].lens]
+
+    def misses(self, image, pose, features, points):
+        "Return the distances between features of an image and points, as its camera sees them, and their depths."
+        local = points @ pose.rotation.matrix().T + pose.translation
+        return np.linalg.norm(self.lens(image).img_from_cam(local) - self.points[image][features], axis=1), local[:, 2]
+
+# %% ../../nbs/17_photos.structure.ipynb #916c0c1b
 def _threads(config): return config.threads or cpu_threads()
 
 def _on_subject(points, subject):
@@ -97,15 +112,8 @@ def _extract(folder, names, contrast, config):
     colmap.extract_features(database, folder/"images", image_names=names, camera_mode=colmap.CameraMode.PER_IMAGE,
         extraction_options=options, device=colmap.Device.cpu)
     with colmap.Database.open(str(database)) as db:
-        matrix = lambda image: np.asarray(_as_matrix(db.read_keypoints(image.image_id)), float)[:, :2]
-        return {image.name: matrix(image) for image in db.read_all_images()}
-
-def _as_matrix(values):
-    "Return keypoints or matches of COLMAP as an array, whatever its version returns."
-    if isinstance(values, np.ndarray): return values
-    colmap = _colmap()
-    matches = isinstance(values, colmap.FeatureMatches)
-    return (colmap.matches_to_matrix if matches else colmap.keypoints_to_matrix)(values)
+        points = lambda image: db.read_keypoints(image.image_id)[:, :2].astype(float)
+        return {image.name: points(image) for image in db.read_all_images()}
 
 # %% ../../nbs/17_photos.structure.ipynb #243c8145
 def _file(i): return f"{i:05d}.png"
@@ -148,7 +156,7 @@ def _match(folder, config, n):
     with colmap.Database.open(str(database)) as db:
         number = {image.image_id: int(image.name[:5]) for image in db.read_all_images()}
         for a, b in itertools.combinations(sorted(number), 2):
-            found = np.asarray(_as_matrix(db.read_matches(a, b)), np.int64).reshape(-1, 2)
+            found = db.read_matches(a, b).astype(np.int64)
             if len(found) < config.inliers: continue
             i, j = number[a], number[b]
             found = found if i < j else found[:, ::-1]
@@ -170,8 +178,7 @@ def match_images(
 # %% ../../nbs/17_photos.structure.ipynb #5a022826
 def _rays(matches, image, which):
     "Return the directions (M, 3) of features, on the plane at depth 1."
-    lens = matches.lenses[matches.images[image].lens]
-    return np.column_stack([lens.cam_from_img(matches.points[image][which]), np.ones(len(which))])
+    return np.column_stack([matches.lens(image).cam_from_img(matches.points[image][which]), np.ones(len(which))])
 
 # %% ../../nbs/17_photos.structure.ipynb #3f053444
 def _best_rotation(a, b, rng, trials=200):
@@ -190,11 +197,11 @@ def _room_rotates(matches, pair, config):
     pairs = matches.pairs[pair]
     a, b = (_rays(matches, i, pairs[:, k]) for k, i in enumerate(pair))
     a, b = (rays/np.linalg.norm(rays, axis=1, keepdims=True) for rays in (a, b))
-    person = matches.subject[pair[0]][pairs[:, 0]] & matches.subject[pair[1]][pairs[:, 1]]
+    person = matches.on_subject(*pair)
     room = ~(matches.subject[pair[0]][pairs[:, 0]] | matches.subject[pair[1]][pairs[:, 1]])
     if min(person.sum(), room.sum()) < config.inliers: return None
     rotation, off = _best_rotation(a[room], b[room], np.random.default_rng(config.seed))
-    limit = config.tolerance/matches.lenses[matches.images[pair[0]].lens].mean_focal_length()
+    limit = config.tolerance/matches.lens(pair[0]).mean_focal_length()
     left = np.linalg.norm(a[person] @ rotation.T - b[person], axis=1)
     small = np.trace(rotation) > 1 + 2*np.cos(np.radians(2))
     return bool(small and np.median(off) < limit < np.median(left)/2)
@@ -202,8 +209,7 @@ def _room_rotates(matches, pair, config):
 # %% ../../nbs/17_photos.structure.ipynb #2b881e4a
 def _without_room(matches):
     "Return matches on the person alone."
-    on = lambda pair, m: m[matches.subject[pair[0]][m[:, 0]] & matches.subject[pair[1]][m[:, 1]]]
-    return replace(matches, pairs={pair: on(pair, m) for pair, m in matches.pairs.items()})
+    return replace(matches, pairs={pair: m[matches.on_subject(*pair)] for pair, m in matches.pairs.items()})
 
 # %% ../../nbs/17_photos.structure.ipynb #04a48123
 def camera_stands(
@@ -234,8 +240,7 @@ def _pose(matches, a, b, pairs, config):
     colmap = _colmap()
     options = colmap.TwoViewGeometryOptions()
     options.ransac.random_seed = config.seed
-    lens_a, lens_b = (matches.lenses[matches.images[i].lens] for i in (a, b))
-    ends = lens_a, matches.points[a], lens_b, matches.points[b]
+    ends = matches.lens(a), matches.points[a], matches.lens(b), matches.points[b]
     found = colmap.estimate_calibrated_two_view_geometry(*ends, pairs.astype(np.uint32), options)
     return found.cam2_from_cam1 if colmap.estimate_two_view_geometry_pose(*ends, found) else None
 
@@ -243,13 +248,12 @@ def _agreeing(matches, a, b, pairs, pose, config):
     "Test which matches (M, 2) of two images agree with a pose."
     rays = _rays(matches, a, pairs[:, 0]), _rays(matches, b, pairs[:, 1])
     distance = epipolar_distance(*rays, pose.rotation.matrix(), pose.translation)
-    return distance*matches.lenses[matches.images[a].lens].mean_focal_length() < config.tolerance
+    return distance*matches.lens(a).mean_focal_length() < config.tolerance
 
 # %% ../../nbs/17_photos.structure.ipynb #08eda5e9
 def _trusted_pair(matches, a, b, config):
     "Return the matches of a pair that agree with a motion of the person, and that motion; None for none."
-    pairs = matches.pairs[a, b]
-    subject = matches.subject[a][pairs[:, 0]] & matches.subject[b][pairs[:, 1]]
+    pairs, subject = matches.pairs[a, b], matches.on_subject(a, b)
     needed, left = max(config.on_subject, config.share*subject.sum()), np.ones(len(pairs), bool)
     if subject.sum() < needed: return None
     for _ in range(config.motions):
@@ -282,6 +286,11 @@ class _Mapper:
 
     @property
     def lenses(self): return self.matches.lenses
+
+    @property
+    def reach(self):
+        "Return how far a point may project from its feature, pixels: its place has errors of its own."
+        return 2.4*self.config.tolerance
 
     def options(self):
         "Return the settings of COLMAP's mapper."
@@ -364,16 +373,17 @@ def agreeing_pairs(self:_Mapper):
 @patch
 def bundle_adjust(self:_Mapper, distortion=False):
     "Optimise points, poses and focal lengths, and distortion on demand. Returns the mean error, pixels."
-    options = _colmap().BundleAdjustmentOptions()
+    colmap = _colmap()
+    options = colmap.BundleAdjustmentOptions()
     options.print_summary, options.refine_extra_params = False, distortion
-    options.ceres.loss_function_type = _colmap().LossFunctionType.SOFT_L1
+    options.ceres.loss_function_type = colmap.LossFunctionType.SOFT_L1
     for _ in range(3):
-        which = _colmap().BundleAdjustmentConfig()
+        which = colmap.BundleAdjustmentConfig()
         for image in self.model.reg_image_ids(): which.add_image(image)
-        which.fix_gauge(_colmap().BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+        which.fix_gauge(colmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
         # unlike `bundle_adjustment`, the adjuster itself logs nothing
-        _colmap().create_default_bundle_adjuster(options, which, self.model).solve()
-        _colmap().ObservationManager(self.model).filter_all_points3D(1.2*self.config.tolerance, 1.)
+        colmap.create_default_bundle_adjuster(options, which, self.model).solve()
+        colmap.ObservationManager(self.model).filter_all_points3D(1.2*self.config.tolerance, 1.)
     self.read_model()
     return self.model.compute_mean_reprojection_error()
 
@@ -407,35 +417,29 @@ def known_points(self:_Mapper, image):
 # %% ../../nbs/17_photos.structure.ipynb #605533e9
 @patch
 def pnp(self:_Mapper, image, features, points):
-    "Return the pose that most points agree with, or None, and which agree."
-    lens, options = self.lenses[self.matches.images[image].lens], _colmap().AbsolutePoseEstimationOptions()
-    options.ransac.max_error, options.ransac.random_seed = 2.4*self.config.tolerance, self.config.seed
+    "Return the pose that most points agree with, or None."
+    options = _colmap().AbsolutePoseEstimationOptions()
+    options.ransac.max_error, options.ransac.random_seed = self.reach, self.config.seed
     options.ransac.min_inlier_ratio, options.ransac.min_num_trials, options.ransac.max_num_trials = 0.05, 1000, 5000
     xy = self.matches.points[image][features]
-    found = _colmap().estimate_and_refine_absolute_pose(xy, points, lens, options)
+    found = _colmap().estimate_and_refine_absolute_pose(xy, points, self.matches.lens(image), options)
     return None if found is None else found["cam_from_world"]
 
 # %% ../../nbs/17_photos.structure.ipynb #ab5dcc6c
 @patch
-def projects_onto(self:_Mapper, image, pose, features, points):
-    "Test which points project onto their features."
-    lens, local = self.lenses[self.matches.images[image].lens], points @ pose.rotation.matrix().T + pose.translation
-    off = np.linalg.norm(lens.img_from_cam(local) - self.matches.points[image][features], axis=1)
-    return (off < 2.4*self.config.tolerance) & (local[:, 2] > 0)
-
-@patch
 def find_pose(self:_Mapper, image):
-    "Return the pose of an image that the others suggest and the person agrees with, and how many features agree."
+    "Return the pose of an image that the others suggest and the person agrees with, or None."
     c, (features, points) = self.config, self.known_points(image)
-    on, left, best = self.matches.subject[image][features], np.ones(len(features), bool), (None, 0)
+    on, left, best, most = self.matches.subject[image][features], np.ones(len(features), bool), None, 0
     count = lambda which: len(np.unique(features[which]))   # one feature may match in several images
     needed = max(c.joins_on_subject, c.joins_share*count(on))
     for _ in range(c.motions):
         pose = self.pnp(image, features[left], points[left]) if left.sum() >= 6 else None
         if pose is None: break
-        agree = self.projects_onto(image, pose, features, points)
+        off, depth = self.matches.misses(image, pose, features, points)
+        agree = (off < self.reach) & (depth > 0)
         fits = count(agree & on) >= needed and count(agree) >= c.joins
-        if fits and count(agree) > best[1]: best = pose, count(agree)
+        if fits and count(agree) > most: best, most = pose, count(agree)
         left &= ~agree
     return best
 
@@ -459,7 +463,7 @@ def grow(self:_Mapper):
     "Let images join until none does."
     while True:
         outside = [i for i in range(len(self.matches.images)) if i not in self.poses]
-        joining = {i: pose for i in outside if (pose := self.find_pose(i)[0]) is not None}
+        joining = {i: pose for i in outside if (pose := self.find_pose(i)) is not None}
         if not joining: return
         for image, pose in joining.items(): self.place(image, pose)
         self.adjust()
@@ -474,7 +478,7 @@ def reconsider(self:_Mapper):
     reach = np.median(np.linalg.norm(centres - centres.mean(0), axis=1))
     changed = False
     for image in sorted(self.poses):
-        pose, _ = self.find_pose(image)
+        pose = self.find_pose(image)
         if pose is None:
             self.model.deregister_frame(self.model.images[image + 1].frame_id)
             del self.poses[image]
@@ -519,7 +523,7 @@ def _reason(matches, image, config):
 def _as_cameras(mapper, placed):
     "Return the cameras of placed images by our conventions."
     images = [mapper.matches.images[i] for i in placed]
-    params = np.array([mapper.lenses[image.lens].params for image in images]).reshape(-1, 4)
+    params = np.array([mapper.matches.lens(i).params for i in placed]).reshape(-1, 4)
     sizes = np.array([image.pixels.shape[1::-1] for image in images])
     c2w = np.tile(np.eye(4), (len(placed), 1, 1))
     for k, i in enumerate(placed):
@@ -539,9 +543,7 @@ def _per_image(mapper, placed):
     errors, support = [], []
     for i in placed:
         features = np.flatnonzero(mapper.point_of[i] >= 0)
-        points, lens = mapper.points[mapper.point_of[i][features]], mapper.lenses[mapper.matches.images[i].lens]
-        local = points @ mapper.poses[i].rotation.matrix().T + mapper.poses[i].translation
-        off = np.linalg.norm(lens.img_from_cam(local) - mapper.matches.points[i][features], axis=1)
+        off, _ = mapper.matches.misses(i, mapper.poses[i], features, mapper.points[mapper.point_of[i][features]])
         errors.append(off.mean() if len(off) else np.inf)
         support.append(len(features))
     return np.array(errors), np.array(support, int)

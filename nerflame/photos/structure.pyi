@@ -67,6 +67,19 @@ class Matches:
     lenses: dict                 # number of a lens: its camera, as COLMAP describes it
     pairs: dict = field(default_factory=dict)   # (a, b): (M, 2) numbers of features in both
 
+    def on_subject(self, a, b):
+        "Test which matches of a pair are on the person in both images."
+        ...
+
+    def lens(self, image):
+        "Return the camera of COLMAP of an image."
+        ...
+
+    def misses(self, image, pose, features, points):
+        "Return the distances between features of an image and points, as its camera sees them, and their depths."
+        ...
+
+# %% ../../nbs/17_photos.structure.ipynb #916c0c1b
 def _threads(config): ...
 
 def _on_subject(points, subject):
@@ -76,10 +89,6 @@ def _on_subject(points, subject):
 # %% ../../nbs/17_photos.structure.ipynb #e0878ab7
 def _extract(folder, names, contrast, config):
     "Return the features (K, 2) of images in a folder by name, and leave them in a database."
-    ...
-
-def _as_matrix(values):
-    "Return keypoints or matches of COLMAP as an array, whatever its version returns."
     ...
 
 # %% ../../nbs/17_photos.structure.ipynb #243c8145
@@ -179,6 +188,11 @@ class _Mapper:
     @property
     def lenses(self): ...
 
+    @property
+    def reach(self):
+        "Return how far a point may project from its feature, pixels: its place has errors of its own."
+        ...
+
     def options(self):
         "Return the settings of COLMAP's mapper."
         ...
@@ -231,15 +245,11 @@ class _Mapper:
         ...
 
     def pnp(self, image, features, points):
-        "Return the pose that most points agree with, or None, and which agree."
-        ...
-
-    def projects_onto(self, image, pose, features, points):
-        "Test which points project onto their features."
+        "Return the pose that most points agree with, or None."
         ...
 
     def find_pose(self, image):
-        "Return the pose of an image that the others suggest and the person agrees with, and how many features agree."
+        "Return the pose of an image that the others suggest and the person agrees with, or None."
         ...
 
     def place(self, image, pose)->None:

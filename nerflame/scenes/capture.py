@@ -7,13 +7,13 @@ __all__ = ['CaptureConfig', 'spread_cameras', 'driven_params', 'plan_views', 'bu
 
 # %% ../../nbs/29_scenes.capture.ipynb #53b77280
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from ..core import load_config, require, save_config
-from ..cameras import Cameras, orbit_camera
+from ..cameras import Cameras, join_cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head, flame_to_scene
 from .pictures import parse_background
@@ -124,10 +124,6 @@ def _unseen_expressions(config:CaptureConfig)->tuple:
     "Return the names of the expressions in the driven split: those that are not filmed."
     return tuple(m for m in config.moments if m not in config.filmed)
 
-def _join_cameras(parts):
-    "Join pinhole cameras of several lists."
-    return replace(parts[0], **{k: torch.cat([getattr(c, k) for c in parts]) for k in ("c2w", "focal", "centre")})
-
 def _repeat(values, times):
     "Return each value so many times, one after the other."
     return tuple(v for v in values for _ in range(times))
@@ -146,7 +142,7 @@ def plan_views(
     train = [spread_cameras(config.n_train, config)]
     train += [spread_cameras(config.filmed_views, config, offset) for offset in offsets]
     steps = (0,)*config.n_train + _repeat(range(1, n + 1), config.filmed_views)
-    plan = dict(train=(_join_cameras(train), steps))
+    plan = dict(train=(join_cameras(train), steps))
     plan["val"] = spread_cameras(config.n_val, config, 0.25), tuple(i % (1 + n) for i in range(config.n_val))
     plan["test"] = _wave_cameras(config.n_test, config), (0,)*config.n_test
     if unseen and config.driven_views:
@@ -172,7 +168,7 @@ def _photograph(
     names = config.filmed + _unseen_expressions(config)
     states = cat_params([person.params()] + ([driven_params(person, names)] if names else []))
     plan = plan_views(config)
-    cameras = _join_cameras([c for c,_ in plan.values()])
+    cameras = join_cameras([c for c,_ in plan.values()])
     timestep = [t for _,steps in plan.values() for t in steps]
     order = sorted(range(len(timestep)), key=timestep.__getitem__)      # we gather light once for each timestep
     rows = states[[timestep[i] for i in order]]
