@@ -20,6 +20,7 @@ from ..heads.head import Head, flame_to_scene, transform_points
 from ..scenes.writing import frame_entry
 from .cameras import Placement
 from .faces import Square
+from .hull import crop_square, cropped_camera
 
 # %% ../../nbs/49_photos.scene.ipynb #663a9145
 def head_square(
@@ -32,33 +33,6 @@ def head_square(
     top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
     centre = np.array([(left + right)/2, (top + bottom)/2])
     return Square(centre, float((1 + 2*margin)*max(bottom - top, right - left)), 0.)
-
-# %% ../../nbs/49_photos.scene.ipynb #ebb8ca1f
-def cropped_camera(
-    camera:Cameras,   # one, of the whole image
-    square:Square,    # in the image
-    size:int,         # of the square afterwards, pixels
-)->Cameras:
-    "Return the camera of a square of an image."
-    scale = size/square.size
-    centre = (camera.centre - torch.as_tensor(square.centre - square.size/2).to(camera.centre))*scale
-    return replace(camera, focal=camera.focal*scale, centre=centre, width=size, height=size, sizes=None)
-
-# %% ../../nbs/49_photos.scene.ipynb #b0130d6f
-def crop_square(
-    image:np.ndarray,   # (h, w, 3) uint8, or (h, w) float
-    square:Square,      # in the image
-    size:int,           # of the result, pixels
-)->np.ndarray:          # (size, size, 3) or (size, size)
-    "Cut out and resample a square. Beyond the image its border is repeated for colours, and a float is 0."
-    h, w = image.shape[:2]
-    low, high = square.centre - square.size/2, square.centre + square.size/2
-    pad = int(np.ceil(max(0, -low.min(), *(high - [w, h]))))
-    if image.ndim == 3: padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-    else: padded = np.pad(image.astype(np.float32), pad)
-    box = [float(v) for v in (*(low + pad), *(high + pad))]
-    resized = Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(resized)
 
 # %% ../../nbs/49_photos.scene.ipynb #93618b61
 @torch.no_grad()
@@ -127,6 +101,19 @@ def _save_square(photograph, shape, matte, square, size, path):
         Image.fromarray(np.dstack([colours, alpha])).save(temporary, format="PNG", compress_level=4)
 
 # %% ../../nbs/49_photos.scene.ipynb #8d68d1e4
+def _save_ignored(ignored, square, size, path):
+    "Write the pixels of a square that training ignores."
+    shown = crop_square(ignored.astype(np.float32), square, size, 1.) > 0.1
+    with atomic_path(path) as temporary: Image.fromarray(shown).save(temporary, format="PNG")
+
+def _save_frame(folder, photograph, matte, square, camera, ignored):
+    "Write the files of a frame and return its entry."
+    name = f"{photograph.name}.png"
+    _save_square(photograph, matte.shape, matte, square, camera.width, folder/"images"/name)
+    if ignored is None: return frame_entry(camera, f"images/{name}")
+    _save_ignored(ignored, square, camera.width, folder/"ignored"/name)
+    return frame_entry(camera, f"images/{name}") | dict(ignore_path=f"ignored/{name}")
+
 def _splits(n, every):
     "Return which of n photographs are for training, and which for validation."
     val = set(range(every//2, n, every)) if every else set()
@@ -150,6 +137,7 @@ def write_scene(
     placement:Placement,     # of K of them
     head:Head,
     config:SceneConfig=SceneConfig(),
+    ignored:list|None=None,  # (h, w) bool of each: pixels that training ignores; None: no pixel
 )->Path:
     "Write placed photographs as a scene. Raises `InputError`."
     squares = {i: head_square(mattes[i], config.margin) for i in placement.placed}
@@ -159,12 +147,11 @@ def write_scene(
     scales = [max(photographs[i].width, photographs[i].height)/max(mattes[i].shape) for i in placement.placed]
     size = _common_size(squares.values(), scales, config)
     with new_scene(out) as folder:
-        (folder/"images").mkdir()
-        entries = []
-        for k, i in enumerate(placement.placed):
-            name = f"images/{photographs[i].name}.png"
-            _save_square(photographs[i], mattes[i].shape, mattes[i], squares[i], size, folder/name)
-            entries.append(frame_entry(cropped_camera(placement.cameras[k], squares[i], size), name))
+        for name in "images", "ignored": (folder/name).mkdir()
+        def save(k, i):
+            camera = cropped_camera(placement.cameras[k], squares[i], size)
+            return _save_frame(folder, photographs[i], mattes[i], squares[i], camera, ignored and ignored[i])
+        entries = [save(k, i) for k, i in enumerate(placement.placed)]
         _write_splits(folder, entries, placement, head, config)
         why = {photographs[i].name: reason for i, reason in placement.why.items()}
         made = dict(format=FORMAT, road=placement.road, placed=len(placement.placed), left_out=why, size=size)

@@ -16,7 +16,8 @@ from ..cameras import Cameras, check_rigid
 from ..heads.head import flame_to_scene
 from .pictures import LostFile, area_resize, composite_image, parse_background, parse_labels
 from .pictures import peak_brightness, read_image, read_mask, with_coverage
-from .transforms import check_entries, entry, frame_intrinsics, frame_names, number, read_transforms
+from .transforms import check_entries, entry, find_image, frame_intrinsics, frame_names, number
+from .transforms import read_transforms
 from .scene import Scene, as_bytes, check_brightness, check_lenses, check_similarity, in_scene_frame
 from .frames import FrameFiles, attempt, depth_bounds, find_source, head_depths, load_frame_params
 from .frames import mask_key, names_params, without_lost
@@ -58,6 +59,21 @@ def _read_frame(
     shrink = lambda v: as_bytes(torch.from_numpy(area_resize(v, *size)))
     coverage = shrink(image[..., 3:])[..., 0] if image.shape[-1] == 4 else None
     return shrink(composite_image(image, background)), coverage, peak_brightness(image)
+
+# %% ../../nbs/26_scenes.reading.ipynb #4b42452d
+def _load_ignored(files, sizes):
+    "Read the pixels of all frames that training leaves out; None when no frame names them."
+    if not any(f.get("ignore_path") for f in files.frames): return None
+    width, height = (max(s[k] for s in sizes) for k in (0, 1))
+    ignored = torch.zeros(len(sizes), height, width, dtype=torch.uint8)
+    for i, (frame, (w, h)) in enumerate(zip(files.frames, sizes)):
+        if not frame.get("ignore_path"): continue
+        field = entry(files.frames, i, "ignore_path")
+        path = find_image(files.folder, frame["ignore_path"], files.where, field, files.root)
+        mask = read_mask(path, field="ignore_path")
+        # a pixel of which only a part is to be left out is left out
+        ignored[i, :h, :w] = 255*torch.from_numpy(area_resize(mask[..., None], w, h)[..., 0] > 0.1)
+    return ignored
 
 # %% ../../nbs/26_scenes.reading.ipynb #ac097209
 def _load_images(
@@ -188,7 +204,7 @@ def load_scene(
     without_alpha = next(opaque, "")
     scene = Scene(images, None if without_alpha else coverage, cameras.with_sizes(sizes), names,
         torch.from_numpy(background), near, far, to_scene, str(files.where),
-        params, timestep, camera_index, without_alpha)
+        params, timestep, camera_index, without_alpha, _load_ignored(files, sizes))
     return _checked(scene, found, options.strict)
 
 # %% ../../nbs/26_scenes.reading.ipynb #e3e862a7

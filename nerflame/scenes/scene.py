@@ -38,6 +38,7 @@ class Scene:
     timestep: tuple[int, ...] | None = None  # of each frame
     camera_index: tuple[int, ...] | None = None  # the physical camera of each frame
     without_alpha: str = ""                  # the first image that has no alpha channel
+    ignored: UInt8[Tensor, "n h w"] | None = None  # 255 at pixels that training leaves out; None: no pixel
 
     def __len__(self): return len(self.names)
 
@@ -61,8 +62,8 @@ def __getitem__(self:Scene, i):
     # frames of one size lose the margin that other sizes need
     take = lambda v: None if v is None else v[rows][:, :cameras.height, :cameras.width]
     pick = lambda v: None if v is None else tuple(v[j] for j in i)
-    return replace(self, images=take(self.images), coverage=take(self.coverage), cameras=cameras,
-        params=None if self.params is None else self.params[i],
+    return replace(self, images=take(self.images), coverage=take(self.coverage), ignored=take(self.ignored),
+        cameras=cameras, params=None if self.params is None else self.params[i],
         names=pick(self.names), timestep=pick(self.timestep), camera_index=pick(self.camera_index))
 
 @patch
@@ -70,7 +71,7 @@ def to(self:Scene,
     device,   # of torch
 )->Scene:
     "Move all tensors to a device; tensors that are there already are shared."
-    tensors = ("images", "coverage", "cameras", "background", "flame_to_scene", "params")
+    tensors = ("images", "coverage", "cameras", "background", "flame_to_scene", "params", "ignored")
     return replace(self, **{k: v.to(device) for k in tensors if (v := getattr(self, k)) is not None})
 
 # %% ../../nbs/22_scenes.scene.ipynb #7bfcfc19

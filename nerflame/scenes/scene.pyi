@@ -39,6 +39,7 @@ class Scene:
     timestep: tuple[int, ...] | None = None  # of each frame
     camera_index: tuple[int, ...] | None = None  # the physical camera of each frame
     without_alpha: str = ""                  # the first image that has no alpha channel
+    ignored: UInt8[Tensor, "n h w"] | None = None  # 255 at pixels that training leaves out; None: no pixel
 
     def __len__(self): ...
 

@@ -161,7 +161,7 @@ _READ_TOP = _LENS | {
     "frames", "near", "far", "flame_to_scene", "train_filenames", "val_filenames", "test_filenames", "alignment"}
 _READ_FRAME = _LENS | {
     _PLACE, "file_path", "transform_matrix", "timestep_index", "camera_index", "fg_mask_path", "mask_path",
-    "flame_param_path"}
+    "ignore_path", "flame_param_path"}
 _HARMLESS = {   # placement in other programs' boxes, depths, points, keys that frames were sorted or coloured by
     "aabb", "aabb_scale", "aabb_range", "render_aabb", "scale", "offset", "up", "centroid", "avglen", "totp",
     "max_bound", "n_frames", "frame_count", "name", "version", "date", "description", "comment", "license",

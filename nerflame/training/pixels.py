@@ -43,6 +43,16 @@ def take_pixels(
     chosen = lambda v: None if v is None else as_floats(v.flatten(1, 2)[frame, pixel])
     return PixelBatch(rays, chosen(scene.images), chosen(scene.coverage), frame)
 
+# %% ../../nbs/51_training.pixels.ipynb #680d32a4
+def without_ignored(
+    scene:Scene,
+    index:Int[Tensor, "n"],   # (frame*height + row)*width + column
+)->Int[Tensor, "k"]:
+    "Leave out the pixels that training shall ignore, unless no other is left."
+    if scene.ignored is None: return index
+    kept = index[scene.ignored.flatten()[index] == 0]
+    return kept if len(kept) else index
+
 # %% ../../nbs/51_training.pixels.ipynb #c5645f94
 @dataclass(eq=False)
 class PixelBank:
@@ -61,12 +71,12 @@ class PixelBank:
         return places + self.shift[torch.searchsorted(self.ends, places, right=True)]
 
     def batch(self,
-        n:int,                                 # rays
+        n:int,                                 # rays; fewer come where some pixels are to be ignored
         generator:torch.Generator|None=None,
     )->PixelBatch:
         "Draw random pixels with replacement, each as likely as any other."
         places = torch.randint(self.n, (n,), generator=generator, device=self.ends.device)
-        return take_pixels(self.scene, self.index(places))
+        return take_pixels(self.scene, without_ignored(self.scene, self.index(places)))
 
 # %% ../../nbs/51_training.pixels.ipynb #f60f768a
 def pixels_in_shell(

@@ -37,6 +37,14 @@ def take_pixels(
     "Return rays, colours and masks of chosen pixels."
     ...
 
+# %% ../../nbs/51_training.pixels.ipynb #680d32a4
+def without_ignored(
+    scene:Scene,
+    index:Int[Tensor, "n"],   # (frame*height + row)*width + column
+)->Int[Tensor, "k"]:
+    "Leave out the pixels that training shall ignore, unless no other is left."
+    ...
+
 # %% ../../nbs/51_training.pixels.ipynb #c5645f94
 @dataclass(eq=False)
 class PixelBank:
@@ -55,7 +63,7 @@ class PixelBank:
         ...
 
     def batch(self,
-        n:int,                                 # rays
+        n:int,                                 # rays; fewer come where some pixels are to be ignored
         generator:torch.Generator|None=None,
     )->PixelBatch:
         "Draw random pixels with replacement, each as likely as any other."
