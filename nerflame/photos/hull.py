@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['place_head', 'crop_square', 'cropped_camera', 'CutConfig', 'cut_heads']
 
-# %% ../../nbs/18_photos.hull.ipynb #8b9ddf88
+# %% ../../nbs/18_photos.hull.ipynb #71790f31
 import math
 from dataclasses import dataclass, replace
 import numpy as np, torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.sparse import coo_array
@@ -21,7 +21,7 @@ from ..cameras import Cameras, image_rays, join_cameras, project
 from .faces import Square
 from .mattes import matte_iou, refine_matte
 
-# %% ../../nbs/18_photos.hull.ipynb #d871a7a2
+# %% ../../nbs/18_photos.hull.ipynb #13d87e3c
 def boundary_loops(
     faces:Int[np.ndarray, "f 3"],   # of a mesh
 )->list:                            # the vertices of each open edge
@@ -34,7 +34,7 @@ def boundary_loops(
     _, piece = connected_components(coo_array((np.ones(len(start)), (start, end)), shape=(n, n)), directed=False)
     return [np.unique(np.r_[start, end][np.r_[piece[start], piece[start]] == k]) for k in np.unique(piece[start])]
 
-# %% ../../nbs/18_photos.hull.ipynb #72e4647e
+# %% ../../nbs/18_photos.hull.ipynb #efb717c4
 _HAIR = 0.2       # space around the head, of its height
 _CLOTHES = 0.2     # space below the neck
 
@@ -60,7 +60,7 @@ class HeadPlace:
         below = self.neck - _CLOTHES*self.height*self.up
         return np.minimum(low, below), np.maximum(high, below)
 
-# %% ../../nbs/18_photos.hull.ipynb #43874797
+# %% ../../nbs/18_photos.hull.ipynb #ba6367f8
 def place_head(
     vertices:Float[np.ndarray, "v 3"],   # of the posed head, scene frame
     faces:Int[np.ndarray, "f 3"],        # numbers of their vertices
@@ -69,7 +69,7 @@ def place_head(
     vertices, faces = np.asarray(vertices, np.float64), np.asarray(faces)
     loops = boundary_loops(faces)
     require(len(loops) > 0, "place_head", "faces", "a head mesh that is open at the neck's end", "a closed mesh")
-    loop = vertices[max(loops, key=lambda l: np.ptp(vertices[l], axis=0).max())]
+    loop = vertices[max(loops, key=lambda edge: np.ptp(vertices[edge], axis=0).max())]
     neck = loop.mean(0)
     up = np.linalg.svd(loop - neck)[2][2]
     up = up if (vertices.mean(0) - neck) @ up > 0 else -up
@@ -77,7 +77,7 @@ def place_head(
     require(height > 0, "place_head", "vertices", "a head with a size, above its neck", f"height {height:g}")
     return HeadPlace(vertices, faces, neck, up, height)
 
-# %% ../../nbs/18_photos.hull.ipynb #90fee72f
+# %% ../../nbs/18_photos.hull.ipynb #f4b3b433
 def crop_square(
     image:np.ndarray,   # (h, w, 3) uint8, or (h, w) float
     square:Square,      # in the image
@@ -104,7 +104,7 @@ def cropped_camera(
     centre = (camera.centre - torch.as_tensor(square.centre - square.size/2).to(camera.centre))*scale
     return replace(camera, focal=camera.focal*scale, centre=centre, width=size, height=size, sizes=None)
 
-# %% ../../nbs/18_photos.hull.ipynb #4f664aa3
+# %% ../../nbs/18_photos.hull.ipynb #50020df3
 def box_corners(
     low:Float[np.ndarray, "3"],    # one corner
     high:Float[np.ndarray, "3"],   # the opposite one
@@ -123,7 +123,7 @@ def head_squares(
     squares = [Square((a + b)/2, float((b - a).max()), 0.) for a, b in zip(low, high)]
     return [square if shown else None for square, shown in zip(squares, ahead)]
 
-# %% ../../nbs/18_photos.hull.ipynb #550e8189
+# %% ../../nbs/18_photos.hull.ipynb #13f36f87
 @dataclass(frozen=True)
 class HullConfig:
     "Settings of a visual hull."
@@ -144,7 +144,7 @@ class VisualHull:
         "Return the last point."
         return self.low + self.spacing*(torch.tensor(self.occupancy.shape) - 1)
 
-# %% ../../nbs/18_photos.hull.ipynb #234af185
+# %% ../../nbs/18_photos.hull.ipynb #4a815e86
 def read_mattes(
     cameras:Cameras,                  # N of them
     mattes:Float[Tensor, "n s s"],    # of their images; NaN where not known
@@ -168,7 +168,7 @@ def agreed_values(
     lowest = torch.where(values.isfinite(), values, math.inf).topk(int(rank.max()) + 1, dim=0, largest=False).values
     return torch.where(count >= least, lowest.gather(0, rank[None])[0], 0.)
 
-# %% ../../nbs/18_photos.hull.ipynb #39dc9033
+# %% ../../nbs/18_photos.hull.ipynb #79babc62
 @torch.no_grad()
 def carve_hull(
     cameras:Cameras,                 # N of them
@@ -186,7 +186,7 @@ def carve_hull(
     occupancy = torch.stack([slab(value).reshape(len(y), len(z)) for value in x])
     return VisualHull(occupancy, low, spacing)
 
-# %% ../../nbs/18_photos.hull.ipynb #c72dccd1
+# %% ../../nbs/18_photos.hull.ipynb #cd73fb27
 def box_interval(
     origins:Float[Tensor, "r 3"],
     directions:Float[Tensor, "r 3"],
@@ -207,14 +207,14 @@ def read_hull(
     grid = at.flip(-1).reshape(1, 1, 1, -1, 3)
     return F.grid_sample(hull.occupancy[None, None], grid, align_corners=True).reshape(points.shape[:-1])
 
-# %% ../../nbs/18_photos.hull.ipynb #6e2223c4
+# %% ../../nbs/18_photos.hull.ipynb #6c566135
 @dataclass(frozen=True, eq=False)
 class HullView:
     "A hull seen by a camera."
     alpha: Float[np.ndarray, "h w"]       # in [0, 1]
     surface: Float[np.ndarray, "h w 3"]   # scene frame; NaN where no surface is
 
-# %% ../../nbs/18_photos.hull.ipynb #efc3d755
+# %% ../../nbs/18_photos.hull.ipynb #1c54c107
 @torch.no_grad()
 def look_at_hull(
     hull:VisualHull,
@@ -241,7 +241,7 @@ def look_at_hull(
     square = camera.height, camera.width
     return HullView(alpha.reshape(square).numpy(), surface.reshape(*square, 3).numpy())
 
-# %% ../../nbs/18_photos.hull.ipynb #f810ca05
+# %% ../../nbs/18_photos.hull.ipynb #39624726
 def small_mattes(
     mattes:Float[Tensor, "n s s"],   # NaN where not known
     size:int,                        # pixels
@@ -263,7 +263,7 @@ def agreement_above(
     if not (matte > 0.5)[counted].any(): return 0.
     return matte_iou(np.where(counted, matte, 0), np.where(counted, view.alpha, 0))
 
-# %% ../../nbs/18_photos.hull.ipynb #046b09cf
+# %% ../../nbs/18_photos.hull.ipynb #cd20123b
 _DISAGREES = 0.7    # intersection over union with the hull, below which a view is not believed
 _ROUNDS = 0.25, 0.15, 0.05   # share of the views that may contradict the hull, one after the other
 
@@ -284,7 +284,7 @@ def view_agreement(
         if used.sum() < config.least: return scores
     return scores
 
-# %% ../../nbs/18_photos.hull.ipynb #b3693fb3
+# %% ../../nbs/18_photos.hull.ipynb #518c6637
 _CONTRAST = 1.3   # of the refined mattes, about alpha 0.3
 
 def resized(
@@ -307,7 +307,7 @@ def corrected_matte(
     both = np.where(silhouette < 0.2, 0, both).astype(np.float32)
     return np.where(known, refine_matte(image, both, 5, (0.1, 0.9), _CONTRAST), 0)
 
-# %% ../../nbs/18_photos.hull.ipynb #1a24c0af
+# %% ../../nbs/18_photos.hull.ipynb #fec2c122
 _BINS = 32                # of each colour channel
 _BAND = -0.07, 0.4        # heights between which colours decide
 _MIDDLE = 0.1             # height of the cut without colours
@@ -339,7 +339,7 @@ def neck_pixels(
     return NeckPixels(np.ravel_multi_index(bins.transpose(2, 0, 1), (_BINS,)*3),
         resized(height[tuple(nearest)], len(matte)), person)
 
-# %% ../../nbs/18_photos.hull.ipynb #f8bec523
+# %% ../../nbs/18_photos.hull.ipynb #12456a04
 def colour_shares(
     pixels:list,    # of `NeckPixels`
     weights:list,   # (s, s) of the pixels of each
@@ -358,7 +358,7 @@ def share_of_head(
     share = 1/(1 + np.exp(-2*(likelihood + _SLOPE*(pixels.height - _MIDDLE)).clip(-30, 30)))
     return np.where(pixels.height > _BAND[1], 1, np.where(pixels.height < _BAND[0], 0, share))
 
-# %% ../../nbs/18_photos.hull.ipynb #3bb55612
+# %% ../../nbs/18_photos.hull.ipynb #2291545e
 def cut_necks(
     pixels:list,    # of `NeckPixels`, of all photographs
     rounds:int=3,   # of counting colours
@@ -377,7 +377,7 @@ def cut_necks(
         clothes = [c + 2*(1 - s)*b for c, s, b in zip(below, shares, band)]
     return shares
 
-# %% ../../nbs/18_photos.hull.ipynb #f453d959
+# %% ../../nbs/18_photos.hull.ipynb #121fac17
 def mesh_outline(
     camera:Cameras,     # one
     place:HeadPlace,
@@ -405,7 +405,7 @@ def paste_square(
     pasted[top:bottom, left:right] = np.asarray(image.resize((right - left, bottom - top), box=box))
     return pasted
 
-# %% ../../nbs/18_photos.hull.ipynb #1f6b278a
+# %% ../../nbs/18_photos.hull.ipynb #e37b6ba7
 def largest_part(
     alpha:np.ndarray,   # (s, s) in [0, 1]
 )->np.ndarray:          # (s, s)
@@ -415,14 +415,14 @@ def largest_part(
     largest = 1 + np.bincount(labels.ravel())[1:].argmax()
     return np.where((labels == largest) | (labels == 0), alpha, 0).astype(np.float32)
 
-# %% ../../nbs/18_photos.hull.ipynb #2ed91129
+# %% ../../nbs/18_photos.hull.ipynb #2d4356a8
 @dataclass(frozen=True)
 class CutConfig:
     "Settings of the way from mattes of persons to mattes of heads."
     size: int = 512                  # of the squares that we work in, pixels
     hull: HullConfig = HullConfig()
 
-# %% ../../nbs/18_photos.hull.ipynb #5e21c875
+# %% ../../nbs/18_photos.hull.ipynb #b4b54ad6
 @dataclass(frozen=True, eq=False)
 class HeadMattes:
     "Mattes of the heads in K photographs, in three values."
@@ -430,7 +430,7 @@ class HeadMattes:
     ignore: list    # (h, w) bool of each: pixels that training shall ignore
     agreement: Float[np.ndarray, "k"]   # of the matte of the person with the hull; below 0.7 the camera is wrong
 
-# %% ../../nbs/18_photos.hull.ipynb #8d9dfcfe
+# %% ../../nbs/18_photos.hull.ipynb #332e691e
 def _squared(images, mattes, cameras, squares, size):
     "Return the images, mattes and cameras of squares."
     crops = [crop_square(image, square, size) for image, square in zip(images, squares)]
@@ -456,7 +456,7 @@ def _cut_squares(images, mattes, cameras, place, config, used):
     found = zip(persons, known, cut_necks(pixels), outlines)
     return [_head_and_ignored(*each) for each in found]
 
-# %% ../../nbs/18_photos.hull.ipynb #d6f15eb3
+# %% ../../nbs/18_photos.hull.ipynb #01424571
 def cut_heads(
     images:list,        # K of (h, w, 3) uint8
     mattes:list,        # K of (h, w) in [0, 1], of the person

@@ -76,31 +76,42 @@ def landmark_points(
 )->FacePoints:
     "Place the points of the 68 landmarks where the head has these; the others get no trust. Raises `InputError`."
     marks = head.arrays.landmarks
-    require(marks is not None, f"head {head.name}", "landmarks", LANDMARK_SOURCE, "a head without")
+    if marks is None: raise InputError(f"head {head.name}", "landmarks", LANDMARK_SOURCE, "a head without")
     number, face, bary = np.array(DLIB_POINTS[17:]), marks.face_idx, marks.bary
     spread = np.full(51, 3e-3)   # about as measured below
-    if marks.contour_face_idx is not None:
-        row = int(contour_row(torch.zeros(1), len(marks.contour_face_idx))[0])
-        number, face = np.array(DLIB_POINTS), np.r_[marks.contour_face_idx[row], face]
-        bary, spread = np.concatenate([marks.contour_bary[row], bary]), np.r_[np.full(17, 9e-3), spread]
-    triangles, weights = np.zeros((POINTS, 3), np.int64), np.tile(np.float32([1, 0, 0]), (POINTS, 1))
+    contour_face, contour_bary = marks.contour_face_idx, marks.contour_bary
+    if contour_face is not None and contour_bary is not None:
+        row = int(contour_row(torch.zeros(1), len(contour_face))[0])
+        number, face = np.array(DLIB_POINTS), np.r_[contour_face[row], face]
+        bary, spread = np.concatenate([contour_bary[row], bary]), np.r_[np.full(17, 9e-3), spread]
+    triangles, weights = np.zeros((POINTS, 3), np.int64), np.tile(np.array([1, 0, 0], np.float32), (POINTS, 1))
     triangles[number], weights[number] = head.arrays.faces[face], bary
     trust = np.zeros(POINTS, np.float32)
     trust[number] = spread_trust(spread)
     return FacePoints(*map(torch.from_numpy, (triangles, weights, trust))).to(head.faces.device)
 
 # %% ../../nbs/47_photos.points.ipynb #5d4a5a7a
-_SHEET = 0.24     # metres: side of the painted square
-_TEXELS = 960     # along it
+def template_of(
+    head:Head,
+)->Float[Tensor, "v 3"]:
+    "Return the vertices of the template of a head, metres, head frame."
+    return head.flame.get_buffer("v_template")
+
+def eyes_of(
+    head:Head,
+)->Float[Tensor, "2 3"]:
+    "Return the middles of both eyeballs of the template, metres, head frame."
+    return (head.flame.get_buffer("J_regressor") @ template_of(head))[3:]
 
 def face_middle(
     head:Head,
 )->Float[Tensor, "3"]:
     "Return the middle of the face of the template, metres: that of its landmarks, or a point below the eyes."
-    template = head.flame.v_template
+    template = template_of(head)
     if head.arrays.landmarks is not None: return head.flame.static_landmarks(template[None])[0].mean(0)
-    return (head.flame.J_regressor @ template)[3:].mean(0) + template.new_tensor([0., -0.035, 0.])
+    return eyes_of(head).mean(0) + template.new_tensor([0., -0.035, 0.])
 
+# %% ../../nbs/47_photos.points.ipynb #835e5022
 def _draw_features(sheet, places, irises, scale):
     "Draw lips, brows and eyes at landmarks (51, 2) of a sheet, with irises (2, 2), all in pixels."
     at = lambda first, last: [tuple(p) for p in places[first:last]]
@@ -116,16 +127,18 @@ def _draw_features(sheet, places, irises, scale):
     sheet.paste(whites, mask=opening)
 
 # %% ../../nbs/47_photos.points.ipynb #ef8d20db
+_SHEET = 0.24     # metres: side of the painted square
+_TEXELS = 960     # along it
+
 def painted_face(
     head:Head,
 )->Float[Tensor, "3 h w"]:   # linear light
     "Paint a square around `face_middle`, seen from the front; plain for a head without landmarks."
     scale, size = 2*_TEXELS/_SHEET, 2*_TEXELS   # drawn twice as large, for smooth edges
     sheet = Image.new("RGB", (size, size), (200, 175, 158))
-    template = head.flame.v_template
+    template = template_of(head)
     if head.arrays.landmarks is not None:
-        eyes = (head.flame.J_regressor @ template)[3:]
-        points = torch.cat([head.flame.static_landmarks(template[None])[0], eyes]) - face_middle(head)
+        points = torch.cat([head.flame.static_landmarks(template[None])[0], eyes_of(head)]) - face_middle(head)
         pixels = (points[:, :2]*points.new_tensor([scale, -scale]) + size/2).tolist()
         _draw_features(sheet, pixels[:51], pixels[51:], scale)
     colours = np.asarray(sheet.reduce(2), np.float32)/255
@@ -145,7 +158,7 @@ def shade_sitter(
     sitter:Sitter,
 ):
     "Return the colours of points on a sitter, as `trace_picture` wants them."
-    head, template = sitter.head, sitter.head.flame.v_template
+    head, template = sitter.head, template_of(sitter.head)
     normals, middle = vertex_normals(sitter.verts, head.faces), face_middle(head)
     lamp = F.normalize(sitter.lamp, dim=0)
     def colour(face_idx, bary, directions):
@@ -186,8 +199,8 @@ def calibration_states(
     config:CalibrationConfig,
 )->HeadParams:                 # a row for each sitter
     "Draw the sitters."
-    n, template = config.sitters, head.flame.v_template
-    draw = torch.randn(n, head.n_shape, generator=torch.Generator().manual_seed(config.seed))
+    n, template = config.sitters, template_of(head)
+    draw = torch.randn(n, head.arrays.n_shape, generator=torch.Generator().manual_seed(config.seed))
     jaw = torch.zeros(n, 3)
     jaw[1::3, 0] = config.jaw
     return head.neutral(n).replace(betas=0.7*draw.clamp(-2, 2).to(template), jaw_pose=jaw.to(template))
@@ -264,8 +277,8 @@ class PointSearch:
         head:Head,
         shots:Shots,
     ):
-        self.head, self.shots, self.template = head, shots, head.flame.v_template
-        ball = (head.flame.lbs_weights[:, 3:].sum(1) > 0.5)[head.faces]   # corners that turn with an eye
+        self.head, self.shots, self.template = head, shots, template_of(head)
+        ball = (head.flame.get_buffer("lbs_weights")[:, 3:].sum(1) > 0.5)[head.faces]   # corners that turn with an eye
         skin, eyes = (~ball.any(1)).nonzero()[:, 0], ball.all(1).nonzero()[:, 0]
         iris = torch.zeros(POINTS, dtype=torch.bool, device=head.faces.device)
         iris[IRIS] = True
@@ -356,10 +369,10 @@ def read_points(
     wanted = dict(triangles=((POINTS, 3), "i"), weights=((POINTS, 3), "f"), trust=((POINTS,), "f"))
     require(found == wanted, path, "points", f"triangles, weights and trust of {POINTS} points", found)
     low, high = a["triangles"].min(), a["triangles"].max()
-    valid = 0 <= low and high < len(head.flame.v_template) and np.isfinite(a["weights"]).all()
+    valid = 0 <= low and high < len(template_of(head)) and np.isfinite(a["weights"]).all()
     require(valid, path, "points", "vertices of this head and finite weights", "others")
     points = FacePoints(*(torch.from_numpy(a[k]) for k in wanted))
-    return points.to(head.flame.v_template)
+    return points.to(template_of(head))
 
 # %% ../../nbs/47_photos.points.ipynb #b49c0e26
 def save_points(
@@ -403,9 +416,9 @@ def scored_expression(
     faces:list,                   # of `Face`
 )->Float[Tensor, "n n_expr"]:
     "Return expression weights from the scores of faces; 0 for expressions without a score."
-    out = head.flame.v_template.new_zeros(len(faces), head.n_expr)
+    out = template_of(head).new_zeros(len(faces), head.arrays.n_expr)
     scores = torch.as_tensor(np.array([face.scores for face in faces])).to(out)
-    for column, name in enumerate(head.expression_names):
+    for column, name in enumerate(head.arrays.expression_names):
         score = _score_of(name)
         if score is not None: out[:, column] = scores[:, score]
     return out
@@ -495,12 +508,12 @@ def points_model(
     joints, by_shape, by_expression = flame.joint_basis()
     rows = lambda values, of_joints: torch.cat([where.mean(values), of_joints]).cpu().numpy()
     unit = torch.eye(5).to(joints)
-    arrays = dict(v_template=rows(flame.v_template, joints), shapedirs=rows(flame.shapedirs, by_shape),
+    arrays = HeadArrays(
+        v_template=rows(flame.v_template, joints), shapedirs=rows(flame.shapedirs, by_shape),
         exprdirs=rows(flame.exprdirs, by_expression), lbs_weights=rows(flame.lbs_weights, unit),
-        posedirs=rows(flame.posedirs, joints.new_zeros(5, 3, 36)))
-    regressor = np.eye(5, POINTS + 5, POINTS, dtype=np.float32)
-    faces, parents = np.array([[0, 1, 2]]), head.arrays.parents
-    return FLAME(HeadArrays(faces=faces, parents=parents, J_regressor=regressor, **arrays)).to(joints.device)
+        posedirs=rows(flame.posedirs, joints.new_zeros(5, 3, 36)), parents=head.arrays.parents,
+        J_regressor=np.eye(5, POINTS + 5, POINTS, dtype=np.float32), faces=np.array([[0, 1, 2]]))
+    return FLAME(arrays).to(joints.device)
 
 def linearise(
     model:FLAME,          # from `points_model`
@@ -511,7 +524,8 @@ def linearise(
     model.joint_basis()   # kept in the model; it must not be made inside of `vmap`
     def one(row):
         single = HeadParams(**{k: v[None] for k, v in row.items()}, head=params.head)
-        return tuple(values[:-5] for values in model.posed_with_jacobian(single, basis))
+        points, jacobian = model.posed_with_jacobian(single, basis)
+        return points[:-5], jacobian[:-5]
     return torch.func.vmap(one, chunk_size=16)(params.tensors())
 
 # %% ../../nbs/47_photos.points.ipynb #84b301ae
@@ -776,14 +790,14 @@ def first_meeting(
     pairs = list(itertools.combinations(range(len(rays.origins)), 2))
     pairs = pairs[::math.ceil(len(pairs)/tried)]
     some = trust.argsort(descending=True)[:64]   # points that judge
-    few, best = replace(rays, directions=rays.directions[:, some]), None
-    for pair in pairs:
-        both = few[list(pair)]
-        missed = few.misses(meeting_points(both, torch.ones_like(both.directions[..., 0]))).median(1).values
-        support = (1 - 1/(1 + (missed/scale)**2)).sum()
-        if best is None or support < best[0]: best = support, pair
-    both = rays[list(best[1])]
-    return meeting_points(both, torch.ones_like(both.directions[..., 0]))
+    few = replace(rays, directions=rays.directions[:, some])
+    def meeting(rays, pair):
+        both = rays[list(pair)]
+        return meeting_points(both, torch.ones_like(both.directions[..., 0]))
+    def doubt(pair):
+        missed = few.misses(meeting(few, pair)).median(1).values
+        return float((1 - 1/(1 + (missed/scale)**2)).sum())
+    return meeting(rays, min(pairs, key=doubt))
 
 # %% ../../nbs/47_photos.points.ipynb #07832d90
 def triangulate_faces(

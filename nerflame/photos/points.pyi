@@ -78,8 +78,17 @@ def landmark_points(
     ...
 
 # %% ../../nbs/47_photos.points.ipynb #5d4a5a7a
-_SHEET = 0.24     # metres: side of the painted square
-_TEXELS = 960     # along it
+def template_of(
+    head:Head,
+)->Float[Tensor, "v 3"]:
+    "Return the vertices of the template of a head, metres, head frame."
+    ...
+
+def eyes_of(
+    head:Head,
+)->Float[Tensor, "2 3"]:
+    "Return the middles of both eyeballs of the template, metres, head frame."
+    ...
 
 def face_middle(
     head:Head,
@@ -87,11 +96,15 @@ def face_middle(
     "Return the middle of the face of the template, metres: that of its landmarks, or a point below the eyes."
     ...
 
+# %% ../../nbs/47_photos.points.ipynb #835e5022
 def _draw_features(sheet, places, irises, scale)->None:
     "Draw lips, brows and eyes at landmarks (51, 2) of a sheet, with irises (2, 2), all in pixels."
     ...
 
 # %% ../../nbs/47_photos.points.ipynb #ef8d20db
+_SHEET = 0.24     # metres: side of the painted square
+_TEXELS = 960     # along it
+
 def painted_face(
     head:Head,
 )->Float[Tensor, "3 h w"]:   # linear light
@@ -191,8 +204,8 @@ class PointSearch:
         head:Head,
         shots:Shots,
     ):
-        self.head, self.shots, self.template = head, shots, head.flame.v_template
-        ball = (head.flame.lbs_weights[:, 3:].sum(1) > 0.5)[head.faces]   # corners that turn with an eye
+        self.head, self.shots, self.template = head, shots, template_of(head)
+        ball = (head.flame.get_buffer("lbs_weights")[:, 3:].sum(1) > 0.5)[head.faces]   # corners that turn with an eye
         skin, eyes = (~ball.any(1)).nonzero()[:, 0], ball.all(1).nonzero()[:, 0]
         iris = torch.zeros(POINTS, dtype=torch.bool, device=head.faces.device)
         iris[IRIS] = True

@@ -251,9 +251,10 @@ def _agreeing(matches, a, b, pairs, pose, config):
     return distance*matches.lens(a).mean_focal_length() < config.tolerance
 
 # %% ../../nbs/17_photos.structure.ipynb #08eda5e9
-def _trusted_pair(matches, a, b, config):
+def _trusted_pair(matches, pair, config):
     "Return the matches of a pair that agree with a motion of the person, and that motion; None for none."
-    pairs, subject = matches.pairs[a, b], matches.on_subject(a, b)
+    a, b = pair
+    pairs, subject = matches.pairs[pair], matches.on_subject(a, b)
     needed, left = max(config.on_subject, config.share*subject.sum()), np.ones(len(pairs), bool)
     if subject.sum() < needed: return None
     for _ in range(config.motions):
@@ -274,7 +275,7 @@ def trusted_pairs(
 )->dict:                 # (a, b): matches (M, 2) that agree, and the pose of b relative to a
     "Return the pairs of images in which features on the person agree with a motion."
     with ThreadPoolExecutor(_threads(config)) as pool:
-        found = pool.map(lambda pair: _trusted_pair(matches, *pair, config), matches.pairs)
+        found = pool.map(lambda pair: _trusted_pair(matches, pair, config), matches.pairs)
         return {pair: result for pair, result in zip(matches.pairs, found) if result is not None}
 
 # %% ../../nbs/17_photos.structure.ipynb #861aa142
@@ -282,7 +283,8 @@ class _Mapper:
     "A reconstruction that grows."
     def __init__(self, matches, folder, config):
         self.matches, self.folder, self.config = matches, Path(folder), config
-        self.model, self.poses, self.points, self.point_of = None, {}, np.zeros((0, 3)), {}
+        self.model = _colmap().Reconstruction()
+        self.poses, self.points, self.point_of = {}, np.zeros((0, 3)), {}
 
     @property
     def lenses(self): return self.matches.lenses
@@ -350,7 +352,7 @@ def begin(self:_Mapper, pairs):
     "Build the core from trusted pairs. Returns whether there is one."
     models = {}
     if pairs:
-        args = self.database(pairs), self.folder/"images", self.folder/"core"
+        args = self.database(pairs), self.folder, self.folder/"core"   # it needs no pixels, only some folder for them
         models = _colmap().incremental_mapping(*args, options=self.options())
     if not models: return False
     self.model = max(models.values(), key=lambda m: m.num_reg_images())
@@ -394,7 +396,7 @@ def adjust(self:_Mapper):
     out = self.folder/"points"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
-    args = self.model, self.database(self.agreeing_pairs()), self.folder/"images", out
+    args = self.model, self.database(self.agreeing_pairs()), self.folder, out
     self.model = _colmap().triangulate_points(*args, clear_points=True, options=self.options())
     self.bundle_adjust()
 
@@ -574,6 +576,25 @@ def _result(mapper):
     return Structure(placed, cameras, mapper.points, on, errors, support, why)
 
 # %% ../../nbs/17_photos.structure.ipynb #692f6014
+def _reconstruct(matches, folder, config, say):
+    "Find the cameras of images from their matches; `say` is called with (step, steps, text)."
+    say(1, 4, "pairs")
+    if camera_stands(matches, config): matches = _without_room(matches)
+    mapper = _Mapper(matches, folder, config)
+    pairs = trusted_pairs(matches, config)
+    say(2, 4, "cameras")
+    if not mapper.begin(pairs): return _nothing_placed(matches, config)
+    mapper.adjust()
+    mapper.grow()
+    say(3, 4, "refinement")
+    for _ in range(3):
+        if not mapper.reconsider(): break
+        mapper.adjust()
+        mapper.grow()
+    mapper.find_distortion()
+    return _result(mapper)
+
+# %% ../../nbs/17_photos.structure.ipynb #d99177c9
 def find_structure(
     images:list,             # of `SfmImage`, at least three
     config:SfmConfig=SfmConfig(),
@@ -584,20 +605,6 @@ def find_structure(
     say = progress or (lambda step, steps, text: None)
     with tempfile.TemporaryDirectory(prefix="nerflame-sfm-") as folder:
         say(0, 4, "features")
-        matches = match_images(images, Path(folder), config)
-        say(1, 4, "pairs")
-        if camera_stands(matches, config): matches = _without_room(matches)
-        mapper = _Mapper(matches, folder, config)
-        pairs = trusted_pairs(matches, config)
-        say(2, 4, "cameras")
-        if not mapper.begin(pairs): return _nothing_placed(matches, config)
-        mapper.adjust()
-        mapper.grow()
-        say(3, 4, "refinement")
-        for _ in range(3):
-            if not mapper.reconsider(): break
-            mapper.adjust()
-            mapper.grow()
-        mapper.find_distortion()
+        found = _reconstruct(match_images(images, Path(folder), config), folder, config, say)
         say(4, 4, "done")
-        return _result(mapper)
+        return found

@@ -166,7 +166,7 @@ def _agreeing(matches, a, b, pairs, pose, config):
     ...
 
 # %% ../../nbs/17_photos.structure.ipynb #08eda5e9
-def _trusted_pair(matches, a, b, config):
+def _trusted_pair(matches, pair, config):
     "Return the matches of a pair that agree with a motion of the person, and that motion; None for none."
     ...
 
@@ -183,7 +183,8 @@ class _Mapper:
     "A reconstruction that grows."
     def __init__(self, matches, folder, config):
         self.matches, self.folder, self.config = matches, Path(folder), config
-        self.model, self.poses, self.points, self.point_of = None, {}, np.zeros((0, 3)), {}
+        self.model = _colmap().Reconstruction()
+        self.poses, self.points, self.point_of = {}, np.zeros((0, 3)), {}
 
     @property
     def lenses(self): ...
@@ -215,7 +216,7 @@ class _Mapper:
         "Build the core from trusted pairs. Returns whether there is one."
         models = {}
         if pairs:
-            args = self.database(pairs), self.folder/"images", self.folder/"core"
+            args = self.database(pairs), self.folder, self.folder/"core"   # it needs no pixels, only some folder for them
             models = _colmap().incremental_mapping(*args, options=self.options())
         if not models: return False
         self.model = max(models.values(), key=lambda m: m.num_reg_images())
@@ -236,7 +237,7 @@ class _Mapper:
         out = self.folder/"points"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
-        args = self.model, self.database(self.agreeing_pairs()), self.folder/"images", out
+        args = self.model, self.database(self.agreeing_pairs()), self.folder, out
         self.model = _colmap().triangulate_points(*args, clear_points=True, options=self.options())
         self.bundle_adjust()
 
@@ -316,6 +317,11 @@ def _result(mapper):
     ...
 
 # %% ../../nbs/17_photos.structure.ipynb #692f6014
+def _reconstruct(matches, folder, config, say):
+    "Find the cameras of images from their matches; `say` is called with (step, steps, text)."
+    ...
+
+# %% ../../nbs/17_photos.structure.ipynb #d99177c9
 def find_structure(
     images:list,             # of `SfmImage`, at least three
     config:SfmConfig=SfmConfig(),

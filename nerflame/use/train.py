@@ -35,6 +35,8 @@ from ..published.training import PublishedTrainConfig
 from ..published.methods import any_unfinished_config, method_of, preset, preset_name
 from ..evaluation.outputs import check_run_folder, finish_run, run_folder, way_on
 from ..evaluation.runs import DataRoot, DeviceName, PathLike
+from ..photos.scene import is_made_here
+from .scene import SceneOptions, is_footage, make_scene
 
 # %% ../../nbs/86_use.train.ipynb #def719ca
 def _labels(text):
@@ -46,6 +48,13 @@ def _labels(text):
 _LABEL_NAMES = ("--mask-labels", "--mask_labels")
 
 # %% ../../nbs/86_use.train.ipynb #fbf7b045
+def scene_or_footage(
+    text:str,   # a path
+)->str:
+    "Parse the path of a scene folder, a folder of photographs or a film."
+    return text if is_footage(text) else folder_path(text)
+
+# %% ../../nbs/86_use.train.ipynb #1801a759
 MaskLabels = Annotated[tuple, Option("1,2,..|#RRGGBB,..", _labels, RARE, names=_LABEL_NAMES)]
 
 # %% ../../nbs/86_use.train.ipynb #74b53f82
@@ -65,6 +74,7 @@ class PhotoOptions:
     mask_labels: MaskLabels = ()
     # refuse a scene with a frame whose picture or mask is lost; False: such frames are left out, and a note says so
     strict: Annotated[bool, Option(group=RARE)] = False
+    scene: SceneOptions = SceneOptions()   # the way from photographs or a film to a scene
 
     def load(self,
         data:PathLike,      # scene folder
@@ -188,39 +198,80 @@ def write_run(
         _say_trained(run)
     return run
 
+# %% ../../nbs/86_use.train.ipynb #6e180f0d
+def write_run_from_footage(
+    load:Callable,     # takes the name of a split, returns a `Scene`
+    head:Head|None,    # None for plain NeRF
+    out:PathLike,      # folder of the RUN
+    note:RunConfig,    # what to note in the RUN, with the settings
+    reads:dict,        # what the work reads, by parameter: data, head
+    options:SceneOptions,
+)->Run:
+    "Make a scene from photographs or a film inside the RUN, and train on it. Raises `InputError`."
+    with run_folder(out, reads) as folder:
+        made = make_scene(reads["data"], folder/note.data, options, reads["head"], keep=out)
+        print(*made.summary(), sep="\n")
+        pictures = read_training_data(load, made.folder)
+        run = run_training(pictures, head, folder, note, SettingChanges().budget(note.train))
+        _say_trained(run)
+    return run
+
 # %% ../../nbs/86_use.train.ipynb #d4d85a4f
 _SETTINGS = Literal["fast", "paper", "nerf"] | TrainConfig | PublishedTrainConfig | None
 Settings = Annotated[_SETTINGS, Option(group=RARE, names=("--preset",))]
 
+# %% ../../nbs/86_use.train.ipynb #40409318
+def run_note(
+    photographs:PhotoOptions,                  # the way to read the pictures
+    data:PathLike,                             # scene folder
+    config:TrainConfig|PublishedTrainConfig,   # the settings
+    head:Head|None,                            # None for plain NeRF
+    device:torch.device,                       # where we compute
+)->RunConfig:
+    "Return what a RUN notes of a training."
+    p, name = photographs, head.name if head else ""
+    return method_of(config).run_config(str(data), str(p.data_root or ""), name, p.resolution, device.type,
+        mask_labels=tuple(p.mask_labels), strict=p.strict, train=config)
+
+def chosen_settings(
+    settings,               # name of a preset, or settings; None: fast
+    parameters,             # the way to the head; None: as the settings say
+    changes:SettingChanges, # to make
+)->TrainConfig|PublishedTrainConfig:
+    "Return the settings of a training. Raises `InputError`."
+    config = preset(settings or "fast") if settings is None or isinstance(settings, str) else settings
+    return changes.apply(replace(config, parameters=parameters or config.parameters))
+
 # %% ../../nbs/86_use.train.ipynb #6585b9f4
 def train_folder(
-    data:Annotated[PathLike, Option("DATA", folder_path, place=True)],   # scene folder
+    # scene folder, a folder of photographs, or a film
+    data:Annotated[PathLike, Option("DATA", scene_or_footage, place=True)],
     out:Annotated[PathLike, Option("RUN")],          # folder to write; an earlier RUN is replaced
     changes:SettingChanges=SettingChanges(),         # length and other settings
     photographs:PhotoOptions=PhotoOptions(),         # the way to read the pictures
     # head model; None: flame when FLAME/model has one, else anny, the open built-in head
     head:Annotated[PathLike|None, Option("anny|flame|PATH")]=None,
     # fit: find the head in the pictures; given: use the parameters that the scene names; refine: start from them;
-    # neutral: start from the neutral head in place, as the published code does; None: fit
+    # neutral: start from the neutral head in place, as the published code does; None: refine for scenes that were made
+    # from photographs or a film, else fit
     parameters:Annotated[Literal["fit", "given", "refine", "neutral"]|None, Option()]=None,
     # the method: ours, the published one, or NeRF without a head; None: fast
     settings:Settings=None,
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
 )->Run:
-    "Train a face on a scene folder and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
-    config = preset(settings or "fast") if settings is None or isinstance(settings, str) else settings
-    config, device = changes.apply(replace(config, parameters=parameters or config.parameters)), pick_device(device)
+    "Train a face and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
+    # of photographs or a film we make a scene first, in RUN/scene; the time of `changes` begins after that
+    footage, device = is_footage(data), pick_device(device)
+    parameters = parameters or ("refine" if footage or is_made_here(data) else None)
+    config = chosen_settings(settings, parameters, changes)
     model = load_head(head).to(device) if preset_name(config) != "nerf" else None
-    finds = config.parameters in ("fit", "refine")
-    looks = "`parameters=fit` or refine, which look for the head"
+    finds, looks = config.parameters in ("fit", "refine"), "`parameters=fit` or refine, which look for the head"
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
     reader = model if config.parameters in ("given", "refine") else None
-    def load(name): return photographs.load(data, name, reader).to(device)
-    p = photographs
-    kind, name = method_of(config).run_config, model.name if model else ""
-    note = kind(str(data), str(p.data_root or ""), name, p.resolution, device.type, mask_labels=tuple(p.mask_labels),
-                strict=p.strict, train=config)
-    reads = dict(data=data, landmarks=p.landmarks, head=head)
+    note = run_note(photographs, "scene" if footage else data, config, model, device)
+    def load(name): return photographs.load(Path(out)/"scene" if footage else data, name, reader).to(device)
+    reads = dict(data=data, landmarks=photographs.landmarks, head=head)
+    if footage: return write_run_from_footage(load, model, out, note, reads, photographs.scene)
     return write_run(load, model, out, note, reads, changes.budget(config))
 
 # %% ../../nbs/86_use.train.ipynb #7b92ef3f
