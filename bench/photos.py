@@ -9,7 +9,7 @@ chair before a plain wall would give. `ten_photographs` has no truth, so it only
 """
 import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-import argparse, json, resource, time
+import argparse, json, resource, tempfile, time
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
@@ -21,21 +21,16 @@ from nerflame.heads.head import flame_to_scene, load_head, transform_points
 from nerflame.photos.cameras import Portrait, place_photographs
 from nerflame.photos.faces import FaceLandmarker
 from nerflame.photos.footage import blurred_photographs, camera_numbers, read_footage
-from nerflame.photos.models import Network, find_model
+from nerflame.photos.mattes import PersonSegmenter, matte_iou
 from nerflame.photos.points import face_points
+from nerflame.use.scene import make_scene
 
 SETS = ("room", "lps", "actor_neutral", "ten_photographs")
 MARKS = [30, 36, 39, 42, 45]   # of 68: tip of the nose, corners of the eyes
 
-def person_matte(network, image):
-    "Return where the person is, as the network sees the whole image."
-    small = Image.fromarray(image).resize((256, 256), Image.Resampling.BILINEAR)
-    found = network(np.asarray(small, np.float32)[None]/255)[0][0, ..., 0]
-    return np.asarray(Image.fromarray(found).resize(image.shape[1::-1], Image.Resampling.BICUBIC)).clip(0, 1)
-
 def photographs(name, root):
     "Return photographs with faces and mattes, and true camera-to-world matrices in metres by name."
-    landmarker, network = FaceLandmarker(), Network(find_model("person_segmenter").read_bytes())
+    landmarker, segmenter = FaceLandmarker(), PersonSegmenter()
     footage = read_footage(root/"photographs" if name == "room" else root)
     blurred, lenses = blurred_photographs(footage), camera_numbers(footage)
     print(f"{len(footage)} photographs, {sum(blurred)} blurred, {len(set(lenses))} lens")
@@ -43,7 +38,7 @@ def photographs(name, root):
     for photograph, lens in zip(footage, lenses):
         image = photograph.image(1000)
         focal = photograph.focal and photograph.focal*image.shape[1]/photograph.width
-        matte = person_matte(network, image)
+        matte = segmenter(image)
         portraits.append(Portrait(photograph.name, image, matte, landmarker(image), focal, int(lens)))
     if name != "room": return portraits, {}
     entries = json.loads((root/"truth/truth.json").read_text())["photographs"]
@@ -105,6 +100,17 @@ def mark_error(placement, portraits, truth, root, head):
         errors.append(np.linalg.norm(seen[k] - true, axis=1))
     return float(np.median(errors))
 
+def whole_way(root):
+    "Return the seconds from the folder to the scene, and how well the mattes of the head agree with the truth."
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder: found = make_scene(root/"photographs", Path(folder)/"scene").findings
+    seconds, ious = time.monotonic() - begin, []
+    for i in found.placement.placed:
+        true = np.asarray(Image.open(root/"truth/masks"/f"{found.portraits[i].name}.png"))[..., 0]/255
+        counted = ~found.ignored[i]
+        ious.append(matte_iou(found.mattes[i]*counted, true*counted))
+    return dict(scene_seconds=seconds, iou=float(np.mean(ious)), least_iou=float(min(ious)))
+
 def measure(name, head):
     "Return a row of the table for one set, or None where it is missing."
     root = shared(f"data/{name}")
@@ -116,7 +122,7 @@ def measure(name, head):
     row = dict(photographs=len(portraits), placed=len(placement.placed), road=placement.road,
         seconds=time.monotonic() - begin)
     if truth: row |= judge(placement, portraits, truth)
-    if name == "room": row["px"] = mark_error(placement, portraits, truth, root, head)
+    if name == "room": row |= dict(px=mark_error(placement, portraits, truth, root, head)) | whole_way(root)
     if not raw: row |= dict(focal=float(placement.cameras.focal[0, 0]), true_focal=_true_focal(root))
     return row | dict(left_out={portraits[i].name: reason for i, reason in placement.why.items()})
 

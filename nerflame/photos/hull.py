@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['place_head', 'crop_square', 'cropped_camera', 'CutConfig', 'cut_heads']
 
-# %% ../../nbs/18_photos.hull.ipynb #71790f31
+# %% ../../nbs/18_photos.hull.ipynb #276339d4
 import math
 from dataclasses import dataclass, replace
 import numpy as np, torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy import ndimage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -21,7 +21,7 @@ from ..cameras import Cameras, image_rays, join_cameras, project
 from .faces import Square
 from .mattes import matte_iou, refine_matte
 
-# %% ../../nbs/18_photos.hull.ipynb #13d87e3c
+# %% ../../nbs/18_photos.hull.ipynb #21df0916
 def boundary_loops(
     faces:Int[np.ndarray, "f 3"],   # of a mesh
 )->list:                            # the vertices of each open edge
@@ -34,7 +34,7 @@ def boundary_loops(
     _, piece = connected_components(coo_array((np.ones(len(start)), (start, end)), shape=(n, n)), directed=False)
     return [np.unique(np.r_[start, end][np.r_[piece[start], piece[start]] == k]) for k in np.unique(piece[start])]
 
-# %% ../../nbs/18_photos.hull.ipynb #efb717c4
+# %% ../../nbs/18_photos.hull.ipynb #364fd794
 _HAIR = 0.2       # space around the head, of its height
 _CLOTHES = 0.2     # space below the neck
 
@@ -60,7 +60,7 @@ class HeadPlace:
         below = self.neck - _CLOTHES*self.height*self.up
         return np.minimum(low, below), np.maximum(high, below)
 
-# %% ../../nbs/18_photos.hull.ipynb #ba6367f8
+# %% ../../nbs/18_photos.hull.ipynb #78f02dab
 def place_head(
     vertices:Float[np.ndarray, "v 3"],   # of the posed head, scene frame
     faces:Int[np.ndarray, "f 3"],        # numbers of their vertices
@@ -77,7 +77,7 @@ def place_head(
     require(height > 0, "place_head", "vertices", "a head with a size, above its neck", f"height {height:g}")
     return HeadPlace(vertices, faces, neck, up, height)
 
-# %% ../../nbs/18_photos.hull.ipynb #f4b3b433
+# %% ../../nbs/18_photos.hull.ipynb #90ec9d3f
 def crop_square(
     image:np.ndarray,   # (h, w, 3) uint8, or (h, w) float
     square:Square,      # in the image
@@ -104,7 +104,7 @@ def cropped_camera(
     centre = (camera.centre - torch.as_tensor(square.centre - square.size/2).to(camera.centre))*scale
     return replace(camera, focal=camera.focal*scale, centre=centre, width=size, height=size, sizes=None)
 
-# %% ../../nbs/18_photos.hull.ipynb #50020df3
+# %% ../../nbs/18_photos.hull.ipynb #f94c9710
 def box_corners(
     low:Float[np.ndarray, "3"],    # one corner
     high:Float[np.ndarray, "3"],   # the opposite one
@@ -123,7 +123,7 @@ def head_squares(
     squares = [Square((a + b)/2, float((b - a).max()), 0.) for a, b in zip(low, high)]
     return [square if shown else None for square, shown in zip(squares, ahead)]
 
-# %% ../../nbs/18_photos.hull.ipynb #13f36f87
+# %% ../../nbs/18_photos.hull.ipynb #9bb6a0b1
 @dataclass(frozen=True)
 class HullConfig:
     "Settings of a visual hull."
@@ -144,7 +144,7 @@ class VisualHull:
         "Return the last point."
         return self.low + self.spacing*(torch.tensor(self.occupancy.shape) - 1)
 
-# %% ../../nbs/18_photos.hull.ipynb #4a815e86
+# %% ../../nbs/18_photos.hull.ipynb #bea3945d
 def read_mattes(
     cameras:Cameras,                  # N of them
     mattes:Float[Tensor, "n s s"],    # of their images; NaN where not known
@@ -168,7 +168,7 @@ def agreed_values(
     lowest = torch.where(values.isfinite(), values, math.inf).topk(int(rank.max()) + 1, dim=0, largest=False).values
     return torch.where(count >= least, lowest.gather(0, rank[None])[0], 0.)
 
-# %% ../../nbs/18_photos.hull.ipynb #79babc62
+# %% ../../nbs/18_photos.hull.ipynb #05d3cdf4
 @torch.no_grad()
 def carve_hull(
     cameras:Cameras,                 # N of them
@@ -186,7 +186,7 @@ def carve_hull(
     occupancy = torch.stack([slab(value).reshape(len(y), len(z)) for value in x])
     return VisualHull(occupancy, low, spacing)
 
-# %% ../../nbs/18_photos.hull.ipynb #cd73fb27
+# %% ../../nbs/18_photos.hull.ipynb #1cd085cc
 def box_interval(
     origins:Float[Tensor, "r 3"],
     directions:Float[Tensor, "r 3"],
@@ -199,7 +199,7 @@ def box_interval(
     return torch.minimum(first, second).amax(1).clamp(min=0), torch.maximum(first, second).amin(1)
 
 def read_hull(
-    hull:VisualHull,
+    hull:VisualHull,                # whose grid is read
     points:Float[Tensor, "*n 3"],   # scene frame
 )->Float[Tensor, "*n"]:
     "Interpolate the grid of a hull; 0 outside."
@@ -207,14 +207,14 @@ def read_hull(
     grid = at.flip(-1).reshape(1, 1, 1, -1, 3)
     return F.grid_sample(hull.occupancy[None, None], grid, align_corners=True).reshape(points.shape[:-1])
 
-# %% ../../nbs/18_photos.hull.ipynb #6c566135
+# %% ../../nbs/18_photos.hull.ipynb #cd85084a
 @dataclass(frozen=True, eq=False)
 class HullView:
     "A hull seen by a camera."
     alpha: Float[np.ndarray, "h w"]       # in [0, 1]
     surface: Float[np.ndarray, "h w 3"]   # scene frame; NaN where no surface is
 
-# %% ../../nbs/18_photos.hull.ipynb #1c54c107
+# %% ../../nbs/18_photos.hull.ipynb #82b5af02
 @torch.no_grad()
 def look_at_hull(
     hull:VisualHull,
@@ -241,13 +241,21 @@ def look_at_hull(
     square = camera.height, camera.width
     return HullView(alpha.reshape(square).numpy(), surface.reshape(*square, 3).numpy())
 
-# %% ../../nbs/18_photos.hull.ipynb #39624726
+# %% ../../nbs/18_photos.hull.ipynb #57400f92
 def small_mattes(
     mattes:Float[Tensor, "n s s"],   # NaN where not known
     size:int,                        # pixels
 )->Float[Tensor, "n t t"]:
     "Reduce mattes; a pixel is known where all its parts are."
     return F.interpolate(mattes[:, None].float(), (size, size), mode="area")[:, 0]
+
+def with_nearest(
+    values:np.ndarray,   # (h, w), some of them NaN
+)->np.ndarray:           # (h, w)
+    "Replace unknown values by the nearest known ones."
+    indices = ndimage.distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
+    rows, columns = np.asarray(indices)
+    return values[rows, columns]
 
 def agreement_above(
     view:HullView,
@@ -258,12 +266,11 @@ def agreement_above(
     height = place.height_of(view.surface)
     empty = np.isnan(height)
     if empty.all(): return 0.
-    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
-    counted = np.isfinite(matte) & (height[tuple(nearest)] > 0)
+    counted = np.isfinite(matte) & (with_nearest(height) > 0)
     if not (matte > 0.5)[counted].any(): return 0.
     return matte_iou(np.where(counted, matte, 0), np.where(counted, view.alpha, 0))
 
-# %% ../../nbs/18_photos.hull.ipynb #cd20123b
+# %% ../../nbs/18_photos.hull.ipynb #e67eef7e
 _DISAGREES = 0.7    # intersection over union with the hull, below which a view is not believed
 _ROUNDS = 0.25, 0.15, 0.05   # share of the views that may contradict the hull, one after the other
 
@@ -284,7 +291,7 @@ def view_agreement(
         if used.sum() < config.least: return scores
     return scores
 
-# %% ../../nbs/18_photos.hull.ipynb #518c6637
+# %% ../../nbs/18_photos.hull.ipynb #24960c1a
 _CONTRAST = 1.3   # of the refined mattes, about alpha 0.3
 
 def resized(
@@ -307,7 +314,7 @@ def corrected_matte(
     both = np.where(silhouette < 0.2, 0, both).astype(np.float32)
     return np.where(known, refine_matte(image, both, 5, (0.1, 0.9), _CONTRAST), 0)
 
-# %% ../../nbs/18_photos.hull.ipynb #fec2c122
+# %% ../../nbs/18_photos.hull.ipynb #1b8f6027
 _BINS = 32                # of each colour channel
 _BAND = -0.07, 0.4        # heights between which colours decide
 _MIDDLE = 0.1             # height of the cut without colours
@@ -334,12 +341,11 @@ def neck_pixels(
     empty = np.isnan(height)
     if empty.all(): return NeckPixels(np.ravel_multi_index(bins.transpose(2, 0, 1), (_BINS,)*3),
         np.full(matte.shape, np.inf), np.zeros(matte.shape, bool))
-    nearest = ndimage.distance_transform_edt(empty, return_distances=False, return_indices=True)
     person = (matte > 0.9) & (resized(~empty, len(matte)) > 0.5)
     return NeckPixels(np.ravel_multi_index(bins.transpose(2, 0, 1), (_BINS,)*3),
-        resized(height[tuple(nearest)], len(matte)), person)
+        resized(with_nearest(height), len(matte)), person)
 
-# %% ../../nbs/18_photos.hull.ipynb #12456a04
+# %% ../../nbs/18_photos.hull.ipynb #c6675be9
 def colour_shares(
     pixels:list,    # of `NeckPixels`
     weights:list,   # (s, s) of the pixels of each
@@ -358,7 +364,7 @@ def share_of_head(
     share = 1/(1 + np.exp(-2*(likelihood + _SLOPE*(pixels.height - _MIDDLE)).clip(-30, 30)))
     return np.where(pixels.height > _BAND[1], 1, np.where(pixels.height < _BAND[0], 0, share))
 
-# %% ../../nbs/18_photos.hull.ipynb #2291545e
+# %% ../../nbs/18_photos.hull.ipynb #5be452be
 def cut_necks(
     pixels:list,    # of `NeckPixels`, of all photographs
     rounds:int=3,   # of counting colours
@@ -377,18 +383,7 @@ def cut_necks(
         clothes = [c + 2*(1 - s)*b for c, s, b in zip(below, shares, band)]
     return shares
 
-# %% ../../nbs/18_photos.hull.ipynb #121fac17
-def mesh_outline(
-    camera:Cameras,     # one
-    place:HeadPlace,
-)->Bool[np.ndarray, "h w"]:
-    "Draw the pixels that a mesh covers."
-    xy = project(camera, torch.tensor(place.vertices, dtype=torch.float32))[0][0].numpy()
-    image = Image.new("1", (camera.width, camera.height))
-    draw = ImageDraw.Draw(image)
-    for corners in xy[place.faces]: draw.polygon(corners.ravel().tolist(), fill=1)
-    return np.asarray(image)
-
+# %% ../../nbs/18_photos.hull.ipynb #30df9310
 def paste_square(
     values:np.ndarray,   # (s, s)
     square:Square,       # in the image
@@ -400,12 +395,13 @@ def paste_square(
     right, bottom = np.floor(corner + square.size).astype(int).clip(0, shape[::-1]).tolist()
     if right <= left or bottom <= top: return pasted
     scale = len(values)/square.size
-    box = ((np.array([left, top, right, bottom]) - np.r_[corner, corner])*scale).clip(0, len(values)).tolist()
+    box = ((np.array([left, top, right, bottom]) - np.r_[corner, corner])*scale).clip(0, len(values))
     image = Image.fromarray(np.asarray(values, np.float32))
-    pasted[top:bottom, left:right] = np.asarray(image.resize((right - left, bottom - top), box=box))
+    size = right - left, bottom - top
+    pasted[top:bottom, left:right] = np.asarray(image.resize(size, Image.Resampling.BILINEAR, tuple(box.tolist())))
     return pasted
 
-# %% ../../nbs/18_photos.hull.ipynb #e37b6ba7
+# %% ../../nbs/18_photos.hull.ipynb #b9021769
 def largest_part(
     alpha:np.ndarray,   # (s, s) in [0, 1]
 )->np.ndarray:          # (s, s)
@@ -415,14 +411,14 @@ def largest_part(
     largest = 1 + np.bincount(labels.ravel())[1:].argmax()
     return np.where((labels == largest) | (labels == 0), alpha, 0).astype(np.float32)
 
-# %% ../../nbs/18_photos.hull.ipynb #2d4356a8
+# %% ../../nbs/18_photos.hull.ipynb #18c621ae
 @dataclass(frozen=True)
 class CutConfig:
     "Settings of the way from mattes of persons to mattes of heads."
-    size: int = 512                  # of the squares that we work in, pixels
+    size: int = 640                  # of the squares that we work in, at most, pixels
     hull: HullConfig = HullConfig()
 
-# %% ../../nbs/18_photos.hull.ipynb #b4b54ad6
+# %% ../../nbs/18_photos.hull.ipynb #673f1a3b
 @dataclass(frozen=True, eq=False)
 class HeadMattes:
     "Mattes of the heads in K photographs, in three values."
@@ -430,19 +426,17 @@ class HeadMattes:
     ignore: list    # (h, w) bool of each: pixels that training shall ignore
     agreement: Float[np.ndarray, "k"]   # of the matte of the person with the hull; below 0.7 the camera is wrong
 
-# %% ../../nbs/18_photos.hull.ipynb #332e691e
+# %% ../../nbs/18_photos.hull.ipynb #d3ee54fa
 def _squared(images, mattes, cameras, squares, size):
     "Return the images, mattes and cameras of squares."
     crops = [crop_square(image, square, size) for image, square in zip(images, squares)]
     cut = [crop_square(matte, square, size, math.nan) for matte, square in zip(mattes, squares)]
     return crops, cut, join_cameras([cropped_camera(cameras[k], square, size) for k, square in enumerate(squares)])
 
-def _head_and_ignored(matte, known, share, outline):
+def _head_and_ignored(matte, known, share):
     "Return the matte of the head in a square, and the pixels to ignore."
-    head = largest_part((matte*share).astype(np.float32))
     unclear = (share > 0.1) & (share < 0.9) & (matte > 0.1)
-    hidden = outline & (matte > 0.5) & (share < 0.5)
-    return head, unclear | hidden | ~known
+    return largest_part((matte*share).astype(np.float32)), unclear | ~known
 
 def _cut_squares(images, mattes, cameras, place, config, used):
     "Return mattes of heads and pixels to ignore, in squares."
@@ -452,11 +446,9 @@ def _cut_squares(images, mattes, cameras, place, config, used):
     views = [look_at_hull(hull, c) for c in cameras.resized(config.hull.size, config.hull.size)]
     persons = [corrected_matte(i, m, resized(v.alpha, config.size)) for i, m, v in zip(images, mattes, views)]
     pixels = [neck_pixels(i, m, v.surface, place) for i, m, v in zip(images, persons, views)]
-    outlines = [mesh_outline(c, place) for c in cameras]
-    found = zip(persons, known, cut_necks(pixels), outlines)
-    return [_head_and_ignored(*each) for each in found]
+    return [_head_and_ignored(*each) for each in zip(persons, known, cut_necks(pixels))]
 
-# %% ../../nbs/18_photos.hull.ipynb #01424571
+# %% ../../nbs/18_photos.hull.ipynb #78ef1b31
 def cut_heads(
     images:list,        # K of (h, w, 3) uint8
     mattes:list,        # K of (h, w) in [0, 1], of the person
@@ -469,7 +461,9 @@ def cut_heads(
     shown = [i for i in range(k) if squares[i] is not None]
     require(len(shown) >= 2, "cut_heads", "cameras", "two or more that have the head before them", len(shown))
     some = lambda values: [values[i] for i in shown]
-    crops, cut, views = _squared(some(images), some(mattes), cameras[shown], some(squares), config.size)
+    size = int(min(config.size, max(np.median([square.size for square in some(squares)]), 64)))
+    config = replace(config, size=size)
+    crops, cut, views = _squared(some(images), some(mattes), cameras[shown], some(squares), size)
     few = replace(config.hull, least=min(config.hull.least, len(shown)))
     agreement = np.zeros(k)
     agreement[shown] = view_agreement(views, torch.tensor(np.stack(cut)), place, replace(few, spacing=1/40, size=80))

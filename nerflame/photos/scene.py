@@ -66,7 +66,7 @@ def check_free(
     expected = "a new or empty folder, or a scene that was made from photographs, to replace"
     require(free, out, "`out`", expected, "a folder with other things in it" if out.is_dir() else "a file")
 
-# %% ../../nbs/49_photos.scene.ipynb #2ad117ef
+# %% ../../nbs/49_photos.scene.ipynb #3efd2cec
 @contextlib.contextmanager
 def new_scene(
     out,   # folder: new, empty, or a scene that was made from photographs

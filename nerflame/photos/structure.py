@@ -589,6 +589,7 @@ def _reconstruct(matches, folder, config, say):
     say(3, 4, "refinement")
     for _ in range(3):
         if not mapper.reconsider(): break
+        if len(mapper.poses) < 3: return _nothing_placed(matches, config)   # pairs agreed, but no third image
         mapper.adjust()
         mapper.grow()
     mapper.find_distortion()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PHOTOS', 'SceneOptions', 'is_footage', 'make_scene']
 
-# %% ../../nbs/84_use.scene.ipynb #82e0295f
+# %% ../../nbs/84_use.scene.ipynb #6dbed8d1
 import contextlib, hashlib, json, shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..photos.film import FilmConfig, FilmTrack, film_mattes, refine_still, trac
 from ..photos.report import SceneFindings, write_report
 from ..evaluation.runs import PathLike
 
-# %% ../../nbs/84_use.scene.ipynb #82c670f1
+# %% ../../nbs/84_use.scene.ipynb #5e456e28
 class Steps:
     "Finished steps of a scene that is not written yet."
     def __init__(self,
@@ -60,7 +60,7 @@ class Steps:
         "Remove all steps."
         shutil.rmtree(self.folder, ignore_errors=True)
 
-# %% ../../nbs/84_use.scene.ipynb #d4fde6bc
+# %% ../../nbs/84_use.scene.ipynb #9266de8a
 _WORK_SIZE = 1000   # long side of photographs in which we search, pixels
 _COMPANY = 0.6      # size of a second face, in sizes of the first, from which on it may be meant as well
 
@@ -78,13 +78,13 @@ def unpack_faces(
     n:int,         # photographs
 )->list:           # of `Face`, or None
     "Return stored faces."
-    faces = [None]*n
+    faces: list = [None]*n
     for k, i in enumerate(stored["there"]):
         presence, spread, confidence = stored["judged"][k].tolist()
         faces[i] = Face(stored["points"][k], presence, spread, stored["scores"][k], confidence)
     return faces
 
-# %% ../../nbs/84_use.scene.ipynb #f8ec8018
+# %% ../../nbs/84_use.scene.ipynb #da6bffa8
 def find_faces(
     images,          # yields N of (h, w, 3) uint8
     landmarker:FaceLandmarker,
@@ -104,7 +104,7 @@ def find_faces(
         if progress: progress(k + 1)
     return faces, company
 
-# %% ../../nbs/84_use.scene.ipynb #95caf018
+# %% ../../nbs/84_use.scene.ipynb #4973017b
 def head_box(
     points:np.ndarray,     # (n, 2) of the face or the head, pixels
     above:float,           # of their height, which is added for hair
@@ -124,7 +124,7 @@ def rough_person(
     plain = screen_matte(image, person) if person.max() > 0.5 else screen_matte(image)
     return person if plain is None else plain
 
-# %% ../../nbs/84_use.scene.ipynb #96554dcf
+# %% ../../nbs/84_use.scene.ipynb #de76a580
 def _bytes(matte): return (255*matte).round().clip(0, 255).astype(np.uint8)
 
 def _find_mattes(footage, images, faces, progress):
@@ -137,7 +137,7 @@ def _find_mattes(footage, images, faces, progress):
         progress(k + 1, len(images))
     return found
 
-# %% ../../nbs/84_use.scene.ipynb #64c3e270
+# %% ../../nbs/84_use.scene.ipynb #7f89e7e8
 def find_portraits(
     footage:Footage,
     steps:Steps,
@@ -160,7 +160,7 @@ def find_portraits(
     return [Portrait(p.name, images[k], mattes[str(k)]/np.float32(255), faces[k], focal[k], lenses[k])
         for k, p in enumerate(footage)]
 
-# %% ../../nbs/84_use.scene.ipynb #02f5eb10
+# %% ../../nbs/84_use.scene.ipynb #5ad8fc3e
 PHOTOS = "photographs and films"   # the heading of these options
 
 @dataclass(frozen=True)
@@ -181,9 +181,9 @@ class SceneOptions:
 
     def road(self)->RoadConfig:
         "Return the settings of the search for cameras."
-        return RoadConfig(road={"track": "faces"}.get(self.cameras, self.cameras))
+        return RoadConfig(road="faces" if self.cameras == "track" else self.cameras)
 
-# %% ../../nbs/84_use.scene.ipynb #eb30967d
+# %% ../../nbs/84_use.scene.ipynb #830b0653
 def pack_placement(
     placement:Placement,
 )->dict:   # name: array
@@ -201,16 +201,16 @@ def unpack_placement(
     head:Head,
 )->Placement:
     "Return a stored placement."
-    tensor = lambda key: torch.from_numpy(stored[key]) if key in stored else None
+    tensor, maybe = lambda key: torch.from_numpy(stored[key]), lambda key: tensor(key) if key in stored else None
     width, height = stored["size"].tolist()
-    cameras = Cameras(tensor("c2w"), tensor("focal"), tensor("centre"), width, height, tensor("distortion"),
-        sizes=tensor("sizes"))
-    rest = head.neutral()
+    cameras = Cameras(tensor("c2w"), tensor("focal"), tensor("centre"), width, height, maybe("distortion"),
+        sizes=maybe("sizes"))
+    rest = head.neutral(len(stored["params_transl"]))
     params = rest.replace(**{k: tensor(f"params_{k}") for k in rest.ROWS})
     why = {int(i): reason for i, reason in json.loads(str(stored["why"])).items()}
     return Placement(str(stored["road"]), tuple(stored["placed"].tolist()), cameras, params, stored["error"], why)
 
-# %% ../../nbs/84_use.scene.ipynb #dbb26d60
+# %% ../../nbs/84_use.scene.ipynb #1c4c6a51
 def find_placement(
     portraits:list,        # N of `Portrait`
     footage:Footage,
@@ -233,7 +233,7 @@ def find_placement(
         if not film or options.cameras == "sfm": raise
     return None
 
-# %% ../../nbs/84_use.scene.ipynb #72fbd893
+# %% ../../nbs/84_use.scene.ipynb #21e373ec
 _CONTRADICTS = 0.5   # agreement of a matte with the hull, below which its photograph is left out
 _ENOUGH = 6          # photographs from which on we judge by the hull
 
@@ -242,7 +242,8 @@ def _persons_again(portraits, footage, placement, verts, progress):
     xy, segmenter, found = project(placement.cameras, verts)[0].numpy(), PersonSegmenter(), []
     for k, i in enumerate(placement.placed):
         given = footage[i].has_matte
-        box = head_box(xy[k], 0.1)
+        left, top, right, bottom = head_box(xy[k], 0)
+        box = left, top, right, top + 0.8*(bottom - top)   # without the end of the neck
         found.append(portraits[i].matte if given else rough_person(portraits[i].pixels, segmenter, box))
         progress(k + 1, len(placement.placed))
     return found
@@ -257,7 +258,7 @@ def _without_contradicting(placement, agreement):
 
 _OUTLINE = "its outline of the person contradicts the other photographs: the camera is wrong, or the person had moved"
 
-# %% ../../nbs/84_use.scene.ipynb #fa020d48
+# %% ../../nbs/84_use.scene.ipynb #065bef5e
 def find_heads(
     portraits:list,        # N of `Portrait`
     footage:Footage,
@@ -284,7 +285,7 @@ def find_heads(
     refused = {r.name: r.reason for r in footage.refused}
     return SceneFindings(portraits, less, mattes, ignored, refused, stored["agreement"][keep], None)
 
-# %% ../../nbs/84_use.scene.ipynb #3e1a0a8b
+# %% ../../nbs/84_use.scene.ipynb #3713a688
 def find_film(
     portraits:list,        # N of `Portrait`, the frames in their order
     footage:Footage,
@@ -304,7 +305,7 @@ def find_film(
     p = unpack_placement(stored, head)
     return FilmTrack(p.placed, tuple(stored["held_out"].tolist()), p.cameras, p.params, p.error, p.why)
 
-# %% ../../nbs/84_use.scene.ipynb #0dc1fec2
+# %% ../../nbs/84_use.scene.ipynb #69f169f6
 def film_findings(
     portraits:list,
     footage:Footage,
@@ -322,7 +323,7 @@ def film_findings(
     nothing = np.full(len(track.placed), np.nan)
     return SceneFindings(portraits, placement, known, ignored, refused, nothing, None), mattes
 
-# %% ../../nbs/84_use.scene.ipynb #801671ca
+# %% ../../nbs/84_use.scene.ipynb #47ec5cb7
 def is_footage(
     data:PathLike,   # a file or folder
 )->bool:
@@ -332,7 +333,7 @@ def is_footage(
     if not path.is_dir() or any(path.glob("transforms*.json")): return False
     return any(p.suffix.lower() in (*PICTURES, *FILMS) for p in path.iterdir())
 
-# %% ../../nbs/84_use.scene.ipynb #ebef2e78
+# %% ../../nbs/84_use.scene.ipynb #0d2b2ad8
 def _state(footage, options, head):
     "Return a text that changes with the input and the settings of a scene."
     files = sorted({(str(p.path), p.path.stat().st_size, p.path.stat().st_mtime_ns) for p in footage})
@@ -347,7 +348,7 @@ def _read(input, options):
     for note in footage.notes: warn_input(footage.source, "photographs", note)
     return footage
 
-# %% ../../nbs/84_use.scene.ipynb #ae4f1c85
+# %% ../../nbs/84_use.scene.ipynb #13c295a8
 @dataclass(frozen=True, eq=False)
 class MadeScene:
     "A scene that was made from photographs, and what was found on the way."
@@ -368,7 +369,7 @@ class MadeScene:
         if self.blurred: lines.append(f"blurred: {', '.join(self.blurred[:5])}; hold still, or use more light")
         return [*lines, f"look at {self.report}"]
 
-# %% ../../nbs/84_use.scene.ipynb #59c50b40
+# %% ../../nbs/84_use.scene.ipynb #7be135e4
 def explained(
     error:InputError,      # of the search for cameras
     portraits:list,
@@ -382,7 +383,7 @@ def explained(
     page = write_report(folder/"report.html", findings, head)
     return InputError(footage.source, error.field, error.expected, f"{error.got}; look at {page}")
 
-# %% ../../nbs/84_use.scene.ipynb #8769657b
+# %% ../../nbs/84_use.scene.ipynb #c5453859
 def make_scene(
     input:Annotated[PathLike, Option("INPUT", place=True)],   # folder of photographs, or a film
     out:Annotated[PathLike, Option("SCENE")],   # folder to write; an earlier scene from photographs is replaced
