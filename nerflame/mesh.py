@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Mesh', 'check_mesh', 'icosphere', 'face_corners', 'face_normals', 'face_areas', 'vertex_normals', 'face_frames',
-           'interpolate', 'face_edges', 'edge_graph', 'load_obj', 'save_obj']
+           'interpolate', 'face_edges', 'open_edges', 'edge_graph', 'load_obj', 'save_obj']
 
 # %% ../nbs/05_mesh.ipynb #7f91fd64
 from dataclasses import dataclass
@@ -151,6 +151,13 @@ def face_edges(
 )->np.ndarray:          # (F k, 2)
     "Return the sides of all faces; two faces that share an edge both list it."
     return np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
+
+def open_edges(
+    faces:np.ndarray,   # (F, k) corners of triangles or other polygons
+)->np.ndarray:          # (E, 2), the smaller vertex first
+    "Return the edges that belong to a single face."
+    edges, count = np.unique(np.sort(face_edges(faces), 1), axis=0, return_counts=True)
+    return edges[count == 1]
 
 def edge_graph(
     edges:np.ndarray,   # (E, 2) vertices

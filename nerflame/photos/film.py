@@ -6,33 +6,31 @@
 __all__ = ['FilmConfig', 'HeadMargins', 'FilmTrack', 'track_film', 'refine_still', 'film_mattes', 'write_film']
 
 # %% ../../nbs/59_photos.film.ipynb #638bbce4
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
-from scipy import ndimage
 from torch import Tensor
-from ..core import require, write_text
-from ..mesh import face_edges, vertex_normals
+from ..core import require
+from ..mesh import open_edges, vertex_normals
 from ..cameras import Cameras, join_cameras, project
 from ..heads.files import save_params
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..scenes.scene import Scene, as_bytes, in_scene_frame
-from ..scenes.writing import frame_entry
 from ..fitting.observations import NormalEquations, project_each
 from ..fitting.track import PhotoModel, TrackConfig, Tracker
 from .faces import Square
 from .points import FacePoints, PointConfig, better_half, eyes_of, face_pixels, face_radius
 from .points import facing_pictures, fit_points, points_model, rest_params, rest_similarities
 from .points import start_params, template_of, with_pose
-from .cameras import _MISSES, _NO_FACE, _OTHER_FACE, Placement, around_head, plain_cameras
+from .cameras import MISSES, NO_FACE, OTHER_FACE, Placement, around_head, in_head_frame, plain_cameras
+from .mattes import nearest_pixels
 from .hull import crop_square, cropped_camera
-from .scene import FORMAT, SceneConfig, _common_size, _save_ignored, _save_square, _splits
-from .scene import head_square, new_scene
+from .scene import SceneConfig, depth_range, frame_squares, new_scene, save_frame, split_frames
+from .scene import write_note, write_splits
 
 # %% ../../nbs/59_photos.film.ipynb #1c286947
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def believed_frames(
 )->tuple[list, dict]:
     "Return the frames with a face that looks towards the camera, and for the others why they are left out."
     seen = [i for i, p in enumerate(portraits) if p.face is not None]
-    why = {i: _NO_FACE for i in range(len(portraits)) if i not in seen}
+    why = {i: NO_FACE for i in range(len(portraits)) if i not in seen}
     if not seen: return [], why
     faces = [portraits[i].face for i in seen]
     facing = facing_pictures(head, where, faces, cameras[seen], config.angle).tolist()
@@ -107,9 +105,9 @@ def start_film(portraits, head, where, config)->FilmStart:
     good, why = believed_frames(portraits, head, where, cameras, config)
     enough(len(good))
     fit = fit_points(head, where, [portraits[i].face for i in good], cameras[good])
-    fits = (fit.error < _MISSES).nonzero()[:, 0].tolist()
+    fits = (fit.error < MISSES).nonzero()[:, 0].tolist()
     enough(len(fits))
-    why |= {i: _OTHER_FACE for k, i in enumerate(good) if k not in fits}
+    why |= {i: OTHER_FACE for k, i in enumerate(good) if k not in fits}
     placed = [good[k] for k in fits]
     return FilmStart(placed, cameras[placed], fit.params[fits], fit.error[fits], why)
 
@@ -127,11 +125,10 @@ def neck_edges(
     head:Head,
 )->Int[np.ndarray, "e 2"]:   # vertices
     "Return the edges at the end of the neck; none for a closed mesh."
-    edges = np.sort(face_edges(head.faces.cpu().numpy()).reshape(-1, 2), 1)
-    edges, count = np.unique(edges, axis=0, return_counts=True)
+    edges = open_edges(head.faces.cpu().numpy())
     height = template_of(head)[:, 1].cpu().numpy()
     low = height.min() + 0.3*np.ptp(height)
-    return edges[(count == 1) & (height[edges] < low).all(1)]
+    return edges[(height[edges] < low).all(1)]
 
 def grown_vertices(
     head:Head,
@@ -334,9 +331,6 @@ def new_tracker(portraits, cameras, params, head, where, config, track=None)->Po
     tracker.neck = config.neck
     return tracker
 
-quick = FilmConfig(width=96, track=TrackConfig(steps=(2, 4), blur=(4., 1.2), vertices=500, landmark=0.5),
-    held_out=TrackConfig(steps=(3,), blur=(1.2,), landmark=0.5), val_every=4)
-
 # %% ../../nbs/59_photos.film.ipynb #faf6e651
 _OWN = HeadParams.TIMESTEP
 _COMMON = (*(k for k in _OWN if k not in ("expression", "neck_pose")), "betas")
@@ -372,7 +366,7 @@ def track_known(
     "Find pose and expression of a known person."
     head, where, n = tracker.head, tracker.where, len(portraits)
     faces = [p.face for p in portraits]
-    metres = in_scene_frame(cameras, torch.linalg.inv(flame_to_scene().to(cameras.c2w)))
+    metres = in_head_frame(cameras)
     start = start_params(head, where, faces, metres).replace(betas=tracker.params.betas[:1].expand(n, -1))
     start = fit_points(head, where, faces, metres, PointConfig(shared=()), start).params
     settings = replace(config.held_out, vertices=config.track.vertices)
@@ -419,7 +413,7 @@ def track_film(
     tell = progress and (lambda step, steps: progress(step, steps, "tracking the film"))
     start = start_film(portraits, head, where, config)
     world, n = in_scene_frame(start.cameras, flame_to_scene().to(start.cameras.c2w)), len(start.placed)
-    splits = _splits(n, config.val_every)
+    splits = split_frames(n, config.val_every)
     train, held = splits["train"], splits["val"]
     pick = lambda rows: [portraits[start.placed[k]] for k in rows]
     tracker = new_tracker(pick(train), world[train], start.params[train], head, where, config)
@@ -461,8 +455,7 @@ def refine_still(
     start = placement.params[[0]*n]
     tracker = new_tracker(some, placement.cameras, start, head, where, config)
     found = refine(tracker, HeadParams.PLACE, _STILL_COMMON, tell).params
-    to_metres = torch.linalg.inv(flame_to_scene().to(placement.cameras.c2w))
-    cameras = around_head(head, found, in_scene_frame(placement.cameras, to_metres))
+    cameras = around_head(head, found, in_head_frame(placement.cameras))
     return replace(placement, cameras=cameras, params=rest_params(head, found[0]), error=point_errors(tracker))
 
 # %% ../../nbs/59_photos.film.ipynb #9b79d5d7
@@ -472,22 +465,9 @@ def without_seam(
     "Replace the colours at the edge of a matte by those of the nearest pixel inside."
     solid, edge = image[..., 3] >= 247, (image[..., 3] > 0) & (image[..., 3] < 247)
     if not solid.any(): return image
-    nearest = np.asarray(ndimage.distance_transform_edt(~solid, return_distances=False, return_indices=True))
     cleaned = image.copy()
-    cleaned[edge, :3] = image[..., :3][tuple(nearest)][edge]
+    cleaned[edge, :3] = image[..., :3][nearest_pixels(solid)][edge]
     return cleaned
-
-@torch.no_grad()
-def film_depths(
-    track:FilmTrack,
-    head:Head,
-    margin:float=0.8,    # for hair, scene units (0.1 m)
-)->tuple[float, float]:
-    "Return the nearest and the farthest depth of the head in all frames, scene units."
-    def depths(k): return project(track.cameras[k], transform_points(flame_to_scene(), head(track.params[k])[0]))[1]
-    bounds = [(float(d.min()), float(d.max())) for d in map(depths, range(len(track.placed)))]
-    near, far = min(low for low, _ in bounds), max(high for _, high in bounds)
-    return max(near - margin, 0.05*near), far + margin
 
 # %% ../../nbs/59_photos.film.ipynb #c0edf8d9
 def film_mattes(
@@ -503,26 +483,6 @@ def film_mattes(
         if person is not None: out[i] = head_matte(person, track.cameras[k], head, track.params[k], margins)
     return out
 
-# %% ../../nbs/59_photos.film.ipynb #3be4c6d0
-_SCENE = SceneConfig()
-
-def _write_frame(folder, k, photograph, matte, track, squares, size)->dict:
-    "Write picture and parameters of the k-th tracked frame, and return its entry."
-    square, name, unknown = squares[k], f"images/{photograph.name}.png", f"ignored/{photograph.name}.png"
-    _save_square(photograph, matte.shape, np.nan_to_num(matte), square, size, folder/name)
-    _save_ignored(np.isnan(matte), square, size, folder/unknown)
-    with Image.open(folder/name) as image: cleaned = without_seam(np.asarray(image))
-    Image.fromarray(cleaned).save(folder/name, compress_level=4)
-    save_params(track.params[k], folder/f"flame_param/{k:05d}.npz")
-    labels = dict(timestep_index=k, camera_index=0, flame_param_path=f"flame_param/{k:05d}.npz", ignore_path=unknown)
-    return {**frame_entry(cropped_camera(track.cameras[k], square, size), name), **labels}
-
-def _check_film(out, photographs, mattes, track):
-    "Raise `InputError` unless every tracked frame has a matte with a head."
-    shown = lambda matte: matte is not None and bool((matte > 0.2).any())
-    empty = [photographs[i].name for i in track.placed if not shown(mattes[i])]
-    require(not empty, out, "mattes", "a head in the matte of each tracked frame", f"none in {', '.join(empty[:3])}")
-
 # %% ../../nbs/59_photos.film.ipynb #debe0d9e
 def write_film(
     out,                     # folder: new, empty, or a scene that was made from photographs
@@ -530,25 +490,21 @@ def write_film(
     mattes:list,             # from `film_mattes`, at the size that the cameras are for
     track:FilmTrack,
     head:Head,
-    config:SceneConfig=_SCENE,
+    config:SceneConfig|None=None,   # None: `SceneConfig()`
 )->Path:
     "Write a tracked film as a moving capture; held-out frames are the split val. Raises `InputError`."
-    _check_film(out, photographs, mattes, track)
-    mattes = [mattes[i] for i in track.placed]
-    squares = [head_square(np.nan_to_num(matte), config.margin) for matte in mattes]
-    some = [photographs[i] for i in track.placed]
-    scales = [max(p.width, p.height)/max(matte.shape) for p, matte in zip(some, mattes)]
-    size, (near, far) = _common_size(squares, scales, config), film_depths(track, head)
+    config = config or SceneConfig()
+    squares, size = frame_squares(out, photographs, mattes, track.placed, config, "tracked frame")
+    splits = dict(train=[k for k in range(len(track.placed)) if k not in track.held_out], val=list(track.held_out))
     with new_scene(out) as folder:
         for name in ("images", "ignored", "flame_param"): (folder/name).mkdir()
-        write = lambda k: _write_frame(folder, k, some[k], mattes[k], track, squares, size)
-        frames = [write(k) for k in range(len(some))]
-        top = dict(near=near, far=far, flame_to_scene=flame_to_scene().tolist())
-        val = set(track.held_out)
-        for split, rows in (("train", set(range(len(some))) - val), ("val", val)):
-            content = json.dumps({**top, "frames": [frames[k] for k in sorted(rows)]}, indent=1)
-            if rows: write_text(folder/f"transforms_{split}.json", content)
-        why = {photographs[i].name: reason for i, reason in track.why.items()}
-        made = dict(format=FORMAT, road="film", placed=len(some), left_out=why, size=size)
-        write_text(folder/"photographs.json", json.dumps(made, indent=1, ensure_ascii=False))
+        def save(k, i):
+            params, camera = f"flame_param/{k:05d}.npz", cropped_camera(track.cameras[k], squares[i], size)
+            save_params(track.params[k], folder/params)
+            entry = save_frame(folder, photographs[i], np.nan_to_num(mattes[i]), squares[i], camera,
+                np.isnan(mattes[i]), without_seam)
+            return entry | dict(timestep_index=k, camera_index=0, flame_param_path=params)
+        entries = [save(k, i) for k, i in enumerate(track.placed)]
+        write_splits(folder, entries, splits, depth_range(track.cameras, head, track.params))
+        write_note(folder, photographs, track, "film", size)
     return Path(out)

@@ -7,33 +7,31 @@
 __all__ = ['FilmConfig', 'HeadMargins', 'FilmTrack', 'track_film', 'refine_still', 'film_mattes', 'write_film']
 
 # %% ../../nbs/59_photos.film.ipynb #638bbce4
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np, torch
 from fastcore.basics import patch
 from jaxtyping import Float, Int
 from PIL import Image, ImageDraw
-from scipy import ndimage
 from torch import Tensor
-from ..core import require, write_text
-from ..mesh import face_edges, vertex_normals
+from ..core import require
+from ..mesh import open_edges, vertex_normals
 from ..cameras import Cameras, join_cameras, project
 from ..heads.files import save_params
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..scenes.scene import Scene, as_bytes, in_scene_frame
-from ..scenes.writing import frame_entry
 from ..fitting.observations import NormalEquations, project_each
 from ..fitting.track import PhotoModel, TrackConfig, Tracker
 from .faces import Square
 from .points import FacePoints, PointConfig, better_half, eyes_of, face_pixels, face_radius
 from .points import facing_pictures, fit_points, points_model, rest_params, rest_similarities
 from .points import start_params, template_of, with_pose
-from .cameras import _MISSES, _NO_FACE, _OTHER_FACE, Placement, around_head, plain_cameras
+from .cameras import MISSES, NO_FACE, OTHER_FACE, Placement, around_head, in_head_frame, plain_cameras
+from .mattes import nearest_pixels
 from .hull import crop_square, cropped_camera
-from .scene import FORMAT, SceneConfig, _common_size, _save_ignored, _save_square, _splits
-from .scene import head_square, new_scene
+from .scene import SceneConfig, depth_range, frame_squares, new_scene, save_frame, split_frames
+from .scene import write_note, write_splits
 
 # %% ../../nbs/59_photos.film.ipynb #1c286947
 @dataclass(frozen=True)
@@ -226,9 +224,6 @@ def new_tracker(portraits, cameras, params, head, where, config, track=None)->Po
     "Begin to track photographs, from parameters (one row each) and cameras in the scene frame."
     ...
 
-quick = FilmConfig(width=96, track=TrackConfig(steps=(2, 4), blur=(4., 1.2), vertices=500, landmark=0.5),
-    held_out=TrackConfig(steps=(3,), blur=(1.2,), landmark=0.5), val_every=4)
-
 # %% ../../nbs/59_photos.film.ipynb #faf6e651
 _OWN = HeadParams.TIMESTEP
 _COMMON = (*(k for k in _OWN if k not in ("expression", "neck_pose")), "betas")
@@ -315,15 +310,6 @@ def without_seam(
     "Replace the colours at the edge of a matte by those of the nearest pixel inside."
     ...
 
-@torch.no_grad()
-def film_depths(
-    track:FilmTrack,
-    head:Head,
-    margin:float=0.8,    # for hair, scene units (0.1 m)
-)->tuple[float, float]:
-    "Return the nearest and the farthest depth of the head in all frames, scene units."
-    ...
-
 # %% ../../nbs/59_photos.film.ipynb #c0edf8d9
 def film_mattes(
     portraits:list,          # of `Portrait`, all N
@@ -334,17 +320,6 @@ def film_mattes(
     "Cut the head out of the mattes of all tracked frames; NaN where it may be neck or clothes."
     ...
 
-# %% ../../nbs/59_photos.film.ipynb #3be4c6d0
-_SCENE = SceneConfig()
-
-def _write_frame(folder, k, photograph, matte, track, squares, size)->dict:
-    "Write picture and parameters of the k-th tracked frame, and return its entry."
-    ...
-
-def _check_film(out, photographs, mattes, track)->None:
-    "Raise `InputError` unless every tracked frame has a matte with a head."
-    ...
-
 # %% ../../nbs/59_photos.film.ipynb #debe0d9e
 def write_film(
     out,                     # folder: new, empty, or a scene that was made from photographs
@@ -352,7 +327,7 @@ def write_film(
     mattes:list,             # from `film_mattes`, at the size that the cameras are for
     track:FilmTrack,
     head:Head,
-    config:SceneConfig=_SCENE,
+    config:SceneConfig|None=None,   # None: `SceneConfig()`
 )->Path:
     "Write a tracked film as a moving capture; held-out frames are the split val. Raises `InputError`."
     ...

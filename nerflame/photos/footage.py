@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PICTURES', 'FILMS', 'Photograph', 'sharpness', 'blurred', 'Refused', 'FilmLimits', 'FilmScan', 'Film', 'Footage',
-           'camera_numbers', 'blurred_photographs', 'read_footage']
+           'camera_numbers', 'blurred_by_camera', 'blurred_photographs', 'read_footage']
 
 # %% ../../nbs/46_photos.footage.ipynb #de42ab7c
 import contextlib, functools, hashlib, io, math, re, subprocess, threading, unicodedata, warnings
@@ -779,14 +779,20 @@ def camera_numbers(
     first = {}
     return np.array([first.setdefault(kind(p), len(first)) for p in footage], dtype=int)
 
+def blurred_by_camera(
+    values:Float[np.ndarray, "n"],   # sharpness of photographs in the order in which they were taken
+    cameras:Int[np.ndarray, "n"],    # number of the camera of each
+)->Bool[np.ndarray, "n"]:
+    "Find photographs that are clearly less sharp than their neighbours of the same camera."
+    found = np.zeros(len(values), bool)
+    for camera in np.unique(cameras): found[cameras == camera] = blurred(values[cameras == camera])
+    return found
+
 def blurred_photographs(
     footage:Footage,
 )->Bool[np.ndarray, "n"]:
     "Find photographs that are clearly less sharp than their neighbours of the same camera."
-    values, cameras = np.array([p.sharpness for p in footage]), camera_numbers(footage)
-    found = np.zeros(len(footage), bool)
-    for camera in np.unique(cameras): found[cameras == camera] = blurred(values[cameras == camera])
-    return found
+    return blurred_by_camera(np.array([p.sharpness for p in footage]), camera_numbers(footage))
 
 # %% ../../nbs/46_photos.footage.ipynb #281b26bf
 PICTURES = (*SUFFIXES, ".jfif", ".jpe")

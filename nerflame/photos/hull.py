@@ -13,26 +13,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from PIL import Image
 from scipy import ndimage
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from ..core import require
+from ..mesh import edge_graph, open_edges
 from ..cameras import Cameras, image_rays, join_cameras, project
 from .faces import Square
-from .mattes import matte_iou, refine_matte
+from .mattes import matte_iou, nearest_pixels, numbered_parts, refine_matte
 
 # %% ../../nbs/18_photos.hull.ipynb #21df0916
 def boundary_loops(
     faces:Int[np.ndarray, "f 3"],   # of a mesh
 )->list:                            # the vertices of each open edge
     "Return the connected open edges of a mesh."
-    edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), 1)
-    edges, count = np.unique(edges, axis=0, return_counts=True)
-    start, end = edges[count == 1].T
-    if not len(start): return []
-    n = faces.max() + 1
-    _, piece = connected_components(coo_array((np.ones(len(start)), (start, end)), shape=(n, n)), directed=False)
-    return [np.unique(np.r_[start, end][np.r_[piece[start], piece[start]] == k]) for k in np.unique(piece[start])]
+    edges = open_edges(faces)
+    if not len(edges): return []
+    piece = connected_components(edge_graph(edges, int(faces.max()) + 1))[1][edges]
+    return [np.unique(edges[piece == k]) for k in np.unique(piece)]
 
 # %% ../../nbs/18_photos.hull.ipynb #364fd794
 _HAIR = 0.2       # space around the head, of its height
@@ -253,9 +250,7 @@ def with_nearest(
     values:np.ndarray,   # (h, w), some of them NaN
 )->np.ndarray:           # (h, w)
     "Replace unknown values by the nearest known ones."
-    indices = ndimage.distance_transform_edt(np.isnan(values), return_distances=False, return_indices=True)
-    rows, columns = np.asarray(indices)
-    return values[rows, columns]
+    return values[nearest_pixels(np.isfinite(values))]
 
 def agreement_above(
     view:HullView,
@@ -406,8 +401,8 @@ def largest_part(
     alpha:np.ndarray,   # (s, s) in [0, 1]
 )->np.ndarray:          # (s, s)
     "Keep the largest connected part of a matte."
-    labels, n = ndimage.label(alpha > 0.1)
-    if n < 2: return alpha
+    labels = numbered_parts(alpha > 0.1)
+    if labels.max() < 2: return alpha
     largest = 1 + np.bincount(labels.ravel())[1:].argmax()
     return np.where((labels == largest) | (labels == 0), alpha, 0).astype(np.float32)
 

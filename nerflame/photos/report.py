@@ -22,7 +22,8 @@ from ..cameras import COEFFICIENTS, Cameras, distort, orbit_camera, project
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..fitting.observations import visible_vertices
 from .cameras import Placement
-from .footage import blurred, sharpness
+from .film import fill_triangles
+from .footage import blurred_by_camera, sharpness
 
 # %% ../../nbs/65_photos.report.ipynb #4e701c9d
 @dataclass(frozen=True, eq=False)
@@ -219,10 +220,9 @@ def check_photographs(
     coverage:Coverage,
 )->Checks:
     "Measure sharpness, brightness, colour and size of the head in the photographs."
-    lenses = np.array([p.lens for p in findings.portraits])
+    lenses = np.array([p.lens for p in findings.portraits], int)
     values = np.array([sharpness(p.pixels) for p in findings.portraits])
-    soft = np.zeros(len(lenses), bool)
-    for lens in np.unique(lenses): soft[lenses == lens] = blurred(values[lenses == lens])
+    soft = blurred_by_camera(values, lenses)
     height, outside = _sizes(findings, coverage)
     if not findings.placed: return Checks(soft, height, height, height, outside)
     logs = np.stack([_colours(findings, coverage, k)[::3] for k in range(len(findings.placed))])
@@ -422,13 +422,10 @@ def filled_triangles(
     width:int,
     height:int,
 )->Float[np.ndarray, "h w"]:        # coverage in [0, 1]
-    "Fill projected triangles, at twice the resolution for smooth edges."
-    sheet = Image.new("L", (2*width, 2*height))
-    draw = ImageDraw.Draw(sheet)
-    corners = 2*xy[faces] - 0.5
-    near = (corners.max(1) > -50).all(1) & (corners.min(1) < [2*width + 50, 2*height + 50]).all(1)
-    for triangle in corners[near].reshape(-1, 6).tolist(): draw.polygon(triangle, fill=255)
-    return np.asarray(sheet.resize((width, height), Image.Resampling.BOX), np.float32)/255
+    "Fill projected triangles; those far outside of the image are left out."
+    corners = xy[faces] - 0.25   # half a pixel of the finer image that is drawn
+    near = (corners.max(1) > -25).all(1) & (corners.min(1) < [width + 25, height + 25]).all(1)
+    return fill_triangles(corners[near], (0, 0, width, height))
 
 # %% ../../nbs/65_photos.report.ipynb #ea991fd2
 _THUMB = 256   # longer side, pixels

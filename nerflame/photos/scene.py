@@ -9,15 +9,16 @@ __all__ = ['FORMAT', 'is_made_here', 'check_free', 'new_scene', 'SceneConfig', '
 import contextlib, json, tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-import numpy as np, torch
+import numpy as np
 from jaxtyping import Float
 from PIL import Image
 from ..core import atomic_path, require, write_text
 from ..runtime import HeldInterrupt
-from ..cameras import Cameras, project
+from ..cameras import Cameras
 from ..heads.files import save_params
-from ..heads.head import Head, flame_to_scene, transform_points
+from ..heads.head import Head, flame_to_scene
 from ..scenes.writing import frame_entry
+from ..scenes.frames import head_depths
 from .cameras import Placement
 from .faces import Square
 from .hull import crop_square, cropped_camera
@@ -35,17 +36,15 @@ def head_square(
     return Square(centre, float((1 + 2*margin)*max(bottom - top, right - left)), 0.)
 
 # %% ../../nbs/49_photos.scene.ipynb #93618b61
-@torch.no_grad()
 def depth_range(
     cameras:Cameras,         # scene frame
     head:Head,
-    params,                  # `HeadParams`, one row
+    params,                  # `HeadParams`, one row, or one for each camera
     margin:float=0.8,        # for hair, scene units (0.1 m)
 )->tuple[float, float]:
     "Return the nearest and the farthest depth of a head with hair, scene units."
-    _, depth = project(cameras, transform_points(flame_to_scene(), head(params)[0]))
-    near = float(depth.min()) - margin
-    return max(near, 0.05*float(depth.min().clamp(min=0.1))), float(depth.max()) + margin
+    near, far = head_depths(head, params, cameras, flame_to_scene())
+    return max(near - margin, 0.05*max(near, 0.1)), far + margin
 
 # %% ../../nbs/49_photos.scene.ipynb #7dfb3302
 FORMAT = "nerflame-photographs-1"
@@ -97,16 +96,16 @@ def _common_size(squares, scales, config):
     sides = [square.size*scale for square, scale in zip(squares, scales)]
     return int(max(32, min(config.size, np.percentile(sides, 25))))//2*2
 
-def _save_square(photograph, shape, matte, square, size, path):
+def _save_square(photograph, matte, square, size, path, finish):
     "Write the square of a photograph, with the matte as alpha. The photograph is decoded no larger than needed."
-    longest = max(shape)
+    longest = max(matte.shape)
     wanted = int(np.ceil(longest*size/square.size))
     image = photograph.image(min(wanted, max(photograph.width, photograph.height)))
     scale = max(image.shape[:2])/longest
     colours = crop_square(image, replace(square, centre=square.centre*scale, size=square.size*scale), size)
     alpha = (255*crop_square(matte, square, size).clip(0, 1)).round().astype(np.uint8)
     with atomic_path(path) as temporary:
-        Image.fromarray(np.dstack([colours, alpha])).save(temporary, format="PNG", compress_level=4)
+        Image.fromarray(finish(np.dstack([colours, alpha]))).save(temporary, format="PNG", compress_level=4)
 
 # %% ../../nbs/49_photos.scene.ipynb #8d68d1e4
 def _save_ignored(ignored, square, size, path):
@@ -114,30 +113,74 @@ def _save_ignored(ignored, square, size, path):
     shown = crop_square(ignored.astype(np.float32), square, size, 1.) > 0.1
     with atomic_path(path) as temporary: Image.fromarray(shown).save(temporary, format="PNG")
 
-def _save_frame(folder, photograph, matte, square, camera, ignored):
-    "Write the files of a frame and return its entry."
+def save_frame(
+    folder:Path,          # of the scene
+    photograph,           # with `name` and `image(max_size)`
+    matte:np.ndarray,     # (h, w) of the head in it
+    square:Square,        # around the head
+    camera:Cameras,       # of the square
+    ignored=None,         # (h, w) bool, pixels that training ignores; None: no pixel
+    finish=lambda x: x,   # changes the pixels (s, s, 4) before they are written
+)->dict:                  # its entry
+    "Write the files of a frame."
     name = f"{photograph.name}.png"
-    _save_square(photograph, matte.shape, matte, square, camera.width, folder/"images"/name)
+    _save_square(photograph, matte, square, camera.width, folder/"images"/name, finish)
     if ignored is None: return frame_entry(camera, f"images/{name}")
     _save_ignored(ignored, square, camera.width, folder/"ignored"/name)
     return frame_entry(camera, f"images/{name}") | dict(ignore_path=f"ignored/{name}")
 
-def _splits(n, every):
-    "Return which of n photographs are for training, and which for validation."
+# %% ../../nbs/49_photos.scene.ipynb #ea80750c
+def split_frames(
+    n:int,       # frames
+    every:int,   # every so many of them one is for validation; 0: none
+)->dict:         # numbers of the frames of train and val
+    "Choose the frames that are held out."
     val = set(range(every//2, n, every)) if every else set()
     return {"train": [i for i in range(n) if i not in val], "val": sorted(val)}
 
-def _write_splits(folder, entries, placement, head, config):
-    "Write the JSON files of a scene, and the parameters that its frames name."
-    (folder/"flame_param").mkdir()
-    save_params(placement.params, folder/"flame_param/00000.npz")
-    near, far = depth_range(placement.cameras, head, placement.params)
-    top = dict(near=near, far=far, flame_to_scene=flame_to_scene().tolist())
-    for split, numbers in _splits(len(entries), config.val_every).items():
-        frames = [{**entries[i], "flame_param_path": "flame_param/00000.npz"} for i in numbers]
-        if frames: write_text(folder/f"transforms_{split}.json", json.dumps({**top, "frames": frames}, indent=1))
+def write_splits(
+    folder:Path,     # of the scene
+    entries:list,    # of all frames
+    splits:dict,     # numbers of the frames of each split
+    depths:tuple,    # nearest and farthest, scene units
+):
+    "Write the JSON files of a scene."
+    top = dict(near=depths[0], far=depths[1], flame_to_scene=flame_to_scene().tolist())
+    for split, numbers in splits.items():
+        content = json.dumps({**top, "frames": [entries[i] for i in numbers]}, indent=1)
+        if numbers: write_text(folder/f"transforms_{split}.json", content)
+
+# %% ../../nbs/49_photos.scene.ipynb #61b021c2
+def write_note(
+    folder:Path,        # of the scene
+    photographs:list,   # all N
+    placed,             # `Placement`, or another object with `placed` and `why`
+    road:str,           # on which they were placed
+    size:int,           # of the squares
+):
+    "Write how a scene was made from photographs."
+    why = {photographs[i].name: reason for i, reason in placed.why.items()}
+    made = dict(format=FORMAT, road=road, placed=len(placed.placed), left_out=why, size=size)
+    write_text(folder/"photographs.json", json.dumps(made, indent=1, ensure_ascii=False))
 
 # %% ../../nbs/49_photos.scene.ipynb #1ff2fd29
+def frame_squares(
+    out,                 # folder of the scene, for messages
+    photographs:list,    # all N
+    mattes:list,         # of the head in each, or None
+    placed,              # numbers of the photographs that are written
+    config:SceneConfig,
+    what:str,            # they are, for messages
+)->tuple[dict, int]:     # the squares by number, and their size, pixels
+    "Find the squares around the heads, and a common size of them. Raises `InputError` for a matte without a head."
+    squares = {i: None if mattes[i] is None else head_square(mattes[i], config.margin) for i in placed}
+    empty = [photographs[i].name for i, square in squares.items() if square is None]
+    expected = f"a head in the matte of each {what}"
+    require(not empty, out, "mattes", expected, f"none in {', '.join(empty[:3])}")
+    scales = [max(photographs[i].width, photographs[i].height)/max(mattes[i].shape) for i in placed]
+    return squares, _common_size(squares.values(), scales, config)
+
+# %% ../../nbs/49_photos.scene.ipynb #f5fe1895
 def write_scene(
     out,                     # folder: new, empty, or a scene that was made from photographs
     photographs:list,        # all N, with `name`, `width`, `height` and `image(max_size)`
@@ -148,20 +191,16 @@ def write_scene(
     ignored:list|None=None,  # (h, w) bool of each: pixels that training ignores; None: no pixel
 )->Path:
     "Write placed photographs as a scene. Raises `InputError`."
-    squares = {i: head_square(mattes[i], config.margin) for i in placement.placed}
-    empty = [photographs[i].name for i, square in squares.items() if square is None]
-    expected = "a head in the matte of each placed photograph"
-    require(not empty, out, "mattes", expected, f"none in {', '.join(empty[:3])}")
-    scales = [max(photographs[i].width, photographs[i].height)/max(mattes[i].shape) for i in placement.placed]
-    size = _common_size(squares.values(), scales, config)
+    squares, size = frame_squares(out, photographs, mattes, placement.placed, config, "placed photograph")
+    params = dict(flame_param_path="flame_param/00000.npz")
     with new_scene(out) as folder:
-        for name in "images", "ignored": (folder/name).mkdir()
+        for name in "images", "ignored", "flame_param": (folder/name).mkdir()
         def save(k, i):
             camera = cropped_camera(placement.cameras[k], squares[i], size)
-            return _save_frame(folder, photographs[i], mattes[i], squares[i], camera, ignored and ignored[i])
+            return save_frame(folder, photographs[i], mattes[i], squares[i], camera, ignored and ignored[i]) | params
         entries = [save(k, i) for k, i in enumerate(placement.placed)]
-        _write_splits(folder, entries, placement, head, config)
-        why = {photographs[i].name: reason for i, reason in placement.why.items()}
-        made = dict(format=FORMAT, road=placement.road, placed=len(placement.placed), left_out=why, size=size)
-        write_text(folder/"photographs.json", json.dumps(made, indent=1, ensure_ascii=False))
+        save_params(placement.params, folder/params["flame_param_path"])
+        depths = depth_range(placement.cameras, head, placement.params)
+        write_splits(folder, entries, split_frames(len(entries), config.val_every), depths)
+        write_note(folder, photographs, placement, placement.road, size)
     return Path(out)

@@ -15,15 +15,15 @@ from ..core import InputError, atomic_path, require, warn_input, write_text
 from ..command import Option, counter, int_at_least, when_interrupted
 from ..cameras import Cameras, project
 from ..heads.head import Head, flame_to_scene, load_head, transform_points
-from ..scenes.scene import in_scene_frame
 from ..photos.models import find_model
 from ..photos.faces import Face, FaceLandmarker
-from ..photos.mattes import PersonSegmenter, screen_matte
+from ..photos.mattes import PersonSegmenter, person_matte
 from ..photos.hull import cut_heads, place_head
 from ..photos.footage import FILMS, PICTURES, Footage, blurred_photographs, camera_numbers
 from ..photos.footage import read_footage
 from ..photos.points import face_points, rest_params
-from ..photos.cameras import Placement, Portrait, RoadConfig, around_head, place_photographs
+from ..photos.cameras import Placement, Portrait, RoadConfig, around_head, in_head_frame
+from ..photos.cameras import place_photographs
 from ..photos.scene import SceneConfig, check_free, write_scene
 from ..photos.film import FilmConfig, FilmTrack, film_mattes, refine_still, track_film, write_film
 from ..photos.report import SceneFindings, write_report
@@ -113,17 +113,6 @@ def head_box(
     low, high = points.min(0), points.max(0)
     return low[0], low[1] - above*(high[1] - low[1]), high[0], high[1]
 
-def rough_person(
-    image:np.ndarray,             # (h, w, 3) uint8
-    segmenter:PersonSegmenter,
-    box=None,                     # of the head, pixels; None: not known
-)->np.ndarray:                    # (h, w) float32 in [0, 1]
-    "Find the person, by the colour of a plain background where there is one."
-    person = segmenter(image, box)
-    # a head without shoulders may be no person to the network
-    plain = screen_matte(image, person) if person.max() > 0.5 else screen_matte(image)
-    return person if plain is None else plain
-
 # %% ../../nbs/84_use.scene.ipynb #de76a580
 def _bytes(matte): return (255*matte).round().clip(0, 255).astype(np.uint8)
 
@@ -133,7 +122,7 @@ def _find_mattes(footage, images, faces, progress):
     for k, (photograph, image, face) in enumerate(zip(footage, images, faces)):
         matte = photograph.matte(_WORK_SIZE)
         box = None if face is None else head_box(face.points[:, :2], 0.5)
-        found[str(k)] = _bytes(rough_person(image, segmenter, box) if matte is None else matte)
+        found[str(k)] = _bytes(person_matte(image, segmenter, box, refined=False) if matte is None else matte)
         progress(k + 1, len(images))
     return found
 
@@ -244,7 +233,7 @@ def _persons_again(portraits, footage, placement, verts, progress):
         given = footage[i].has_matte
         left, top, right, bottom = head_box(xy[k], 0)
         box = left, top, right, top + 0.8*(bottom - top)   # without the end of the neck
-        found.append(portraits[i].matte if given else rough_person(portraits[i].pixels, segmenter, box))
+        found.append(portraits[i].matte if given else person_matte(portraits[i].pixels, segmenter, box, refined=False))
         progress(k + 1, len(placement.placed))
     return found
 
@@ -257,6 +246,12 @@ def _without_contradicting(placement, agreement):
         error=placement.error[keep], why={**placement.why, **lost}), keep
 
 _OUTLINE = "its outline of the person contradicts the other photographs: the camera is wrong, or the person had moved"
+
+# %% ../../nbs/84_use.scene.ipynb #aedba408
+def findings_of(footage, portraits, placement, mattes, ignored, agreement)->SceneFindings:
+    "Return findings with the files of the footage that were left out."
+    refused = {r.name: r.reason for r in footage.refused}
+    return SceneFindings(portraits, placement, mattes, ignored, refused, agreement, None)
 
 # %% ../../nbs/84_use.scene.ipynb #065bef5e
 def find_heads(
@@ -282,8 +277,7 @@ def find_heads(
     for k in keep:
         mattes[placement.placed[k]] = stored[f"alpha_{k}"]/np.float32(255)
         ignored[placement.placed[k]] = stored[f"ignore_{k}"]
-    refused = {r.name: r.reason for r in footage.refused}
-    return SceneFindings(portraits, less, mattes, ignored, refused, stored["agreement"][keep], None)
+    return findings_of(footage, portraits, less, mattes, ignored, stored["agreement"][keep])
 
 # %% ../../nbs/84_use.scene.ipynb #3713a688
 def find_film(
@@ -314,14 +308,12 @@ def film_findings(
 )->tuple[SceneFindings, list]:   # and the mattes of all frames, NaN where it may be neck or clothes
     "Describe a tracked film by cameras around a head at rest."
     mattes = film_mattes(portraits, track, head)
-    to_metres = torch.linalg.inv(flame_to_scene())
-    cameras = around_head(head, track.params, in_scene_frame(track.cameras, to_metres))
+    cameras = around_head(head, track.params, in_head_frame(track.cameras))
     placement = Placement("film", track.placed, cameras, rest_params(head, track.params[0]), track.error, track.why)
     known = [None if m is None else np.nan_to_num(m) for m in mattes]
     ignored = [None if m is None else np.isnan(m) for m in mattes]
-    refused = {r.name: r.reason for r in footage.refused}
-    nothing = np.full(len(track.placed), np.nan)
-    return SceneFindings(portraits, placement, known, ignored, refused, nothing, None), mattes
+    unknown = np.full(len(track.placed), np.nan)
+    return findings_of(footage, portraits, placement, known, ignored, unknown), mattes
 
 # %% ../../nbs/84_use.scene.ipynb #47ec5cb7
 def is_footage(
@@ -378,8 +370,8 @@ def explained(
     folder:Path,           # to write to
 )->InputError:
     "Write a report about photographs that cannot be placed, and return an error that names it."
-    nothing, refused = [None]*len(portraits), {r.name: r.reason for r in footage.refused}
-    findings = SceneFindings(portraits, None, nothing, nothing, refused, np.zeros(0), None)
+    nothing = [None]*len(portraits)
+    findings = findings_of(footage, portraits, None, nothing, nothing, np.zeros(0))
     page = write_report(folder/"report.html", findings, head)
     return InputError(footage.source, error.field, error.expected, f"{error.got}; look at {page}")
 
