@@ -204,14 +204,14 @@ def write_run_from_footage(
     head:Head|None,    # None for plain NeRF
     out:PathLike,      # folder of the RUN
     note:RunConfig,    # what to note in the RUN, with the settings
-    reads:dict,        # what the work reads, by parameter: data, head
+    reads:dict,        # what the work reads, by parameter: data, landmarks, head
     options:SceneOptions,
 )->Run:
     "Make a scene from photographs or a film inside the RUN, and train on it. Raises `InputError`."
     with run_folder(out, reads) as folder:
         made = make_scene(reads["data"], folder/note.data, options, reads["head"], keep=out)
         print(*made.summary(), sep="\n")
-        pictures = read_training_data(load, made.folder)
+        pictures = read_training_data(load, made.folder, reads["landmarks"])
         run = run_training(pictures, head, folder, note, SettingChanges().budget(note.train))
         _say_trained(run)
     return run
