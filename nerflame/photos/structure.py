@@ -279,6 +279,8 @@ def trusted_pairs(
         return {pair: result for pair, result in zip(matches.pairs, found) if result is not None}
 
 # %% ../../nbs/17_photos.structure.ipynb #861aa142
+_TRIALS = 20, 5   # pairs to start from, and cores to compare
+
 class _Mapper:
     "A reconstruction that grows."
     def __init__(self, matches, folder, config):
@@ -301,6 +303,7 @@ class _Mapper:
         o.ba_refine_extra_params = False
         o.mapper.random_seed = o.triangulation.random_seed = self.config.seed
         o.min_model_size, o.mapper.abs_pose_min_num_inliers = 3, self.config.inliers
+        o.init_num_trials, o.max_num_models = _TRIALS   # a face that talks makes the search for a start endless
         return o
 
 # %% ../../nbs/17_photos.structure.ipynb #3000caf8

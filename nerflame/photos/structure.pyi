@@ -179,6 +179,8 @@ def trusted_pairs(
     ...
 
 # %% ../../nbs/17_photos.structure.ipynb #861aa142
+_TRIALS = 20, 5   # pairs to start from, and cores to compare
+
 class _Mapper:
     "A reconstruction that grows."
     def __init__(self, matches, folder, config):

@@ -18,12 +18,12 @@ from ..heads.head import Head, flame_to_scene, load_head, transform_points
 from ..photos.models import find_model
 from ..photos.faces import Face, FaceLandmarker
 from ..photos.mattes import PersonSegmenter, person_matte
-from ..photos.hull import cut_heads, place_head
+from ..photos.hull import agreeing, cut_heads, place_head
 from ..photos.footage import FILMS, PICTURES, Footage, blurred_photographs, camera_numbers
 from ..photos.footage import read_footage
 from ..photos.points import face_points, rest_params
 from ..photos.cameras import Placement, Portrait, RoadConfig, around_head, in_head_frame
-from ..photos.cameras import place_photographs
+from ..photos.cameras import place_photographs, room_stands
 from ..photos.scene import SceneConfig, check_free, write_scene
 from ..photos.film import FilmConfig, FilmTrack, film_mattes, refine_still, track_film, write_film
 from ..photos.report import SceneFindings, write_report
@@ -199,6 +199,16 @@ def unpack_placement(
     why = {int(i): reason for i, reason in json.loads(str(stored["why"])).items()}
     return Placement(str(stored["road"]), tuple(stored["placed"].tolist()), cameras, params, stored["error"], why)
 
+# %% ../../nbs/84_use.scene.ipynb #c8ffb931
+def talks(
+    portraits:list,   # of `Portrait`, frames of a film
+)->bool:
+    "Test whether a film shows a face before a camera that stands still."
+    faces = sum(p.face is not None for p in portraits)
+    return faces >= _FACES*len(portraits) and room_stands(portraits)
+
+_FACES = 0.8   # share of the frames in which a person who talks shows the face
+
 # %% ../../nbs/84_use.scene.ipynb #1c4c6a51
 def find_placement(
     portraits:list,        # N of `Portrait`
@@ -208,8 +218,8 @@ def find_placement(
     options:SceneOptions,
 )->Placement|None:         # None: the person moves
     "Place photographs around a person who keeps still. Raises `InputError`."
-    if options.moments == "each": return None
     film = footage.kind == "film" and options.moments is None
+    if options.moments == "each" or film and options.cameras is None and talks(portraits): return None
     # a film shows a still person if structure from motion agrees on one
     config = replace(options.road(), road="sfm") if film and options.cameras is None else options.road()
     def place():
@@ -223,8 +233,7 @@ def find_placement(
     return None
 
 # %% ../../nbs/84_use.scene.ipynb #21e373ec
-_CONTRADICTS = 0.5   # agreement of a matte with the hull, below which its photograph is left out
-_ENOUGH = 6          # photographs from which on we judge by the hull
+_ENOUGH = 6   # photographs from which on we judge by the hull
 
 def _persons_again(portraits, footage, placement, verts, progress):
     "Return the mattes of placed photographs, looked at where the head is."
@@ -237,15 +246,13 @@ def _persons_again(portraits, footage, placement, verts, progress):
         progress(k + 1, len(placement.placed))
     return found
 
-def _without_contradicting(placement, agreement):
-    "Return a placement without the photographs that contradict the hull, and the rows that stay."
-    judged = len(agreement) >= _ENOUGH
-    keep = [k for k, value in enumerate(agreement) if value >= _CONTRADICTS or not judged]
-    lost = {placement.placed[k]: _OUTLINE for k in range(len(agreement)) if k not in keep}
+def _without_contradicting(placement, keep):
+    "Return a placement of the rows that stay."
+    lost = {i: _OUTLINE for k, i in enumerate(placement.placed) if k not in keep}
     return replace(placement, placed=tuple(placement.placed[k] for k in keep), cameras=placement.cameras[keep],
-        error=placement.error[keep], why={**placement.why, **lost}), keep
+        error=placement.error[keep], why={**placement.why, **lost})
 
-_OUTLINE = "its outline of the person contradicts the other photographs: the camera is wrong, or the person had moved"
+_OUTLINE = "its outline contradicts the other photographs: another person, a wrong camera, or the person had moved"
 
 # %% ../../nbs/84_use.scene.ipynb #aedba408
 def findings_of(footage, portraits, placement, mattes, ignored, agreement)->SceneFindings:
@@ -271,13 +278,14 @@ def find_heads(
         alpha = {f"alpha_{k}": _bytes(found.alpha[k]) for k in shown}
         return {**alpha, **{f"ignore_{k}": found.ignore[k] for k in shown}, "agreement": found.agreement}
     stored = steps.arrays("heads", cut)
-    less, keep = _without_contradicting(placement, stored["agreement"])
-    keep = [k for k in keep if f"alpha_{k}" in stored]
+    agreement, shown = stored["agreement"], [k for k in range(len(placement.placed)) if f"alpha_{k}" in stored]
+    keep = [k for k in shown if len(agreement) < _ENOUGH or agreeing(agreement)[k]]
     mattes, ignored = [None]*len(portraits), [None]*len(portraits)
     for k in keep:
         mattes[placement.placed[k]] = stored[f"alpha_{k}"]/np.float32(255)
         ignored[placement.placed[k]] = stored[f"ignore_{k}"]
-    return findings_of(footage, portraits, less, mattes, ignored, stored["agreement"][keep])
+    less = _without_contradicting(placement, keep)
+    return findings_of(footage, portraits, less, mattes, ignored, agreement[keep])
 
 # %% ../../nbs/84_use.scene.ipynb #3713a688
 def find_film(
@@ -353,7 +361,8 @@ class MadeScene:
         "Describe the scene in lines."
         placement, n = self.findings.placement, len(self.findings.portraits)
         road = dict(sfm="structure from motion", faces="their faces", film="the face in each frame")[placement.road]
-        lines = [f"{self.folder}: {len(placement.placed)} of {n} photographs placed by {road}"]
+        pictures = "frames" if placement.road == "film" else "photographs"
+        lines = [f"{self.folder}: {len(placement.placed)} of {n} {pictures} placed by {road}"]
         for reason in dict.fromkeys(placement.why.values()):
             names = [self.findings.portraits[i].name for i, r in sorted(placement.why.items()) if r == reason]
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
