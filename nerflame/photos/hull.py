@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from ..core import require
 from ..mesh import edge_graph, open_edges
+from ..closest import MeshBVH
 from ..cameras import Cameras, image_rays, join_cameras, project
 from .faces import Square
 from .mattes import matte_iou, nearest_pixels, numbered_parts, refine_matte
@@ -49,6 +50,10 @@ class HeadPlace:
     )->Float[np.ndarray, "*n"]:
         "Return heights above the neck's end, 0, up to the top of the head, 1."
         return (points - self.neck) @ self.up/self.height
+
+    def tree(self)->MeshBVH:
+        "Return the head for searches."
+        return MeshBVH(torch.tensor(self.vertices, dtype=torch.float32), torch.tensor(self.faces))
 
     def box(self)->tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
         "Return two corners of a box around the head with its hair and the clothes below it."
@@ -112,13 +117,14 @@ def box_corners(
 def head_squares(
     cameras:Cameras,    # K of them
     place:HeadPlace,    # in their scene
-)->list:                # K of `Square`, or None where a part of the box is behind the camera
-    "Return the square of each image that contains the box around a head."
+)->list:                # K of `Square`, or None where a part of the box is behind the camera or none is in the image
+    "Return the square of each image that contains what it shows of the box around a head."
     xy, depth = project(cameras, box_corners(*place.box()))
-    low, high = xy.min(1).values.double().numpy(), xy.max(1).values.double().numpy()
-    ahead = (depth > 0.02*place.height).all(1).tolist()
-    squares = [Square((a + b)/2, float((b - a).max()), 0.) for a, b in zip(low, high)]
-    return [square if shown else None for square, shown in zip(squares, ahead)]
+    sizes = cameras.picture_sizes.double().numpy()
+    low = xy.min(1).values.double().numpy().clip(0, sizes)
+    high = xy.max(1).values.double().numpy().clip(0, sizes)
+    shown = (depth > 0.02*place.height).all(1).numpy() & (high - low > 1).all(1)
+    return [Square((a + b)/2, float((b - a).max()), 0.) if there else None for a, b, there in zip(low, high, shown)]
 
 # %% ../../nbs/18_photos.hull.ipynb #9bb6a0b1
 @dataclass(frozen=True)
@@ -296,7 +302,7 @@ def view_agreement(
     return scores
 
 # %% ../../nbs/18_photos.hull.ipynb #24960c1a
-_CONTRAST = 1.3   # of the refined mattes, about alpha 0.3
+_SURE = 0.01      # of the square: distance from the outline of the head model, from which on a pixel shows the head
 
 def resized(
     values:np.ndarray,   # (h, w)
@@ -306,21 +312,57 @@ def resized(
     image = Image.fromarray(np.ascontiguousarray(values, np.float32))
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
+def surely_head(
+    surface:np.ndarray,   # (v, v, 3) of the head model, NaN where it is not
+    size:int,             # pixels
+)->np.ndarray:            # (size, size) in [0, 1]
+    "Return where the head model covers the photograph, without its edge."
+    covered = np.isfinite(surface[..., 0])
+    return resized(ndimage.binary_erosion(covered, iterations=max(1, round(_SURE*len(covered)))), size)
+
+# %% ../../nbs/18_photos.hull.ipynb #372b3917
+_CONTRAST = 1.3   # of the refined mattes, about alpha 0.3
+
 def corrected_matte(
     image:np.ndarray,        # (s, s, 3) uint8
     matte:np.ndarray,        # (s, s) in [0, 1] of the person; NaN beyond the photograph
     silhouette:np.ndarray,   # (s, s) in [0, 1] of the hull
+    sure:np.ndarray,         # (s, s) in [0, 1] where the head model covers the photograph
 )->np.ndarray:               # (s, s) float32; 0 beyond the photograph
     "Correct the matte of a photograph by the hull, and read its edge from the colours."
     known = np.isfinite(matte)
     filled = np.where(known, matte, silhouette)
     both = np.where(silhouette > 0.95, np.maximum(filled, 0.9), (filled + silhouette)/2)
     both = np.where(silhouette < 0.2, 0, both).astype(np.float32)
-    return np.where(known, refine_matte(image, both, 5, (0.1, 0.9), _CONTRAST), 0)
+    alpha = refine_matte(image, both, 5, (0.1, 0.9), _CONTRAST)
+    return np.where(known, np.maximum(alpha, np.where(silhouette > 0.5, sure, 0)), 0)
+
+# %% ../../nbs/18_photos.hull.ipynb #0931f11e
+def model_surface(
+    camera:Cameras,   # one
+    head:MeshBVH,     # of the place of the head
+)->np.ndarray:        # (v, v, 3) scene frame, NaN where it is not
+    "Return what a camera sees of the head model."
+    rays = image_rays(camera)
+    distance = head.raycast(rays.origins, rays.directions).t
+    points = rays.origins + torch.where(distance.isfinite(), distance, math.nan)[:, None]*rays.directions
+    return points.reshape(camera.height, camera.width, 3).numpy()
+
+# %% ../../nbs/18_photos.hull.ipynb #30b75252
+_THROAT = 0.2   # height from which on no collar covers the head
+
+def pixel_heights(
+    hull:np.ndarray,    # (v, v, 3) what a camera sees of the hull, NaN where it is not
+    model:np.ndarray,   # (v, v, 3) what it sees of the head model
+    place:HeadPlace,
+)->np.ndarray:          # (v, v) NaN where neither is
+    "Return heights above the neck's end; 1 where the head model shows more than a collar can cover."
+    heights = place.height_of(model)
+    return np.fmax(place.height_of(hull), np.where(heights > _THROAT, 1, heights))
 
 # %% ../../nbs/18_photos.hull.ipynb #1b8f6027
 _BINS = 32                # of each colour channel
-_BAND = -0.07, 0.4        # heights between which colours decide
+_BAND = -0.07, 0.36       # heights between which colours decide; the chin is at 0.38
 _MIDDLE = 0.1             # height of the cut without colours
 _SLOPE = 2.8              # logarithm of the likelihood ratio that a height of 1 counts as
 _SMOOTH = 0.004           # of the square: over which likelihoods are averaged
@@ -335,19 +377,15 @@ class NeckPixels:
 def neck_pixels(
     image:np.ndarray,     # (s, s, 3) uint8
     matte:np.ndarray,     # (s, s) in [0, 1] of the person
-    surface:np.ndarray,   # (v, v, 3) scene frame, NaN where no surface is
-    place:HeadPlace,
+    height:np.ndarray,    # (v, v) above the neck's end, NaN where no surface is
 )->NeckPixels:
     "Sort the colours and heights of a photograph."
     blurred = ndimage.gaussian_filter(image.astype(np.float32), (1, 1, 0))
     bins = (blurred*(_BINS/256)).astype(int).clip(0, _BINS - 1)
-    height = place.height_of(surface)
-    empty = np.isnan(height)
-    if empty.all(): return NeckPixels(np.ravel_multi_index(bins.transpose(2, 0, 1), (_BINS,)*3),
-        np.full(matte.shape, np.inf), np.zeros(matte.shape, bool))
+    colour, empty = np.ravel_multi_index(bins.transpose(2, 0, 1), (_BINS,)*3), np.isnan(height)
+    if empty.all(): return NeckPixels(colour, np.full(matte.shape, np.inf), np.zeros(matte.shape, bool))
     person = (matte > 0.9) & (resized(~empty, len(matte)) > 0.5)
-    return NeckPixels(np.ravel_multi_index(bins.transpose(2, 0, 1), (_BINS,)*3),
-        resized(with_nearest(height), len(matte)), person)
+    return NeckPixels(colour, resized(with_nearest(height), len(matte)), person)
 
 # %% ../../nbs/18_photos.hull.ipynb #c6675be9
 def colour_shares(
@@ -447,9 +485,13 @@ def _cut_squares(images, mattes, cameras, place, config, used):
     known = [np.isfinite(matte) for matte in mattes]
     stack = torch.tensor(np.stack(mattes))
     hull = carve_hull(cameras[used], stack[used], place, config.hull)
-    views = [look_at_hull(hull, c) for c in cameras.resized(config.hull.size, config.hull.size)]
-    persons = [corrected_matte(i, m, resized(v.alpha, config.size)) for i, m, v in zip(images, mattes, views)]
-    pixels = [neck_pixels(i, m, v.surface, place) for i, m, v in zip(images, persons, views)]
+    small, head = cameras.resized(config.hull.size, config.hull.size), place.tree()
+    views = [look_at_hull(hull, c) for c in small]
+    faces = [model_surface(camera, head) for camera in small]
+    persons = [corrected_matte(i, m, resized(v.alpha, config.size), surely_head(face, config.size))
+        for i, m, v, face in zip(images, mattes, views, faces)]
+    heights = [pixel_heights(v.surface, face, place) for v, face in zip(views, faces)]
+    pixels = [neck_pixels(*each) for each in zip(images, persons, heights)]
     return [_head_and_ignored(*each) for each in zip(persons, known, cut_necks(pixels))]
 
 # %% ../../nbs/18_photos.hull.ipynb #78ef1b31
