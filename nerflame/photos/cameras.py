@@ -187,7 +187,7 @@ def room_stands(
     same = []
     for k in range(1, len(portraits)):
         for i in {k - 1, k//2}:   # the neighbour, and one from long before: slow turns count as well
-            both = room[i] & room[k]
+            both = np.logical_and(room[i], room[k])
             if both.mean() < _ROOM: continue
             change = (grey[k] - grey[i])[both]
             same.append(np.mean(np.abs(change - np.median(change)) < _LEVELS))   # the light may change

@@ -516,7 +516,8 @@ def cut_heads(
     used = agreeing(agreement[shown])
     if used.sum() < 2: used[:] = True    # no hull is better than another, so all count
     found = _cut_squares(crops, cut, views, place, replace(config, hull=few), used)
-    alpha, ignore = [None]*k, [None]*k
+    alpha: list = [None]*k
+    ignore: list = [None]*k
     for i, (head, ignored) in zip(shown, found):
         shape = images[i].shape[:2]
         alpha[i] = paste_square(head, squares[i], shape)

@@ -10,8 +10,11 @@ import contextlib, json, tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 import numpy as np
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from PIL import Image
+from torch import Tensor
 from ..core import atomic_path, require, write_text
 from ..runtime import HeldInterrupt
 from ..cameras import Cameras
@@ -133,11 +136,29 @@ def save_frame(
 def split_frames(
     n:int,       # frames
     every:int,   # every so many of them one is for validation; 0: none
+    directions:Float[Tensor, "n 3"]|None=None,   # unit vectors from the head to the cameras; None: frames of a film
 )->dict:         # numbers of the frames of train and val
-    "Choose the frames that are held out."
-    val = set(range(every//2, n, every)) if every else set()
+    "Hold out one frame of each stretch: its middle, or the one whose side a remaining photograph shows best as well."
+    middles = list(range(every//2, n, every)) if every else []
+    if directions is None or every < 2: val = middles
+    else: val = _shown_twice(directions, [range(m - every//2, min(m - every//2 + every, n)) for m in middles])
     return {"train": [i for i in range(n) if i not in val], "val": sorted(val)}
 
+def _shown_twice(directions, stretches):
+    "Return the photograph of each stretch that has the nearest neighbour; these neighbours remain."
+    near = directions @ directions.T - 4*torch.eye(len(directions))
+    chosen: list = []
+    for stretch in stretches:
+        free = [i for i in stretch if near[i].max() > -4]
+        if not free: continue
+        best = max(free, key=lambda i: float(near[i].max()))
+        neighbour = int(near[best].argmax())
+        chosen.append(best)
+        near[:, best] = -4        # is no neighbour any more
+        near[neighbour] = -4      # cannot be chosen any more
+    return chosen
+
+# %% ../../nbs/49_photos.scene.ipynb #c298ba5f
 def write_splits(
     folder:Path,     # of the scene
     entries:list,    # of all frames
@@ -201,6 +222,7 @@ def write_scene(
         entries = [save(k, i) for k, i in enumerate(placement.placed)]
         save_params(placement.params, folder/params["flame_param_path"])
         depths = depth_range(placement.cameras, head, placement.params)
-        write_splits(folder, entries, split_frames(len(entries), config.val_every), depths)
+        directions = F.normalize(placement.cameras.positions, dim=1)
+        write_splits(folder, entries, split_frames(len(entries), config.val_every, directions), depths)
         write_note(folder, photographs, placement, placement.road, size)
     return Path(out)
