@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # notebooks that teach, by their names
-TUTORIALS = "9[0-4]_*"
+TUTORIALS = "9[0-467]_*"
 # names that no copy of the repository needs, because programs make them
 PRODUCTS = (".*", "runs", "build", "dist", "_docs", "_proc", "*.egg-info", "__pycache__")
 

@@ -158,7 +158,7 @@ def _shown_twice(directions, stretches):
         near[neighbour] = -4      # cannot be chosen any more
     return chosen
 
-# %% ../../nbs/49_photos.scene.ipynb #c298ba5f
+# %% ../../nbs/49_photos.scene.ipynb #9b64b75e
 def write_splits(
     folder:Path,     # of the scene
     entries:list,    # of all frames

@@ -1,0 +1,98 @@
+"""Train on photographs with our own cameras and mattes, and with the true ones: compare PSNR on held-out photographs.
+
+    .venv/bin/python bench/photos_psnr.py                     # room, lps, actor_neutral of ../shared/data
+    .venv/bin/python bench/photos_psnr.py room --steps 500    # one of them
+
+Both scenes hold the same photographs, hold out the same ones, and are trained with the same settings. True cameras are
+brought to ours by the similarity that most of them agree with, because the head model stands where our cameras are. Of
+`lps` and `actor_neutral` we forget the cameras only, so both of their scenes have our mattes.
+"""
+import os
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import argparse, json, tempfile, time
+from dataclasses import replace
+from pathlib import Path
+import numpy as np, torch
+from PIL import Image
+from photos import renders, robust_similarity
+from nerflame.cameras import focal_from_fov
+from nerflame.core import write_text
+from nerflame.evaluation.runs import evaluate_run
+from nerflame.files import shared
+from nerflame.heads.head import load_head
+from nerflame.photos.footage import read_footage
+from nerflame.photos.scene import SceneConfig, write_scene
+from nerflame.use.scene import make_scene
+from nerflame.use.train import PhotoOptions, SettingChanges, train_folder
+
+SETS = ("room", "lps", "actor_neutral")
+
+def pictures_of(name, root, folder):
+    "Return a folder of photographs, true matrices (metres) and mattes by name, and the focal length of the pictures."
+    if name == "room":
+        about = json.loads((root/"truth/truth.json").read_text())
+        matte = lambda stem: np.asarray(Image.open(root/"truth/masks"/f"{stem}.png"))[..., 0]/np.float32(255)
+        stems = {Path(e["file"]).stem: np.array(e["transform_matrix"]) for e in about["photographs"]}
+        return root/"photographs", stems, {stem: matte(stem) for stem in stems}, about["fl_x"]
+    portraits, matrices = renders(name, root)
+    folder.mkdir()
+    for p in portraits: Image.fromarray(p.pixels).save(folder/f"{p.name}.png")
+    content = json.loads((root/"transforms_train.json").read_text())
+    angle = content.get("camera_angle_x") or content["frames"][0]["camera_angle_x"]
+    return folder, matrices, None, focal_from_fov(angle, portraits[0].pixels.shape[1])
+
+def with_true_cameras(placement, names, matrices, focal):
+    "Replace the cameras of a placement by the true ones, in the frame of the found ones."
+    found = placement.cameras
+    true = np.stack([matrices[names[i]] for i in placement.placed])
+    m = robust_similarity(true[:, :3, 3], found.positions.double().numpy())
+    scale = np.cbrt(np.linalg.det(m[:3, :3]))
+    c2w = np.tile(np.eye(4), (len(true), 1, 1))
+    c2w[:, :3, :3], c2w[:, :3, 3] = m[:3, :3]/scale @ true[:, :3, :3], true[:, :3, 3] @ m[:3, :3].T + m[:3, 3]
+    cameras = replace(found, c2w=torch.tensor(c2w, dtype=torch.float32), distortion=None,
+        focal=torch.full_like(found.focal, focal), centre=found.picture_sizes/2)
+    return replace(placement, cameras=cameras)
+
+def same_split(folder, other):
+    "Hold out the same photographs as another scene does."
+    read = lambda root, split: json.loads((root/f"transforms_{split}.json").read_text())
+    own = {split: read(folder, split) for split in ("train", "val")}
+    entries = {e["file_path"]: e for content in own.values() for e in content["frames"]}
+    for split, content in own.items():
+        names = [e["file_path"] for e in read(other, split)["frames"]]
+        write_text(folder/f"transforms_{split}.json", json.dumps({**content, "frames": [entries[n] for n in names]}))
+
+def write_scenes(name, root, folder, head):
+    "Write both scenes of a set: our cameras and mattes, and the true ones."
+    pictures, matrices, mattes, focal = pictures_of(name, root, folder/"pictures")
+    findings = make_scene(pictures, folder/"own", head="anny").findings
+    footage = list(read_footage(pictures))
+    names = [p.name for p in footage]
+    true = with_true_cameras(findings.placement, names, matrices, focal)
+    mattes = [mattes[n] for n in names] if mattes else findings.mattes
+    write_scene(folder/"true", footage, mattes, true, head, SceneConfig(), findings.ignored)
+    same_split(folder/"true", folder/"own")
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("sets", nargs="*", default=SETS, help=f"some of {', '.join(SETS)}")
+    parser.add_argument("--steps", type=int, default=500, help="of the training")
+    parser.add_argument("--resolution", type=int, default=200, help="longer side of the pictures, pixels")
+    parser.add_argument("--out", default="bench/results/photos_psnr.json", help="table to write")
+    args, head, rows = parser.parse_args(), load_head("anny"), {}
+    for name in args.sets:
+        root, rows[name] = shared(f"data/{name}"), {}
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            write_scenes(name, root, folder, head)
+            for kind in "own", "true":
+                begin = time.monotonic()
+                run = train_folder(folder/kind, folder/f"run_{kind}", SettingChanges(steps=args.steps),
+                    PhotoOptions(resolution=args.resolution), head="anny")
+                seconds = time.monotonic() - begin
+                report = evaluate_run(run, folder/f"eval_{kind}", split=["val"]).reports["val"]
+                rows[name][kind] = {k: v for k, v in report.items() if isinstance(v, float)} | dict(seconds=seconds)
+        print(name, json.dumps(rows[name]), flush=True)
+    write_text(args.out, json.dumps(rows, indent=1))
+
+if __name__ == "__main__": main()
