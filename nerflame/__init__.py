@@ -53,6 +53,7 @@ _NAMES = {
     "use.drive": "Driver Film FilmCamera drive_run",
     "widget.preview": "preview",
     "use.export": "ExportFiles ExportForm export_run",
+    "use.scene": "SceneOptions make_scene",
     "use.train": "PhotoOptions SettingChanges align_folder resume_run train_folder",
     "use.published": "CheckpointOptions import_run render_hparams train_hparams",
     "use.demo": "run_demo"}
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from nerflame.use.drive import Driver as Driver, Film as Film, FilmCamera as FilmCamera, drive_run as drive_run
     from nerflame.widget.preview import preview as preview
     from nerflame.use.export import ExportFiles as ExportFiles, ExportForm as ExportForm, export_run as export_run
+    from nerflame.use.scene import SceneOptions as SceneOptions, make_scene as make_scene
     from nerflame.use.train import (
         PhotoOptions as PhotoOptions, SettingChanges as SettingChanges, align_folder as align_folder,
         resume_run as resume_run, train_folder as train_folder)

@@ -26,9 +26,9 @@ from ..scenes.person import make_person
 from ..scenes.light import Lighting
 from ..scenes.capture import CaptureConfig, read_capture
 from ..published.methods import load_run
-from ..training.run import Run, data_folder, run_scene
-from .render import frame_params, same_params, transfer_motion
-from .scores import SeenStates, evaluate, seen_timesteps, write_json
+from ..training.run import Run, data_folder, frame_states, run_scene, same_params
+from .render import frame_params
+from .scores import SeenStates, frame_scores, report_scores, seen_timesteps, write_json
 from .control import SWEEPS, control_cameras, control_report, person_truth
 from .outputs import check_folder, output_folder
 
@@ -131,14 +131,11 @@ def own_params(
 )->HeadParams|None:            # one row a frame; None where the scene's own are right
     "Return the states of frames in the parameters that a RUN found itself. Raises `InputError` for unknown timesteps."
     if not run.timesteps or run.config.train.parameters not in ("fit", "refine"): return None
-    rows, found = scene.timestep_rows(run.timesteps.timestep), run.timesteps.params
-    unknown = [i for i,row in enumerate(rows) if row is None]
-    if unknown:
-        known = "a timestep of the training frames, or parameters for all frames: this face found its own parameters"
-        where = f"frames[{unknown[0]}].timestep_index"
-        require(scene.params is not None and reference is not None, scene.source, where, known, scene.names[unknown[0]])
-        moved = transfer_motion(scene.params[unknown], found[0], reference)
-    return cat_params([found[row] if row is not None else moved[unknown.index(i)] for i,row in enumerate(rows)])
+    states = frame_states(scene, run.timesteps, reference)
+    unknown = [i for i, state in enumerate(states) if state is None]
+    known = "a timestep of the training frames, or parameters for all frames: this face found its own parameters"
+    for i in unknown: require(False, scene.source, f"frames[{i}].timestep_index", known, scene.names[i])
+    return cat_params(states)
 
 # %% ../../nbs/74_evaluation.runs.ipynb #1e4f5b92
 def split_outputs(
@@ -166,8 +163,9 @@ def evaluate_split(
     params = frame_params(model, own_params(about.run, scene, reference) or said, reference)
     driven = params is not None and any(not same_params(params[i], model.params) for i in range(len(params)))
     if params is not None: scene = replace(scene, params=params if len(params) > 1 else cat_params([params]*len(scene)))
+    scene, colours = scene.to(model.device), getattr(about.run.config.train, "colours", None) is not None
     with output_folder(out.parent, split_outputs(out, scene.names)):
-        return evaluate(model, scene.to(model.device), out, lpips, driven, out, seen)
+        return report_scores(frame_scores(model, scene, lpips, driven, colours), scene, out, lpips, out, seen)
 
 # %% ../../nbs/74_evaluation.runs.ipynb #36fcbe52
 def distinct_splits(

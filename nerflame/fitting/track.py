@@ -17,8 +17,8 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.scene import Scene
 from ..scenes.timesteps import group_timesteps
-from .outlines import Correspondences, OutlineConfig, downward, head_vertices, mask_outlines
-from .outlines import match_outlines
+from .outlines import Correspondences, MaskOutlines, OutlineConfig, downward, head_vertices, mask_floor
+from .outlines import mask_outlines, match_outlines, outline_distance, outlines_above
 from .observations import NormalEquations, Observations, QuadraticModel, agreed_colours, blur_pictures
 from .observations import fit_light, gauss_newton_model, harmonics, landmark_corners, landmark_model
 from .observations import outline_model, photo_weights, read_pictures, visible_vertices
@@ -98,6 +98,27 @@ def check_track_config(
     for key in ("outline", "landmark", "contour", "prior", "smooth"):
         require(getattr(config, key) >= 0, "TrackConfig", key, "0 or a positive number", getattr(config, key))
 
+# %% ../../nbs/44_fitting.track.ipynb #8e2b2012
+def counted_coverage(
+    scene:Scene,
+)->Tensor|None:   # (n, h, w) bytes; None: all pixels may be read
+    "Return the masks, 0 at pixels that the scene ignores."
+    if scene.ignored is None: return scene.coverage
+    counted = 255*(scene.ignored == 0).to(torch.uint8)
+    return counted if scene.coverage is None else counted.minimum(scene.coverage)
+
+def counted_outlines(
+    scene:Scene,     # with masks
+)->MaskOutlines:
+    "Return the outlines of the masks where they do not meet pixels that the scene ignores."
+    mask, down = scene.mask, downward(scene.cameras, scene.up)
+    if scene.ignored is None: return mask_outlines(mask, down)
+    ignored, floor = scene.ignored > 0, mask_floor(mask, down)
+    either = torch.where(ignored, 1., mask)
+    points = outlines_above(either, floor)
+    known = [p[~shown[p[:, 1].long(), p[:, 0].long()]] for p, shown in zip(points, ignored)]
+    return MaskOutlines(outline_distance(either), floor, known)
+
 # %% ../../nbs/44_fitting.track.ipynb #d0ee619c
 class Tracker:
     "State of tracking. Raises `InputError` for a start or landmarks that do not fit."
@@ -122,9 +143,9 @@ class Tracker:
         self.bounds = expression_bounds(head)
         self._choose_vertices(generator)
         self.light = torch.zeros(len(self.timesteps), 9, 3, device=scene.device)
+        self.usable = counted_coverage(scene)   # where colours may be read
         with_outlines = scene.coverage is not None and config.outline > 0
-        down = downward(scene.cameras, scene.up)
-        self.masks = mask_outlines(scene.mask, down) if with_outlines else None
+        self.masks = counted_outlines(scene) if with_outlines else None
 
 # %% ../../nbs/44_fitting.track.ipynb #fee93a44
 @patch
@@ -200,7 +221,7 @@ def blurred(self:Tracker,
     sd:float,      # standard deviation, pixels; 0 for none
 )->Float[Tensor, "n h w 3"]:
     "Return the images of the scene, blurred within their masks."
-    return blur_pictures(self.scene.images, self.scene.coverage, self.scene.cameras.sizes, sd)
+    return blur_pictures(self.scene.images, self.usable, self.scene.cameras.sizes, sd)
 
 @patch
 def read(self:Tracker,
@@ -209,7 +230,7 @@ def read(self:Tracker,
     points:Float[Tensor, "r 3"],         # the chosen vertices
 )->Observations:
     "Read the colours of the visible vertices in the images of a timestep."
-    return read_pictures(pictures, self.scene.coverage, self.scene.cameras, self.visible[m], points)
+    return read_pictures(pictures, self.usable, self.scene.cameras, self.visible[m], points)
 
 @patch
 def update_colours(self:Tracker,

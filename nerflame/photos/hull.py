@@ -458,7 +458,7 @@ def largest_part(
 class CutConfig:
     "Settings of the way from mattes of persons to mattes of heads."
     size: int = 640                  # of the squares that we work in, at most, pixels
-    hull: HullConfig = HullConfig()
+    hull: HullConfig = HullConfig()   # of the hull that the mattes are compared with
 
 # %% ../../nbs/18_photos.hull.ipynb #673f1a3b
 @dataclass(frozen=True, eq=False)

@@ -199,8 +199,10 @@ def _depth(mask):
     "Return the distance of each pixel of a mask from the nearest one outside, pixels; 0 outside."
     return np.asarray(ndimage.distance_transform_edt(mask))
 
-def nearest_pixels(mask)->tuple[np.ndarray, np.ndarray]:
-    "Return rows and columns of the nearest pixel inside of a mask (h, w), for each pixel."
+def nearest_pixels(
+    mask:np.ndarray,   # (h, w) bool
+)->tuple[np.ndarray, np.ndarray]:   # rows (h, w) and columns (h, w)
+    "Return the nearest pixel inside of a mask for each pixel."
     rows, columns = np.asarray(ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True))
     return rows, columns
 

@@ -44,14 +44,21 @@ def take_pixels(
     return PixelBatch(rays, chosen(scene.images), chosen(scene.coverage), frame)
 
 # %% ../../nbs/51_training.pixels.ipynb #680d32a4
-def without_ignored(
+def replace_ignored(
     scene:Scene,
     index:Int[Tensor, "n"],   # (frame*height + row)*width + column
-)->Int[Tensor, "k"]:
-    "Leave out the pixels that training shall ignore, unless no other is left."
+    draw,                     # called with a number, returns as many random indices
+)->Int[Tensor, "n"]:
+    "Exchange the pixels that training shall ignore for others, unless there are no others."
     if scene.ignored is None: return index
-    kept = index[scene.ignored.flatten()[index] == 0]
-    return kept if len(kept) else index
+    def ignored(index): return scene.ignored.flatten()[index] > 0
+    for _ in range(4):
+        if not (wrong := ignored(index)).any(): return index
+        index = index.index_put((wrong,), draw(int(wrong.sum())))
+    # what is still ignored after that is rare; it is exchanged for pixels of the batch
+    wrong = ignored(index)
+    kept, n = index[~wrong], int(wrong.sum())
+    return index.index_put((wrong,), kept[torch.arange(n, device=index.device) % len(kept)]) if len(kept) else index
 
 # %% ../../nbs/51_training.pixels.ipynb #c5645f94
 @dataclass(eq=False)
@@ -71,12 +78,12 @@ class PixelBank:
         return places + self.shift[torch.searchsorted(self.ends, places, right=True)]
 
     def batch(self,
-        n:int,                                 # rays; fewer come where some pixels are to be ignored
+        n:int,                                 # rays
         generator:torch.Generator|None=None,
     )->PixelBatch:
-        "Draw random pixels with replacement, each as likely as any other."
-        places = torch.randint(self.n, (n,), generator=generator, device=self.ends.device)
-        return take_pixels(self.scene, without_ignored(self.scene, self.index(places)))
+        "Draw random pixels with replacement, each as likely as any other; none that the scene ignores."
+        def draw(n): return self.index(torch.randint(self.n, (n,), generator=generator, device=self.ends.device))
+        return take_pixels(self.scene, replace_ignored(self.scene, draw(n), draw))
 
 # %% ../../nbs/51_training.pixels.ipynb #f60f768a
 def pixels_in_shell(

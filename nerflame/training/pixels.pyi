@@ -38,11 +38,12 @@ def take_pixels(
     ...
 
 # %% ../../nbs/51_training.pixels.ipynb #680d32a4
-def without_ignored(
+def replace_ignored(
     scene:Scene,
     index:Int[Tensor, "n"],   # (frame*height + row)*width + column
-)->Int[Tensor, "k"]:
-    "Leave out the pixels that training shall ignore, unless no other is left."
+    draw,                     # called with a number, returns as many random indices
+)->Int[Tensor, "n"]:
+    "Exchange the pixels that training shall ignore for others, unless there are no others."
     ...
 
 # %% ../../nbs/51_training.pixels.ipynb #c5645f94
@@ -63,10 +64,10 @@ class PixelBank:
         ...
 
     def batch(self,
-        n:int,                                 # rays; fewer come where some pixels are to be ignored
+        n:int,                                 # rays
         generator:torch.Generator|None=None,
     )->PixelBatch:
-        "Draw random pixels with replacement, each as likely as any other."
+        "Draw random pixels with replacement, each as likely as any other; none that the scene ignores."
         ...
 
 # %% ../../nbs/51_training.pixels.ipynb #f60f768a

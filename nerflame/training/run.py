@@ -4,16 +4,18 @@
 
 # %% auto #0
 __all__ = ['MARK', 'RunConfig', 'versions', 'listed_outputs', 'list_outputs', 'is_run', 'mark_run', 'run_before', 'remove_run',
-           'save_run', 'Run', 'read_run', 'data_folder', 'run_scene']
+           'save_run', 'Run', 'read_run', 'data_folder', 'run_scene', 'same_params', 'transfer_motion', 'same_identity',
+           'frame_states']
 
 # %% ../../nbs/57_training.run.ipynb #4ba69e5d
 import json, os, re
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
+import torch
 from safetensors import SafetensorError, safe_open
 from ..core import InputError, from_dict, read_yaml, require, save_config, write_text
-from ..heads.flame import cat_params
+from ..heads.flame import HeadParams, cat_params
 from ..heads.files import save_params
 from ..heads.head import Head
 from ..scenes.scene import Scene
@@ -275,3 +277,57 @@ def run_scene(
     c = run.config
     options = ReadOptions(c.background, c.half_res, c.testskip, c.data_root or None, c.mask_labels, c.strict)
     return load_scene(data, split, c.resolution, head, options, progress)
+
+# %% ../../nbs/57_training.run.ipynb #c6be2588
+def same_params(
+    a:HeadParams,
+    b:HeadParams,
+)->bool:
+    "Test whether two sets of parameters are exactly equal."
+    x, y = a.tensors(), b.tensors()
+    if a.head != b.head or x.keys() != y.keys(): return False
+    return all(v.shape == y[k].shape and torch.equal(v, y[k].to(v)) for k,v in x.items())
+
+# %% ../../nbs/57_training.run.ipynb #0c4f516e
+def transfer_motion(
+    params:HeadParams,                 # N rows: the movement of one person
+    captured:HeadParams,               # one row: the person to move
+    # one row: the first person's parameters of the captured state; None for the neutral face, in place
+    reference:HeadParams|None=None,
+)->HeadParams:                         # N rows with the identity of `captured`
+    "Transfer the movement of one person to another one with the same kind of head. Raises `InputError`."
+    ours = f"parameters of the model's head ({captured.head})"
+    for p in (params,) if reference is None else (params, reference):
+        require(p.head == captured.head, "parameters", "head", ours, p.head or "parameters of no head")
+    params = params.to(captured.betas)
+    def moved(key):
+        zero = 0. if reference is None else getattr(reference, key).to(captured.betas)
+        return getattr(captured, key) + getattr(params, key) - zero
+    keys = HeadParams.MOTION if reference is None else HeadParams.MOTION + HeadParams.PLACE
+    return cat_params([captured]*len(params)).replace(**{k: moved(k) for k in keys})
+
+# %% ../../nbs/57_training.run.ipynb #e4738a7f
+def same_identity(
+    a:HeadParams,   # the first row counts
+    b:HeadParams,   # the first row counts
+)->bool:
+    "Test whether two sets of parameters belong to one person: shape and scale agree to 1e-4."
+    # the static offset does not count, because training adds relief to it
+    def close(x, y): return torch.allclose(x, y.to(x), atol=1e-4)
+    return a.head == b.head and close(a.betas[:1], b.betas[:1]) and close(a.scale[:1], b.scale[:1])
+
+# %% ../../nbs/57_training.run.ipynb #3c3a8801
+def frame_states(
+    scene:Scene,             # a split
+    timesteps:Timesteps,     # of training, with the parameters that it found
+    reference:HeadParams|None=None,   # one row: what the scene says about the first of them; None: found is the same
+)->list:                     # for each frame its `HeadParams`, one row; None: not known
+    "Return the states of frames: those that training found, and for other timesteps the movement that the scene names."
+    found, said = timesteps.params, scene.params
+    known = [found[row] for row in range(len(timesteps))]   # frames of a timestep share one object
+    def other(i):
+        if said is None: return None
+        if reference is not None: return transfer_motion(said[i], found[0], reference)
+        if not same_identity(said, found): return None
+        return said[i].to(found.betas).replace(static_offset=found.static_offset)
+    return [other(i) if row is None else known[row] for i, row in enumerate(scene.timestep_rows(timesteps.timestep))]

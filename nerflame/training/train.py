@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from ..core import from_dict, require, warn_input
 from ..runtime import cpu_threads
-from ..metrics import psnr
+from ..metrics import head_psnr, psnr
 from ..heads.flame import HeadParams
 from ..heads.head import Head, save_head
 from ..scenes.scene import Scene
@@ -25,9 +25,9 @@ from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
 from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
 from .loop import run_stage, torch_threads
-from .stages import FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage, TrackStage
-from .stages import run_head_stage
-from .run import Run, RunConfig, save_run
+from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
+from .stages import TrackStage, run_head_stage
+from .run import Run, RunConfig, frame_states, save_run
 
 # %% ../../nbs/58_training.train.ipynb #d0e7cc93
 @dataclass(eq=False)
@@ -40,6 +40,7 @@ class Training:
     callbacks: list
     checkpoint: Checkpointer
     timesteps: Timesteps | None = None   # with parameters, once they are found
+    colours: ColourCorrection | None = None   # of the training pictures, if the settings ask for it
 
     @property
     def config(self): return self.run.train
@@ -266,14 +267,34 @@ def stages(self:Training,
 ):
     "Yield the stages that are not done yet."
     c, checkpoint = self.config, self.checkpoint
+    self.colours = kept_colours(checkpoint, c, self.scene)
     if c.parameters != "given" and len(self.timesteps) == 1:
         if StageName.MESH not in checkpoint.stages:
-            yield MeshStage(model, self.scene, c, self.generator)
+            yield MeshStage(model, self.scene, c, self.generator, self.colours)
             checkpoint.kept["fitted"] = model.params.tensors()
+            if self.colours: checkpoint.kept["mesh_colours"] = dict(log_gains=self.colours.log_gains.detach().clone())
         model.params = kept_params(checkpoint, "fitted", model.head, 1)
         self.timesteps = replace(self.timesteps, params=model.params)
-    yield FieldStage(model, self.scene, self.timesteps, c, self.generator, kept_mouth(checkpoint))
+    yield FieldStage(model, self.scene, self.timesteps, c, self.generator, kept_mouth(checkpoint), self.colours)
 
+# %% ../../nbs/58_training.train.ipynb #ebf710b9
+def kept_colours(
+    checkpoint:Checkpointer,
+    config:TrainConfig,
+    scene:Scene,
+)->ColourCorrection|None:   # None: the settings have none
+    "Return the gains of the pictures that a checkpoint keeps from `MESH`, or 1. Raises `InputError`."
+    if config.colours is None: return None
+    colours, kept = ColourCorrection(len(scene), config.colours, scene.device), checkpoint.kept.get("mesh_colours")
+    if kept is None: return colours
+    found, shape = kept.get("log_gains"), colours.log_gains.shape
+    fits = kept.keys() == {"log_gains"} and found.shape == shape and bool(found.isfinite().all())
+    shapes = {k: tuple(v.shape) for k, v in kept.items()}
+    require(fits, checkpoint.file, "mesh_colours", f"finite logarithms of gains, {tuple(shape)}", shapes)
+    with torch.no_grad(): colours.log_gains.copy_(found)
+    return colours
+
+# %% ../../nbs/58_training.train.ipynb #8c2b83f6
 def kept_mouth(
     checkpoint:Checkpointer,
 )->dict|None:      # None: nothing was kept
@@ -292,29 +313,48 @@ def kept_mouth(
 def scene_psnr(
     model:RadianceModel,
     scene:Scene,
-    timesteps:Timesteps|None=None,  # states of the face; others are left out. None: all frames show the captured state
+    timesteps:Timesteps|None=None,  # states of the face. None: all frames show the captured state
     max_frames:int=8,               # to render, evenly chosen
+    reference:HeadParams|None=None, # one row: what the scene says about the first timestep, see `frame_states`
 )->float:
-    "Return the mean PSNR over whole images, data range 1; NaN when no frame shows a known timestep."
-    rows = [0]*len(scene) if timesteps is None else scene.timestep_rows(timesteps.timestep)
-    states = model.params if timesteps is None else timesteps.params
-    known = [i for i, row in enumerate(rows) if row is not None]
+    """Return the mean PSNR over whole images, data range 1; NaN when no frame shows a known state.
+
+    Pixels that the scene ignores do not count.
+    """
+    states = [model.params]*len(scene) if timesteps is None else frame_states(scene, timesteps, reference)
+    known = [i for i, state in enumerate(states) if timesteps is None or state is not None]
     if not known: return math.nan
-    pose = functools.cache(lambda row: model.pose(states[row]))
+    pose = functools.cache(model.pose)   # frames of a timestep share their state
     def error(i):
-        rgb = model.render(scene.cameras[i], pose(rows[i]), scene.background).rgb
-        return psnr(rgb.clamp(0, 1)[None], scene[i].rgb)[0]
+        rgb, frame = model.render(scene.cameras[i], pose(states[i]), scene.background).rgb, scene[i]
+        if frame.ignored is None: return psnr(rgb.clamp(0, 1)[None], frame.rgb)[0]
+        return head_psnr(rgb[None], frame.rgb, (frame.ignored == 0).float())[0]
     return float(torch.stack([error(known[k]) for k in even_frames(len(known), max_frames)]).mean())
 
 # %% ../../nbs/58_training.train.ipynb #d82137b1
 @patch
+def reference(self:Training)->HeadParams|None:
+    "Return what the scene says about the first timestep, if training found parameters of its own; else None."
+    if self.scene.params is None or self.config.parameters not in ("fit", "refine"): return None
+    return self.scene.params[self.timesteps.frames[0][0]]
+
+@patch
+def scored(self:Training)->tuple[str, Scene]:
+    "Return the pictures to measure PSNR on and their split: val, or train where all states in val are unknown."
+    if self.val is None: return "train", self.scene
+    if self.timesteps is None: return "val", self.val
+    known = any(state is not None for state in frame_states(self.val, self.timesteps, self.reference()))
+    return ("val", self.val) if known else ("train", self.scene)
+
+# %% ../../nbs/58_training.train.ipynb #a1870ee1
+@patch
 def score(self:Training,
     model:RadianceModel,
 )->float:     # dB
-    "Return the PSNR of a model on val."
+    "Return the PSNR of a model on `scored` pictures."
     timesteps = self.timesteps
     if len(timesteps) == 1: timesteps = replace(timesteps, params=model.params)   # as `MESH` has moved it
-    return scene_psnr(model, self.val or self.scene, timesteps)
+    return scene_psnr(model, self.scored()[1], timesteps, reference=self.reference())
 
 @patch
 def measure(self:Training,
@@ -326,8 +366,7 @@ def measure(self:Training,
     seconds, score = self.budget.spent - self.checkpoint.begun, round(self.score(model), 3)
     self.checkpoint.note(stage, dict(steps=steps, psnr=score), seconds)
     call(self.callbacks, "after_stage", stage, score)
-    on = "val" if self.val else "train"
-    call(self.callbacks, "log", f"{stage}: {score:.2f} dB on {on} after {self.budget.spent:.0f} s")
+    call(self.callbacks, "log", f"{stage}: {score:.2f} dB on {self.scored()[0]} after {self.budget.spent:.0f} s")
 
 # %% ../../nbs/58_training.train.ipynb #1e848823
 @patch
@@ -337,8 +376,9 @@ def save(self:Training,
     "Write the RUN, if there is a folder, and return it."
     checkpoint, out = self.checkpoint, self.checkpoint.folder
     seconds = round(self.budget.spent, 1)
-    metrics = dict(stages=checkpoint.stages, psnr_on="val" if self.val else "train", seconds=seconds)
+    metrics = dict(stages=checkpoint.stages, psnr_on=self.scored()[0], seconds=seconds)
     if checkpoint.interrupted: metrics["interrupted"] = True
+    if self.colours is not None: metrics["gains"] = dict(zip(self.scene.names, self.colours.gains().tolist()))
     config = replace(self.run, train=self.measured_config(model))
     several = self.timesteps if self.timesteps and len(self.timesteps) > 1 else None
     if out is not None: save_run(out, model, config, metrics, several)

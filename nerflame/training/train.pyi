@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from torch import Tensor
 from ..core import from_dict, require, warn_input
 from ..runtime import cpu_threads
-from ..metrics import psnr
+from ..metrics import head_psnr, psnr
 from ..heads.flame import HeadParams
 from ..heads.head import Head, save_head
 from ..scenes.scene import Scene
@@ -26,9 +26,9 @@ from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
 from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
 from .loop import run_stage, torch_threads
-from .stages import FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage, TrackStage
-from .stages import run_head_stage
-from .run import Run, RunConfig, save_run
+from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
+from .stages import TrackStage, run_head_stage
+from .run import Run, RunConfig, frame_states, save_run
 
 # %% ../../nbs/58_training.train.ipynb #d0e7cc93
 @dataclass(eq=False)
@@ -41,6 +41,7 @@ class Training:
     callbacks: list
     checkpoint: Checkpointer
     timesteps: Timesteps | None = None   # with parameters, once they are found
+    colours: ColourCorrection | None = None   # of the training pictures, if the settings ask for it
 
     @property
     def config(self): ...
@@ -106,18 +107,28 @@ class Training:
     ):
         "Yield the stages that are not done yet."
         c, checkpoint = self.config, self.checkpoint
+        self.colours = kept_colours(checkpoint, c, self.scene)
         if c.parameters != "given" and len(self.timesteps) == 1:
             if StageName.MESH not in checkpoint.stages:
-                yield MeshStage(model, self.scene, c, self.generator)
+                yield MeshStage(model, self.scene, c, self.generator, self.colours)
                 checkpoint.kept["fitted"] = model.params.tensors()
+                if self.colours: checkpoint.kept["mesh_colours"] = dict(log_gains=self.colours.log_gains.detach().clone())
             model.params = kept_params(checkpoint, "fitted", model.head, 1)
             self.timesteps = replace(self.timesteps, params=model.params)
-        yield FieldStage(model, self.scene, self.timesteps, c, self.generator, kept_mouth(checkpoint))
+        yield FieldStage(model, self.scene, self.timesteps, c, self.generator, kept_mouth(checkpoint), self.colours)
+
+    def reference(self)->HeadParams|None:
+        "Return what the scene says about the first timestep, if training found parameters of its own; else None."
+        ...
+
+    def scored(self)->tuple[str, Scene]:
+        "Return the pictures to measure PSNR on and their split: val, or train where all states in val are unknown."
+        ...
 
     def score(self,
         model:RadianceModel,
     )->float:     # dB
-        "Return the PSNR of a model on val."
+        "Return the PSNR of a model on `scored` pictures."
         ...
 
     def measure(self,
@@ -224,8 +235,16 @@ def seeded(
     "Make a model whose first weights depend on a seed only; PyTorch's global generator, which draws them, is restored."
     ...
 
-# %% ../../nbs/58_training.train.ipynb #6c9875c4
+# %% ../../nbs/58_training.train.ipynb #ebf710b9
+def kept_colours(
+    checkpoint:Checkpointer,
+    config:TrainConfig,
+    scene:Scene,
+)->ColourCorrection|None:   # None: the settings have none
+    "Return the gains of the pictures that a checkpoint keeps from `MESH`, or 1. Raises `InputError`."
+    ...
 
+# %% ../../nbs/58_training.train.ipynb #8c2b83f6
 def kept_mouth(
     checkpoint:Checkpointer,
 )->dict|None:      # None: nothing was kept
@@ -237,10 +256,14 @@ def kept_mouth(
 def scene_psnr(
     model:RadianceModel,
     scene:Scene,
-    timesteps:Timesteps|None=None,  # states of the face; others are left out. None: all frames show the captured state
+    timesteps:Timesteps|None=None,  # states of the face. None: all frames show the captured state
     max_frames:int=8,               # to render, evenly chosen
+    reference:HeadParams|None=None, # one row: what the scene says about the first timestep, see `frame_states`
 )->float:
-    "Return the mean PSNR over whole images, data range 1; NaN when no frame shows a known timestep."
+    """Return the mean PSNR over whole images, data range 1; NaN when no frame shows a known state.
+
+    Pixels that the scene ignores do not count.
+    """
     ...
 
 # %% ../../nbs/58_training.train.ipynb #2265320b

@@ -175,7 +175,8 @@ def eval_parser()->Parser:
     return _parser("nerflame_eval", _EVAL, "nerflame_eval runs/me --split test", [evaluate_run])
 
 # %% ../../nbs/89_use.commands.ipynb #2c39cc74
-_SCORES = dict(psnr="PSNR {:.2f} dB", psnr_head="on the head {:.2f} dB", ssim="SSIM {:.4f}",
+_SCORES = dict(psnr="PSNR {:.2f} dB", psnr_head="on the head {:.2f} dB",
+               psnr_cc="with corrected colours {:.2f} dB", psnr_head_cc="on the head {:.2f} dB", ssim="SSIM {:.4f}",
                ssim_head="on the head {:.4f}", lpips="LPIPS {:.4f}", lpips_head="on the head {:.4f}",
                psnr_moving="where it moves {:.2f} dB", psnr_moving_undriven="the same undriven {:.2f} dB")
 _CONTROL = dict(response="response {:.2f}", cosine="cosine {:.2f}", gain="gain {:.2f}", leakage="leakage {:.4f}",

@@ -14,7 +14,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
 import torch
+from fastcore.basics import patch
 from torch import Tensor
+
+# %% ../../nbs/86_use.train.ipynb #1ed51ea9
 from ..core import InputError, require
 from ..command import Option, RARE, counter, folder_path, int_at_least, positive_float, when_interrupted
 from ..files import can_write
@@ -28,14 +31,14 @@ from ..scenes.scene import Scene
 from ..fitting.landmarks import load_landmarks_2d
 from ..fitting.align import Alignment, MaskOptions, align_scene, move_content
 from ..fitting.outlines import OutlineConfig
-from ..training.settings import TrainConfig
+from ..training.settings import ColourConfig, TrainConfig
 from ..training.checkpoint import TimeBudget, UNFINISHED, read_unfinished
 from ..training.run import Run, RunConfig, data_folder, run_before, run_scene
 from ..published.training import PublishedTrainConfig
 from ..published.methods import any_unfinished_config, method_of, preset, preset_name
 from ..evaluation.outputs import check_run_folder, finish_run, run_folder, way_on
 from ..evaluation.runs import DataRoot, DeviceName, PathLike
-from ..photos.scene import is_made_here
+from ..photos.scene import made_road
 from .scene import SceneOptions, is_footage, make_scene
 
 # %% ../../nbs/86_use.train.ipynb #def719ca
@@ -106,6 +109,9 @@ class SettingChanges:
     # what finds the closest faces: our tree, or PyTorch3D, which tries all of them (needs the extra pytorch3d);
     # None: bvh
     backend: Backend = None
+    # learn gains of red, green and blue for each training picture, because a phone chooses exposure and white balance
+    # anew for each; None: on for scenes that were made from photographs, else as the preset
+    colours: Annotated[Literal["on", "off"] | None, Option(group=RARE)] = None
     started: float | None = None   # when the time began to count, seconds of `time.monotonic`; None: now
 
     def budget(self,
@@ -114,24 +120,33 @@ class SettingChanges:
         "Return the time that the settings give."
         return TimeBudget(None if config.minutes is None else 60*config.minutes, self.started)
 
-    def apply(self,
-        config:TrainConfig|PublishedTrainConfig,   # the settings to change
-    )->TrainConfig|PublishedTrainConfig:
-        "Return changed settings. Raises `InputError`."
-        return _changed(config, self)
-
 # %% ../../nbs/86_use.train.ipynb #a2c47e8c
-def _changed(config, changes):
-    "Return settings with changes. Raises `InputError`."
-    if changes.minutes or changes.steps: config = replace(config, minutes=changes.minutes, steps=changes.steps)
-    if changes.rays:
+@patch
+def apply(self:SettingChanges,
+    config:TrainConfig|PublishedTrainConfig,   # the settings to change
+)->TrainConfig|PublishedTrainConfig:
+    "Return changed settings. Raises `InputError`."
+    if self.minutes or self.steps: config = replace(config, minutes=self.minutes, steps=self.steps)
+    if self.rays:
         parts = [k for k in ("mesh", "field", "schedule") if hasattr(config, k)]
-        config = replace(config, **{k: replace(getattr(config, k), rays=changes.rays) for k in parts})
-    if changes.seed is not None: config = replace(config, seed=changes.seed)
-    if not changes.backend: return config
+        config = replace(config, **{k: replace(getattr(config, k), rays=self.rays) for k in parts})
+    if self.seed is not None: config = replace(config, seed=self.seed)
+    if self.colours: config = with_colours(config, self.colours == "on")
+    if not self.backend: return config
     exact = "preset paper, whose samples need exact distances"
     require(preset_name(config) == "paper", "settings", "`backend`", exact, f"preset {preset_name(config)}")
-    return replace(config, model=replace(config.model, backend=check_backend(changes.backend)))
+    return replace(config, model=replace(config.model, backend=check_backend(self.backend)))
+
+# %% ../../nbs/86_use.train.ipynb #d1527ec5
+def with_colours(
+    config:TrainConfig|PublishedTrainConfig,
+    wanted:bool,   # learn gains of the pictures
+)->TrainConfig|PublishedTrainConfig:
+    "Switch the colour correction on or off. Raises `InputError` for a method without one."
+    ours = isinstance(config, TrainConfig)
+    require(ours or not wanted, "settings", "`colours`", "preset fast, whose field can learn gains", "another")
+    if not ours or wanted == (config.colours is not None): return config
+    return replace(config, colours=ColourConfig() if wanted else None)
 
 # %% ../../nbs/86_use.train.ipynb #8f3f5a6d
 def check_backend(
@@ -237,10 +252,14 @@ def chosen_settings(
     settings,               # name of a preset, or settings; None: fast
     parameters,             # the way to the head; None: as the settings say
     changes:SettingChanges, # to make
+    made:bool=False,        # the scene was made from photographs or a film, whose parameters are rough
+    film:bool=False,        # a film, whose frames have one exposure
 )->TrainConfig|PublishedTrainConfig:
     "Return the settings of a training. Raises `InputError`."
     config = preset(settings or "fast") if settings is None or isinstance(settings, str) else settings
-    return changes.apply(replace(config, parameters=parameters or config.parameters))
+    if made and isinstance(config, TrainConfig): config = with_colours(config, not film)
+    parameters = parameters or ("refine" if made else config.parameters)
+    return changes.apply(replace(config, parameters=parameters))
 
 # %% ../../nbs/86_use.train.ipynb #6585b9f4
 def train_folder(
@@ -262,8 +281,8 @@ def train_folder(
     "Train a face and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
     # of photographs or a film we make a scene first, in RUN/scene; the time of `changes` begins after that
     footage, device = is_footage(data), pick_device(device)
-    parameters = parameters or ("refine" if footage or is_made_here(data) else None)
-    config = chosen_settings(settings, parameters, changes)
+    road = "film" if Path(data).is_file() else made_road(data)
+    config = chosen_settings(settings, parameters, changes, footage or road is not None, road == "film")
     model = load_head(head).to(device) if preset_name(config) != "nerf" else None
     finds, looks = config.parameters in ("fit", "refine"), "`parameters=fit` or refine, which look for the head"
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
