@@ -330,12 +330,12 @@ class MeshStage(Stage):
 # %% ../../nbs/56_training.stages.ipynb #6fc609ad
 @patch
 def rates(self:MeshStage, at:Progress):
-    "Return the rates of the field's optimiser and of the head's."
+    "Return the rates of the optimisers: of the field, of the head, and of the gains if they are learned."
     c = self.config
     steps = at.steps or self.pilot_steps   # not known yet: as if it ended with the pilot, so rates do not fall
     factor = rate_factor(at.step, steps, self.pilot_steps, 0.1)
     heads = c.mesh.rate_shape*factor, c.mesh.rate_pose*factor
-    return field_rates(c.rates, factor), heads, *colour_rates(self.colours, factor)
+    return [field_rates(c.rates, factor), heads, *colour_rates(self.colours, factor)]
 
 @patch
 def loss(self:MeshStage, at:Progress):
@@ -455,7 +455,7 @@ def rates(self:FieldStage, at:Progress):
     "Return the rates of the field's optimiser, and of the gains if they are learned."
     # as long as the number of steps is not known, this step counts as the last of the warm-up, so rates do not fall
     factor = rate_factor(at.step, at.steps or at.step, at.warm_up or at.step, self.settings.final_rate)
-    return field_rates(self.config.rates, factor), *colour_rates(self.colours, factor)
+    return [field_rates(self.config.rates, factor), *colour_rates(self.colours, factor)]
 
 # %% ../../nbs/56_training.stages.ipynb #0c4853f2
 @patch

@@ -279,7 +279,7 @@ class MeshStage(Stage):
         ...
 
     def rates(self, at:Progress):
-        "Return the rates of the field's optimiser and of the head's."
+        "Return the rates of the optimisers: of the field, of the head, and of the gains if they are learned."
         ...
 
     def loss(self, at:Progress):
