@@ -2,6 +2,7 @@
 
     .venv/bin/python bench/photos.py                  # room, lps, actor_neutral, ten_photographs of ../shared/data
     .venv/bin/python bench/photos.py room lps         # some of them
+    .venv/bin/python bench/photos.py drawn            # 60 drawn photographs of 12 megapixels: time and memory
 
 A camera is right within 20 mm and 2 degrees of the truth, after the similarity that most cameras agree with. `room` are
 raw photographs; of `lps` and `actor_neutral` we forget the cameras and fill the background with grey, as a turning
@@ -23,6 +24,7 @@ from nerflame.photos.faces import FaceLandmarker
 from nerflame.photos.footage import blurred_photographs, camera_numbers, read_footage
 from nerflame.photos.mattes import PersonSegmenter, matte_iou
 from nerflame.photos.points import face_points
+from nerflame.photos.studio import RoomConfig, photograph_in_room
 from nerflame.use.scene import make_scene
 
 SETS = ("room", "lps", "actor_neutral", "ten_photographs")
@@ -111,8 +113,23 @@ def whole_way(root):
         ious.append(matte_iou(found.mattes[i]*counted, true*counted))
     return dict(scene_seconds=seconds, iou=float(np.mean(ious)), least_iou=float(min(ious)))
 
+def drawn(count=60):
+    "Return how long 12-megapixel photographs of the built-in person take: enlarged drawings, in one process."
+    with tempfile.TemporaryDirectory() as folder:
+        small, large = Path(folder)/"small", Path(folder)/"large"
+        photograph_in_room(small, RoomConfig(count=count, width=480, height=640))
+        large.mkdir()
+        for path in sorted(small.glob("*.jpg")):
+            image = Image.open(path)
+            enlarged = image.resize((3000, 4000), Image.Resampling.BICUBIC)
+            enlarged.save(large/path.name, quality=90, exif=image.info["exif"])
+        begin = time.monotonic()
+        found = make_scene(large, Path(folder)/"scene", head="anny").findings
+        return dict(photographs=count, placed=len(found.placed), scene_seconds=time.monotonic() - begin)
+
 def measure(name, head):
     "Return a row of the table for one set, or None where it is missing."
+    if name == "drawn": return drawn()
     root = shared(f"data/{name}")
     if root is None: return None
     begin = time.monotonic()
