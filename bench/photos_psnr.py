@@ -90,7 +90,7 @@ def main():
                 run = train_folder(folder/kind, folder/f"run_{kind}", SettingChanges(steps=args.steps),
                     PhotoOptions(resolution=args.resolution), head="anny")
                 seconds = time.monotonic() - begin
-                report = evaluate_run(run, folder/f"eval_{kind}", split=["val"]).reports["val"]
+                report = evaluate_run(run, ["val"], folder/f"eval_{kind}").reports["val"]
                 rows[name][kind] = {k: v for k, v in report.items() if isinstance(v, float)} | dict(seconds=seconds)
         print(name, json.dumps(rows[name]), flush=True)
     write_text(args.out, json.dumps(rows, indent=1))
