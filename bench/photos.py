@@ -30,6 +30,15 @@ from nerflame.use.scene import make_scene
 SETS = ("room", "lps", "actor_neutral", "ten_photographs")
 MARKS = [30, 36, 39, 42, 45]   # of 68: tip of the nose, corners of the eyes
 
+def room_matrices(root):
+    "Return the true camera-to-world matrices of `room` in metres by name."
+    entries = json.loads((root/"truth/truth.json").read_text())["photographs"]
+    return {Path(e["file"]).stem: np.array(e["transform_matrix"]) for e in entries}
+
+def room_matte(root, name):
+    "Return the true matte of the head in a photograph of `room`."
+    return np.asarray(Image.open(root/"truth/masks"/f"{name}.png"))[..., 0]/np.float32(255)
+
 def photographs(name, root):
     "Return photographs with faces and mattes, and true camera-to-world matrices in metres by name."
     landmarker, segmenter = FaceLandmarker(), PersonSegmenter()
@@ -42,9 +51,7 @@ def photographs(name, root):
         focal = photograph.focal and photograph.focal*image.shape[1]/photograph.width
         matte = segmenter(image)
         portraits.append(Portrait(photograph.name, image, matte, landmarker(image), focal, int(lens)))
-    if name != "room": return portraits, {}
-    entries = json.loads((root/"truth/truth.json").read_text())["photographs"]
-    return portraits, {Path(e["file"]).stem: np.array(e["transform_matrix"]) for e in entries}
+    return portraits, room_matrices(root) if name == "room" else {}
 
 def renders(name, root, n=60):
     "Return renders on grey with faces and mattes, and true camera-to-world matrices in metres by name."
@@ -108,8 +115,7 @@ def whole_way(root):
     with tempfile.TemporaryDirectory() as folder: found = make_scene(root/"photographs", Path(folder)/"scene").findings
     seconds, ious = time.monotonic() - begin, []
     for i in found.placement.placed:
-        true = np.asarray(Image.open(root/"truth/masks"/f"{found.portraits[i].name}.png"))[..., 0]/255
-        counted = ~found.ignored[i]
+        true, counted = room_matte(root, found.portraits[i].name), ~found.ignored[i]
         ious.append(matte_iou(found.mattes[i]*counted, true*counted))
     return dict(scene_seconds=seconds, iou=float(np.mean(ious)), least_iou=float(min(ious)))
 
@@ -140,10 +146,10 @@ def measure(name, head):
         seconds=time.monotonic() - begin)
     if truth: row |= judge(placement, portraits, truth)
     if name == "room": row |= dict(px=mark_error(placement, portraits, truth, root, head)) | whole_way(root)
-    if not raw: row |= dict(focal=float(placement.cameras.focal[0, 0]), true_focal=_true_focal(root))
+    if not raw: row |= dict(focal=float(placement.cameras.focal[0, 0]), true_focal=true_focal(root))
     return row | dict(left_out={portraits[i].name: reason for i, reason in placement.why.items()})
 
-def _true_focal(root):
+def true_focal(root):
     "Return the focal length of renders of 400 pixels."
     content = json.loads((root/"transforms_train.json").read_text())
     return focal_from_fov(content.get("camera_angle_x") or content["frames"][0]["camera_angle_x"], 400)

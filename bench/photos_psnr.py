@@ -14,8 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
-from photos import renders, robust_similarity
-from nerflame.cameras import focal_from_fov
+from photos import renders, robust_similarity, room_matrices, room_matte, true_focal
 from nerflame.core import write_text
 from nerflame.evaluation.runs import evaluate_run
 from nerflame.files import shared
@@ -30,16 +29,12 @@ SETS = ("room", "lps", "actor_neutral")
 def pictures_of(name, root, folder):
     "Return a folder of photographs, true matrices (metres) and mattes by name, and the focal length of the pictures."
     if name == "room":
-        about = json.loads((root/"truth/truth.json").read_text())
-        matte = lambda stem: np.asarray(Image.open(root/"truth/masks"/f"{stem}.png"))[..., 0]/np.float32(255)
-        stems = {Path(e["file"]).stem: np.array(e["transform_matrix"]) for e in about["photographs"]}
-        return root/"photographs", stems, {stem: matte(stem) for stem in stems}, about["fl_x"]
+        matrices, focal = room_matrices(root), json.loads((root/"truth/truth.json").read_text())["fl_x"]
+        return root/"photographs", matrices, {key: room_matte(root, key) for key in matrices}, focal
     portraits, matrices = renders(name, root)
     folder.mkdir()
     for p in portraits: Image.fromarray(p.pixels).save(folder/f"{p.name}.png")
-    content = json.loads((root/"transforms_train.json").read_text())
-    angle = content.get("camera_angle_x") or content["frames"][0]["camera_angle_x"]
-    return folder, matrices, None, focal_from_fov(angle, portraits[0].pixels.shape[1])
+    return folder, matrices, None, true_focal(root)
 
 def with_true_cameras(placement, names, matrices, focal):
     "Replace the cameras of a placement by the true ones, in the frame of the found ones."

@@ -132,9 +132,9 @@ def own_params(
     "Return the states of frames in the parameters that a RUN found itself. Raises `InputError` for unknown timesteps."
     if not run.timesteps or run.config.train.parameters not in ("fit", "refine"): return None
     states = frame_states(scene, run.timesteps, reference)
-    unknown = [i for i, state in enumerate(states) if state is None]
     known = "a timestep of the training frames, or parameters for all frames: this face found its own parameters"
-    for i in unknown: require(False, scene.source, f"frames[{i}].timestep_index", known, scene.names[i])
+    for i, state in enumerate(states):
+        require(state is not None, scene.source, f"frames[{i}].timestep_index", known, scene.names[i])
     return cat_params(states)
 
 # %% ../../nbs/74_evaluation.runs.ipynb #1e4f5b92

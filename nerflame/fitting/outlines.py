@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, replace
 import numpy as np, torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -146,13 +146,19 @@ class MaskOutlines:
         draw = lambda p: torch.randint(len(p), (n,), generator=generator, device=p.device)
         return replace(self, points=[p[draw(p)] if len(p) else p for p in self.points])
 
+# %% ../../nbs/40_fitting.outlines.ipynb #040117d1
 def mask_outlines(
     mask:Float[Tensor, "n h w"],           # coverage in [0, 1]
     down:Float[Tensor, "n 2"]|None=None,   # from `downward`; None: the lower border of each image is below
+    ignored:UInt8[Tensor, "n h w"]|None=None,   # 255 at pixels of which the masks say nothing; None: no pixel
 )->MaskOutlines:
-    "Return the outlines of masks."
+    "Return the outlines of masks where they do not meet ignored pixels."
     floor = mask_floor(mask, down)
-    return MaskOutlines(outline_distance(mask), floor, outlines_above(mask, floor))
+    if ignored is None: return MaskOutlines(outline_distance(mask), floor, outlines_above(mask, floor))
+    unknown = ignored > 0
+    either = torch.where(unknown, 1., mask)
+    points = zip(outlines_above(either, floor), unknown)
+    return MaskOutlines(outline_distance(either), floor, [p[~at[p[:, 1].long(), p[:, 0].long()]] for p, at in points])
 
 # %% ../../nbs/40_fitting.outlines.ipynb #c11517ae
 @dataclass(frozen=True)

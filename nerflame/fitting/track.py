@@ -17,8 +17,8 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.scene import Scene
 from ..scenes.timesteps import group_timesteps
-from .outlines import Correspondences, MaskOutlines, OutlineConfig, downward, head_vertices, mask_floor
-from .outlines import mask_outlines, match_outlines, outline_distance, outlines_above
+from .outlines import Correspondences, OutlineConfig, downward, head_vertices, mask_outlines
+from .outlines import match_outlines
 from .observations import NormalEquations, Observations, QuadraticModel, agreed_colours, blur_pictures
 from .observations import fit_light, gauss_newton_model, harmonics, landmark_corners, landmark_model
 from .observations import outline_model, photo_weights, read_pictures, visible_vertices
@@ -107,18 +107,6 @@ def counted_coverage(
     counted = 255*(scene.ignored == 0).to(torch.uint8)
     return counted if scene.coverage is None else counted.minimum(scene.coverage)
 
-def counted_outlines(
-    scene:Scene,     # with masks
-)->MaskOutlines:
-    "Return the outlines of the masks where they do not meet pixels that the scene ignores."
-    mask, down = scene.mask, downward(scene.cameras, scene.up)
-    if scene.ignored is None: return mask_outlines(mask, down)
-    ignored, floor = scene.ignored > 0, mask_floor(mask, down)
-    either = torch.where(ignored, 1., mask)
-    points = outlines_above(either, floor)
-    known = [p[~shown[p[:, 1].long(), p[:, 0].long()]] for p, shown in zip(points, ignored)]
-    return MaskOutlines(outline_distance(either), floor, known)
-
 # %% ../../nbs/44_fitting.track.ipynb #d0ee619c
 class Tracker:
     "State of tracking. Raises `InputError` for a start or landmarks that do not fit."
@@ -145,7 +133,8 @@ class Tracker:
         self.light = torch.zeros(len(self.timesteps), 9, 3, device=scene.device)
         self.usable = counted_coverage(scene)   # where colours may be read
         with_outlines = scene.coverage is not None and config.outline > 0
-        self.masks = counted_outlines(scene) if with_outlines else None
+        down = downward(scene.cameras, scene.up)
+        self.masks = mask_outlines(scene.mask, down, scene.ignored) if with_outlines else None
 
 # %% ../../nbs/44_fitting.track.ipynb #fee93a44
 @patch

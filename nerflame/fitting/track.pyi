@@ -18,8 +18,8 @@ from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.scene import Scene
 from ..scenes.timesteps import group_timesteps
-from .outlines import Correspondences, MaskOutlines, OutlineConfig, downward, head_vertices, mask_floor
-from .outlines import mask_outlines, match_outlines, outline_distance, outlines_above
+from .outlines import Correspondences, OutlineConfig, downward, head_vertices, mask_outlines
+from .outlines import match_outlines
 from .observations import NormalEquations, Observations, QuadraticModel, agreed_colours, blur_pictures
 from .observations import fit_light, gauss_newton_model, harmonics, landmark_corners, landmark_model
 from .observations import outline_model, photo_weights, read_pictures, visible_vertices
@@ -87,12 +87,6 @@ def counted_coverage(
     "Return the masks, 0 at pixels that the scene ignores."
     ...
 
-def counted_outlines(
-    scene:Scene,     # with masks
-)->MaskOutlines:
-    "Return the outlines of the masks where they do not meet pixels that the scene ignores."
-    ...
-
 # %% ../../nbs/44_fitting.track.ipynb #d0ee619c
 class Tracker:
     "State of tracking. Raises `InputError` for a start or landmarks that do not fit."
@@ -119,7 +113,8 @@ class Tracker:
         self.light = torch.zeros(len(self.timesteps), 9, 3, device=scene.device)
         self.usable = counted_coverage(scene)   # where colours may be read
         with_outlines = scene.coverage is not None and config.outline > 0
-        self.masks = counted_outlines(scene) if with_outlines else None
+        down = downward(scene.cameras, scene.up)
+        self.masks = mask_outlines(scene.mask, down, scene.ignored) if with_outlines else None
 
     def verts(self,
         m:int,   # number of the timestep

@@ -343,8 +343,8 @@ def person_matte(
     "Cut the person out of a photograph."
     person = segmenter(image, box)
     # a head without shoulders may be no person to the network, but before a plain wall its colour shows it
-    plain = screen_matte(image, person if person.max() > 0.5 else None)
-    if plain is not None and person.max() <= 0.5: return plain
+    found = person.max() > 0.5
+    plain = screen_matte(image, person if found else None)
     if plain is None: return refine_matte(image, person) if refined else person
     # compression spreads colours of the person over the wall, where only the network sees no person
-    return np.minimum(plain, refine_matte(image, person))
+    return np.minimum(plain, refine_matte(image, person)) if found else plain

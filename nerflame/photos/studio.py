@@ -19,11 +19,11 @@ from torch import Tensor
 from ..core import atomic_path, require, write_text
 from ..mesh import interpolate, vertex_normals
 from ..closest import MeshBVH
-from ..cameras import Cameras, look_at, project
+from ..cameras import Cameras, look_at, pixel_rays, project
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..scenes.person import Person, linear, make_person, waves
-from ..scenes.light import Lighting, LitPose, gather_light, shade_skin, soften, trace_picture
+from ..scenes.light import Lighting, LitPose, gather_light, look_up, shade_skin, soften, trace_picture
 from ..scenes.scene import in_scene_frame
 from ..fitting.align import similarity_between
 from .footage import ffmpeg_program
@@ -202,16 +202,12 @@ def make_body(
     return Body(torch.tensor(verts).float(), torch.tensor(faces), torch.tensor(parts).float(), paint_cloth(seed))
 
 # %% ../../nbs/66_photos.studio.ipynb #922511b1
-def _look_up(texture, uv):
-    "Interpolate a texture (c, h, w) at places (N, 2) in 0..1, the first row at 0."
-    return F.grid_sample(texture[None], (uv*2 - 1)[None, None], align_corners=False, padding_mode="border")[0, :, 0].T
-
 def _woven(cloth, points):
     "Return the albedo of sweater and trousers (N, 6) at places in metres."
     x, y, z = (points - points.new_tensor([0, .03, 0])).T
     u = torch.atan2(x, -y)/(2*math.pi) + .5
     v = z - .5*(x*x + y*y).sqrt()         # on the shoulders z alone would hardly change
-    return _look_up(cloth, torch.stack([u, (v - _CLOTH_LOW)/(_CLOTH_HIGH - _CLOTH_LOW)], 1))
+    return look_up(cloth, torch.stack([u, (v - _CLOTH_LOW)/(_CLOTH_HIGH - _CLOTH_LOW)], 1), "border")
 
 def body_albedo(
     body:Body,
@@ -254,7 +250,7 @@ def light_on_both(
     n, below = len(head), UNITS*body.verts
     verts, faces = torch.cat([head, below]), torch.cat([s.medium_faces, body.faces + n])
     normals = torch.cat([vertex_normals(head, s.medium_faces), vertex_normals(below, body.faces)])
-    skin = _look_up(F.avg_pool2d(person.texture[None, :3], 5, 1, 2)[0], s.medium_uv)
+    skin = look_up(F.avg_pool2d(person.texture[None, :3], 5, 1, 2)[0], s.medium_uv, "border")
     albedo = torch.cat([skin, body_albedo(body, body.verts, body.parts)])
     light_in, seen = gather_light(MeshBVH(verts, faces), verts, normals, albedo, light)
     out = torch.cat([light_in, seen[:, None]], 1)
@@ -602,7 +598,7 @@ def _side_colours(room, side, points):
         across = list(_ACROSS[code % 6//2])
         low, high = (points.new_tensor(c)[across] for c in (block.low, block.high))
         u, v = ((points[rows][:, across] - low)/(high - low)).T
-        out[rows] = _look_up(block.sides[code % 6], torch.stack([u, 1 - v], 1))
+        out[rows] = look_up(block.sides[code % 6], torch.stack([u, 1 - v], 1), "border")
     return out
 
 # %% ../../nbs/66_photos.studio.ipynb #b4aaba26
@@ -612,9 +608,8 @@ def look_into_room(
     xy:Float[Tensor, "n 2"],     # places in its image, pixels
 )->Float[Tensor, "n 3"]:         # as displayed
     "Return the colours of a room without the person."
-    local = (xy - camera.centre[0])/camera.focal[0]*torch.tensor([1., -1.])
-    directions = F.pad(local, (0, 1), value=-1.) @ camera.c2w[0, :3, :3].T
-    origin = camera.c2w[0, :3, 3]/UNITS
+    directions = pixel_rays(camera, torch.zeros(len(xy), dtype=torch.int64), xy).directions
+    origin = camera.positions[0]/UNITS
     inverse = 1/torch.where(directions.abs() < 1e-6, 1e-6, directions)
     _, _, best, axis = _slabs(room[0], origin, inverse)
     side = 2*axis + (directions.gather(1, axis[:, None])[:, 0] > 0)

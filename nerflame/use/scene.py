@@ -219,9 +219,10 @@ def find_placement(
 )->Placement|None:         # None: the person moves
     "Place photographs around a person who keeps still. Raises `InputError`."
     film = footage.kind == "film" and options.moments is None
-    if options.moments == "each" or film and options.cameras is None and talks(portraits): return None
+    unsure = film and options.cameras is None
+    if options.moments == "each" or unsure and talks(portraits): return None
     # a film shows a still person if structure from motion agrees on one
-    config = replace(options.road(), road="sfm") if film and options.cameras is None else options.road()
+    config = replace(options.road(), road="sfm") if unsure else options.road()
     def place():
         bar, where = counter("cameras"), face_points(head)
         found = place_photographs(portraits, head, where, config, lambda k, n, text: bar(k, n))
