@@ -85,7 +85,7 @@ def _fitting_kind(hint, value):
 def from_dict(
     cls,               # a dataclass
     values:dict,       # its settings; nested dataclasses are nested dicts
-    where="settings",  # the file that they came from, for messages
+    where:str|Path="settings",   # the file that they came from, for messages
     path:str="",       # the dotted path to `values` within that file
 ):
     "Build the dataclass `cls` from plain values. Raises `InputError` for unknown keys and wrong types."

@@ -32,7 +32,7 @@ class Mesh:
 def check_mesh(
     verts:Tensor,   # (V, 3) positions
     faces:Tensor,   # (F, 3) vertex indices
-    where="mesh",   # its name in messages, for instance its file
+    where:str|Path="mesh",   # its name in messages, for instance its file
 ):
     "Raise `InputError` unless this is a triangle mesh with finite vertices and valid indices."
     positions = verts.ndim == 2 and verts.shape[1] == 3 and verts.is_floating_point()

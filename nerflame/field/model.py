@@ -11,7 +11,7 @@ __all__ = ['EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'Ne
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
@@ -39,16 +39,16 @@ from .draft import Baked, bake, draft_pixels
 @runtime_checkable
 class RadianceModel(Protocol):
     "A radiance field that can be posed, trained, rendered, saved and loaded."
-    def pose(self, params, draft=False):   # as in `NeRFlame.pose`
+    def pose(self, params, draft=False)->Any:   # as in `NeRFlame.pose`
         "Return what `forward` and `render` need to know about one state of the head."
-    def forward(self, rays, posed, background, generator=None, view_dropout=0.):   # as in `NeRFlame.forward`
+    def forward(self, rays, posed, background, generator=None, view_dropout=0.)->Any:   # as in `NeRFlame.forward`
         "Render rays with gradients."
-    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False):   # as in `NeRFlame.render`
+    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False)->Any:   # as in `NeRFlame.render`
         "Render an image without gradients."
     def save(self, folder):   # made where there is none
         "Write the model to a folder."
     @classmethod
-    def load(cls, folder, device="cpu"):   # as `save` wrote it
+    def load(cls, folder, device="cpu")->Any:   # as `save` wrote it
         "Read a model from a folder."
 
 # %% ../../nbs/39_field.model.ipynb #2d44d331

@@ -92,8 +92,8 @@ def crop_square(
     pad = int(np.ceil(max(0, -low.min(), *(high - [w, h]))))
     if image.ndim == 3: padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="edge")
     else: padded = np.pad(image.astype(np.float32), pad, constant_values=outside)
-    box = [float(v) for v in (*(low + pad), *(high + pad))]
-    resized = Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR, box=box)
+    left, top, right, bottom = (float(v) for v in (*(low + pad), *(high + pad)))
+    resized = Image.fromarray(padded).resize((size, size), Image.Resampling.BILINEAR, (left, top, right, bottom))
     return np.asarray(resized)
 
 def cropped_camera(

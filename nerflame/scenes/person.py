@@ -368,7 +368,7 @@ class Paint:
         points = self.positions if rows is None else self.positions[rows]
         return waves(points, wavelength, self.generator, count, flow, length)
 
-    def cover(self, amount, colour, gloss, roughness, rows=slice(None)):
+    def cover(self, amount, colour, gloss, roughness, rows:slice|torch.Tensor=slice(None)):
         "Lay a colour over the paint."
         a = amount.clamp(0, 1)
         self.albedo[rows] = torch.lerp(self.albedo[rows], torch.as_tensor(colour).expand(len(a), 3), a[:, None])

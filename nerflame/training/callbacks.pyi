@@ -8,6 +8,7 @@ __all__ = ['Callback', 'call', 'ProgressBar', 'History', 'TensorBoardLog']
 
 # %% ../../nbs/52_training.callbacks.ipynb #8a2dbede
 import difflib, time
+from typing import Any
 import torch
 from fastcore.basics import patch
 from torch.utils.tensorboard import SummaryWriter
@@ -78,7 +79,7 @@ def call(
 # %% ../../nbs/52_training.callbacks.ipynb #b8daf4fd
 class ProgressBar(Callback):
     "A bar for each stage with step, loss, PSNR and the time left."
-    def __init__(self): self._bar = None
+    def __init__(self): self._bar:Any = None   # of the running stage
 
     def before_stage(self, stage, steps):
         if self._bar is None: self._bar = tqdm(total=steps, desc=str(stage), mininterval=0.5, dynamic_ncols=True)
