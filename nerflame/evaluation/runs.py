@@ -131,7 +131,7 @@ def own_params(
 )->HeadParams|None:            # one row a frame; None where the scene's own are right
     "Return the states of frames in the parameters that a RUN found itself. Raises `InputError` for unknown timesteps."
     if not run.timesteps or run.config.train.parameters not in ("fit", "refine"): return None
-    states = frame_states(scene, run.timesteps, reference)
+    states = frame_states(scene, run.timesteps, reference, run.held_out)
     known = "a timestep of the training frames, or parameters for all frames: this face found its own parameters"
     for i, state in enumerate(states):
         require(state is not None, scene.source, f"frames[{i}].timestep_index", known, scene.names[i])

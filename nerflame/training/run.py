@@ -121,9 +121,9 @@ MARK = ".unfinished"
 _MARK_FORMAT = "nerflame-mark-1"
 # besides the files of the table, parts of them that a killed process leaves
 _STEM = r"(config|metrics|versions|head|field|unfinished|\d+)-[0-9a-z_]{8}"
-_PARTS = rf"(flame_param/|log/)?\.({_STEM}\.(yaml|json|safetensors|npz)|tmp\w{{6}})"
+_PARTS = rf"(flame_param/|held_out_param/|log/)?\.({_STEM}\.(yaml|json|safetensors|npz)|tmp\w{{6}})"
 _FILES = (r"config\.yaml|metrics\.json|versions\.json|(head|field|unfinished)\.safetensors|\.unfinished"
-          r"|flame_param/\d+\.npz|log/events\.out\.tfevents\.[^/]+")
+          r"|(flame|held_out)_param/\d+\.npz|log/events\.out\.tfevents\.[^/]+")
 _WRITTEN = re.compile(f"{_PARTS}|{_FILES}")
 
 def is_run(
@@ -167,7 +167,7 @@ def remove_run(
     """
     folder = Path(folder)
     for place in output_places(folder): remove_outputs(place)
-    for place in (folder/"log", folder/"flame_param", folder):
+    for place in (folder/"log", folder/"flame_param", folder/"held_out_param", folder):
         if place.is_symlink() or not place.is_dir(): continue
         for p in place.iterdir():
             if _WRITTEN.fullmatch(p.relative_to(folder).as_posix()) and (p.is_file() or p.is_symlink()): p.unlink()
@@ -181,15 +181,17 @@ def save_run(
     config:RunConfig,
     metrics:dict,        # content of `metrics.json`
     timesteps:Timesteps|None=None,   # of a capture with several
+    held_out:Timesteps|None=None,    # that only val shows
 ):
     "Write a RUN."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder/"config.yaml").unlink(missing_ok=True)
     model.save(folder)
-    if timesteps and len(timesteps) > 1:
-        for row, step in enumerate(timesteps.timestep):
-            save_params(timesteps.params[row], folder/"flame_param"/f"{step:05d}.npz")
+    several = timesteps and len(timesteps) > 1
+    for name, states in ("flame_param", timesteps if several else None), ("held_out_param", held_out):
+        for row, step in enumerate(states.timestep if states else ()):
+            save_params(states.params[row], folder/name/f"{step:05d}.npz")
     write_text(folder/"metrics.json", json.dumps(metrics, indent=1))
     write_text(folder/"versions.json", json.dumps(versions(), indent=1))
     save_config(config, folder/"config.yaml")
@@ -204,6 +206,7 @@ class Run:
     metrics: dict         # `stages`, each with seconds, steps and PSNR (dB); `psnr_on`: val or train; `seconds` of all
     timesteps: Timesteps | None = None   # states of a capture with several; their frames are not known
     interrupted: bool = False            # before its end; the training can be resumed
+    held_out: Timesteps | None = None    # states that only val shows, if training found them; frames are not known
 
 # %% ../../nbs/57_training.run.ipynb #12388d74
 def read_run_config(
@@ -247,7 +250,8 @@ def read_run(
         raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     model = load(folder, device)
     stopped = (folder/UNFINISHED).is_file() or (isinstance(metrics, dict) and metrics.get("interrupted") is True)
-    return Run(folder, config, model, metrics, _load_timesteps(folder/"flame_param", model), stopped)
+    timesteps, held_out = (_load_timesteps(folder/name, model) for name in ("flame_param", "held_out_param"))
+    return Run(folder, config, model, metrics, timesteps, stopped, held_out)
 
 def _load_timesteps(folder, model):
     "Return the states that a RUN noted, or None."
@@ -321,13 +325,16 @@ def frame_states(
     scene:Scene,             # a split
     timesteps:Timesteps,     # of training, with the parameters that it found
     reference:HeadParams|None=None,   # one row: what the scene says about the first of them; None: found is the same
+    held_out:Timesteps|None=None,     # more timesteps, with the parameters that training found for them
 )->list:                     # for each frame its `HeadParams`, one row; None: not known
     "Return the states of frames: those that training found, and for other timesteps the movement that the scene names."
     found, said = timesteps.params, scene.params
-    known = [found[row] for row in range(len(timesteps))]   # frames of a timestep share one object
+    # frames of a timestep share one object
+    known = [states.params[row] for states in (timesteps, held_out) if states for row in range(len(states))]
+    numbers = timesteps.timestep + (held_out.timestep if held_out else ())
     def other(i):
         if said is None: return None
         if reference is not None: return transfer_motion(said[i], found[0], reference)
         if not same_identity(said, found): return None
         return said[i].to(found.betas).replace(static_offset=found.static_offset)
-    return [other(i) if row is None else known[row] for i, row in enumerate(scene.timestep_rows(timesteps.timestep))]
+    return [other(i) if row is None else known[row] for i, row in enumerate(scene.timestep_rows(numbers))]

@@ -86,7 +86,7 @@ class TrainConfig:
 
     Raises `InputError` where neither `minutes` nor `steps` is given, and where they are not positive.
     """
-    # find the head; take the scene's parameters; start from them; start from the neutral head
+    # find the head; take the scene's parameters; start from them, also in val; start from the neutral head
     parameters: Literal["fit", "given", "refine", "neutral"] = "fit"
     minutes: float | None = 3.0   # wall time for everything; None: `steps` decides
     steps: int | None = None      # of the stage `field`; with `minutes` they are measured, and stored here

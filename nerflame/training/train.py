@@ -21,13 +21,14 @@ from ..scenes.scene import Scene
 from ..scenes.timesteps import Timesteps, group_timesteps
 from ..field.model import NeRFlame, RadianceModel
 from ..fitting.outlines import even_frames, require_seen
+from ..fitting.track import Tracker, track_held_out
 from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
 from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
 from .loop import run_stage, torch_threads
 from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
 from .stages import TrackStage, run_head_stage
-from .run import Run, RunConfig, frame_states, save_run
+from .run import Run, RunConfig, frame_states, save_run, transfer_motion
 
 # %% ../../nbs/58_training.train.ipynb #d0e7cc93
 @dataclass(eq=False)
@@ -40,6 +41,7 @@ class Training:
     callbacks: list
     checkpoint: Checkpointer
     timesteps: Timesteps | None = None   # with parameters, once they are found
+    held_out: Timesteps | None = None    # those that only val shows, with parameters that were found
     colours: ColourCorrection | None = None   # of the training pictures, if the settings ask for it
 
     @property
@@ -141,6 +143,7 @@ def fit(self:Training)->Run:
     with torch_threads(cpu_threads()):
         self.open_folder()
         self.timesteps = self.find_head()
+        self.held_out = self.find_held_out()
         model = self.new_model()
         call(self.callbacks, "before_fit", model)
         for stage in self.stages(model):
@@ -230,6 +233,34 @@ def group_timesteps(self:Training)->Timesteps:
     "Return the timesteps of the scene. Raises `InputError`."
     return group_timesteps(self.scene)
 
+# %% ../../nbs/58_training.train.ipynb #67c7754a
+_SHOWN = 32   # timesteps, at most, that show the colours of the person
+
+@patch
+def known_person(self:Training)->Tracker:
+    "Return a tracker of some training pictures, with the parameters that were found."
+    c, ours = self.config, self.timesteps
+    rows = even_frames(len(ours), _SHOWN)
+    scene = self.scene[[i for row in rows for i in ours.frames[row]]]
+    generator = torch.Generator(device=scene.device).manual_seed(c.seed)   # its own: val does not change the training
+    return Tracker(scene, self.head, ours.params[rows], c.track, generator=generator, outline=c.outline)
+
+@patch
+def find_held_out(self:Training)->Timesteps|None:   # None: there are none, or their parameters are taken as they are
+    "Return the timesteps that only val shows, tracked with the person fixed. Raises `InputError`."
+    val, ours, checkpoint = self.val, self.timesteps, self.checkpoint
+    if self.config.parameters != "refine" or ours is None or len(ours) == 1: return None
+    if val is None or val.params is None or val.timestep is None: return None
+    hidden = val[[i for i, row in enumerate(val.timestep_rows(ours.timestep)) if row is None]]
+    if not len(hidden): return None
+    states = group_timesteps(hidden)
+    params = kept_params(checkpoint, "held_out", self.head, len(states))
+    if params is None:
+        start = transfer_motion(states.params, ours.params[0], self.reference())
+        params = track_held_out(self.known_person(), hidden, start)
+        checkpoint.kept["held_out"] = params.tensors()
+    return Timesteps(states.timestep, ((),)*len(states), params)
+
 # %% ../../nbs/58_training.train.ipynb #a8838afa
 def rest_state(
     timesteps:Timesteps,   # with parameters
@@ -313,16 +344,15 @@ def kept_mouth(
 def scene_psnr(
     model:RadianceModel,
     scene:Scene,
-    timesteps:Timesteps|None=None,  # states of the face. None: all frames show the captured state
-    max_frames:int=8,               # to render, evenly chosen
-    reference:HeadParams|None=None, # one row: what the scene says about the first timestep, see `frame_states`
+    states:list|None=None,   # of each frame, from `frame_states`; None: all frames show the captured state
+    max_frames:int=8,        # to render, evenly chosen
 )->float:
     """Return the mean PSNR over whole images, data range 1; NaN when no frame shows a known state.
 
     Pixels that the scene ignores do not count.
     """
-    states = [model.params]*len(scene) if timesteps is None else frame_states(scene, timesteps, reference)
-    known = [i for i, state in enumerate(states) if timesteps is None or state is not None]
+    known = [i for i in range(len(scene)) if states is None or states[i] is not None]
+    if states is None: states = [model.params]*len(scene)
     if not known: return math.nan
     pose = functools.cache(model.pose)   # frames of a timestep share their state
     def error(i):
@@ -343,7 +373,8 @@ def scored(self:Training)->tuple[str, Scene]:
     "Return the pictures to measure PSNR on and their split: val, or train where all states in val are unknown."
     if self.val is None: return "train", self.scene
     if self.timesteps is None: return "val", self.val
-    known = any(state is not None for state in frame_states(self.val, self.timesteps, self.reference()))
+    states = frame_states(self.val, self.timesteps, self.reference(), self.held_out)
+    known = any(state is not None for state in states)
     return ("val", self.val) if known else ("train", self.scene)
 
 # %% ../../nbs/58_training.train.ipynb #a1870ee1
@@ -354,7 +385,8 @@ def score(self:Training,
     "Return the PSNR of a model on `scored` pictures."
     timesteps = self.timesteps
     if len(timesteps) == 1: timesteps = replace(timesteps, params=model.params)   # as `MESH` has moved it
-    return scene_psnr(model, self.scored()[1], timesteps, reference=self.reference())
+    scene = self.scored()[1]
+    return scene_psnr(model, scene, frame_states(scene, timesteps, self.reference(), self.held_out))
 
 @patch
 def measure(self:Training,
@@ -381,9 +413,9 @@ def save(self:Training,
     if self.colours is not None: metrics["gains"] = dict(zip(self.scene.names, self.colours.gains().tolist()))
     config = replace(self.run, train=self.measured_config(model))
     several = self.timesteps if self.timesteps and len(self.timesteps) > 1 else None
-    if out is not None: save_run(out, model, config, metrics, several)
+    if out is not None: save_run(out, model, config, metrics, several, self.held_out)
     if not checkpoint.interrupted: checkpoint.remove()
-    return Run(out, config, model, metrics, several, checkpoint.interrupted)
+    return Run(out, config, model, metrics, several, checkpoint.interrupted, self.held_out)
 
 @patch
 def measured_config(self:Training,

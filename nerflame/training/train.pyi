@@ -22,13 +22,14 @@ from ..scenes.scene import Scene
 from ..scenes.timesteps import Timesteps, group_timesteps
 from ..field.model import NeRFlame, RadianceModel
 from ..fitting.outlines import even_frames, require_seen
+from ..fitting.track import Tracker, track_held_out
 from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
 from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
 from .loop import run_stage, torch_threads
 from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
 from .stages import TrackStage, run_head_stage
-from .run import Run, RunConfig, frame_states, save_run
+from .run import Run, RunConfig, frame_states, save_run, transfer_motion
 
 # %% ../../nbs/58_training.train.ipynb #d0e7cc93
 @dataclass(eq=False)
@@ -41,6 +42,7 @@ class Training:
     callbacks: list
     checkpoint: Checkpointer
     timesteps: Timesteps | None = None   # with parameters, once they are found
+    held_out: Timesteps | None = None    # those that only val shows, with parameters that were found
     colours: ColourCorrection | None = None   # of the training pictures, if the settings ask for it
 
     @property
@@ -55,6 +57,7 @@ class Training:
         with torch_threads(cpu_threads()):
             self.open_folder()
             self.timesteps = self.find_head()
+            self.held_out = self.find_held_out()
             model = self.new_model()
             call(self.callbacks, "before_fit", model)
             for stage in self.stages(model):
@@ -96,6 +99,14 @@ class Training:
 
     def group_timesteps(self)->Timesteps:
         "Return the timesteps of the scene. Raises `InputError`."
+        ...
+
+    def known_person(self)->Tracker:
+        "Return a tracker of some training pictures, with the parameters that were found."
+        ...
+
+    def find_held_out(self)->Timesteps|None:   # None: there are none, or their parameters are taken as they are
+        "Return the timesteps that only val shows, tracked with the person fixed. Raises `InputError`."
         ...
 
     def new_model(self)->NeRFlame:
@@ -220,6 +231,9 @@ def unfinished_config(
 # %% ../../nbs/58_training.train.ipynb #46d9c9e8
 FEW_VIEWS = 8   # training pictures below which we warn
 
+# %% ../../nbs/58_training.train.ipynb #67c7754a
+_SHOWN = 32   # timesteps, at most, that show the colours of the person
+
 # %% ../../nbs/58_training.train.ipynb #a8838afa
 def rest_state(
     timesteps:Timesteps,   # with parameters
@@ -256,9 +270,8 @@ def kept_mouth(
 def scene_psnr(
     model:RadianceModel,
     scene:Scene,
-    timesteps:Timesteps|None=None,  # states of the face. None: all frames show the captured state
-    max_frames:int=8,               # to render, evenly chosen
-    reference:HeadParams|None=None, # one row: what the scene says about the first timestep, see `frame_states`
+    states:list|None=None,   # of each frame, from `frame_states`; None: all frames show the captured state
+    max_frames:int=8,        # to render, evenly chosen
 )->float:
     """Return the mean PSNR over whole images, data range 1; NaN when no frame shows a known state.
 
