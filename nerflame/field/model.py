@@ -43,7 +43,7 @@ class RadianceModel(Protocol):
         "Return what `forward` and `render` need to know about one state of the head."
     def forward(self, rays, posed, background, generator=None, view_dropout=0.)->Any:   # as in `NeRFlame.forward`
         "Render rays with gradients."
-    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False)->Any:   # as in `NeRFlame.render`
+    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False)->Any:   # `NeRFlame.render`
         "Render an image without gradients."
     def save(self, folder):   # made where there is none
         "Write the model to a folder."

@@ -46,7 +46,7 @@ class RadianceModel(Protocol):
     def forward(self, rays, posed, background, generator=None, view_dropout=0.)->Any:   # as in `NeRFlame.forward`
         "Render rays with gradients."
         ...
-    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False)->Any:   # as in `NeRFlame.render`
+    def render(self, camera, posed=None, background=(1., 1., 1.), size=None, draft=False)->Any:   # `NeRFlame.render`
         "Render an image without gradients."
         ...
     def save(self, folder)->None:   # made where there is none

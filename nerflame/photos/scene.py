@@ -94,6 +94,7 @@ class SceneConfig:
     size: int = 1024          # of the squares at most, pixels
     val_every: int = 10       # every so many photographs one is kept for validation; 0: none
     margin: float = 0.06      # around the head, as a part of it
+    numbered: bool = False    # each photograph gets a timestep of its own, as the face may differ
 
 # %% ../../nbs/49_photos.scene.ipynb #b5e28985
 def _common_size(squares, scales, config):
@@ -220,7 +221,8 @@ def write_scene(
         for name in "images", "ignored", "flame_param": (folder/name).mkdir()
         def save(k, i):
             camera = cropped_camera(placement.cameras[k], squares[i], size)
-            return save_frame(folder, photographs[i], mattes[i], squares[i], camera, ignored and ignored[i]) | params
+            entry = save_frame(folder, photographs[i], mattes[i], squares[i], camera, ignored and ignored[i]) | params
+            return entry | dict(timestep_index=k) if config.numbered else entry
         entries = [save(k, i) for k, i in enumerate(placement.placed)]
         save_params(placement.params, folder/params["flame_param_path"])
         depths = depth_range(placement.cameras, head, placement.params)

@@ -159,7 +159,8 @@ class SceneOptions:
     # (sfm: 20 and more around a person who keeps still); None: told apart from the photographs
     cameras: Annotated[Literal["track", "sfm"] | None, Option(group=PHOTOS)] = None
     # one: the person keeps still; each: the person moves or talks before a camera on a stand, so that each picture
-    # shows another expression; None: told apart from the pictures
+    # shows another expression; None: told apart from the pictures. Training then refines pose and expression in each
+    # photograph that was placed by its face
     moments: Annotated[Literal["one", "each"] | None, Option(group=PHOTOS)] = None
     # frames of a film that are used, at most
     frames: Annotated[int, Option("N", int_at_least(3), PHOTOS)] = 60
@@ -410,6 +411,7 @@ def make_scene(
             write_film(out, list(footage), mattes, track, model, config)
         else:
             findings = find_heads(portraits, footage, placement, model, steps)
+            config = replace(config, numbered=placement.road == "faces" and options.moments is None)
             write_scene(out, list(footage), findings.mattes, findings.placement, model, config, findings.ignored)
         report = write_report(Path(out)/"report.html", findings, model)
     steps.remove()
