@@ -11,20 +11,20 @@ chair before a plain wall would give. `ten_photographs` has no truth, so it only
 import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse, json, resource, tempfile, time
+from dataclasses import replace
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image
 from nerflame.cameras import focal_from_fov, project
 from nerflame.core import write_text
 from nerflame.files import shared
-from nerflame.fitting.align import similarity_between
 from nerflame.heads.head import flame_to_scene, load_head, transform_points
 from nerflame.photos.cameras import Portrait, place_photographs
 from nerflame.photos.faces import FaceLandmarker
 from nerflame.photos.footage import blurred_photographs, camera_numbers, read_footage
 from nerflame.photos.mattes import PersonSegmenter, matte_iou
 from nerflame.photos.points import face_points
-from nerflame.photos.studio import RoomConfig, photograph_in_room
+from nerflame.photos.studio import UNITS, RoomConfig, camera_errors, photograph_in_room
 from nerflame.use.scene import make_scene
 
 SETS = ("room", "lps", "actor_neutral", "ten_photographs")
@@ -67,32 +67,19 @@ def renders(name, root, n=60):
         truth[f"{i:05d}"] = matrix
     return portraits, truth
 
-def robust_similarity(found, true):
-    "Return the similarity from found to true positions that most cameras agree with."
-    rng, best = np.random.default_rng(0), None
-    found, true = torch.as_tensor(found).double(), torch.as_tensor(true).double()
-    def misses(m): return (transform_points(m, found) - true).norm(dim=1)
-    for _ in range(300):
-        some = rng.choice(len(found), 3, replace=False)
-        near = misses(similarity_between(found[some], true[some])) < 0.02
-        if near.sum() >= 3 and (best is None or near.sum() > best.sum()): best = near
-    for _ in range(5):
-        m = similarity_between(found[best], true[best])
-        best = misses(m) < 0.02
-    return m.numpy()
+def with_matrices(cameras, matrices):
+    "Return cameras at other places: camera-to-world matrices in metres."
+    c2w = torch.tensor(np.stack(matrices), dtype=torch.float32)
+    c2w[:, :3, 3] *= UNITS
+    return replace(cameras, c2w=c2w)
 
 def judge(placement, portraits, truth):
     "Return how many cameras are right and wrong, and the median errors of the right ones."
-    found = placement.cameras.c2w.double().numpy()
-    true = np.stack([truth[portraits[i].name] for i in placement.placed])
-    m = robust_similarity(found[:, :3, 3], true[:, :3, 3])
-    rotation = m[:3, :3]/np.cbrt(np.linalg.det(m[:3, :3]))
-    off = 1000*np.linalg.norm(found[:, :3, 3] @ m[:3, :3].T + m[:3, 3] - true[:, :3, 3], axis=1)
-    trace = np.einsum("nij,nij->n", rotation @ found[:, :3, :3], true[:, :3, :3])
-    turned = np.degrees(np.arccos(((trace - 1)/2).clip(-1, 1)))
+    true = with_matrices(placement.cameras, [truth[portraits[i].name] for i in placement.placed])
+    off, turned = camera_errors(placement.cameras, true)
     right = (off < 20) & (turned < 2)
-    return dict(right=int(right.sum()), wrong=int((~right).sum()), mm=float(np.median(off[right])),
-        degrees=float(np.median(turned[right])))
+    return dict(right=int(right.sum()), wrong=int((~right).sum()), mm=float(off[right].median()),
+        degrees=float(turned[right].median()))
 
 def mark_error(placement, portraits, truth, root, head):
     "Return the median error of nose and eye corners of the aligned head in photographs of the face, pixels."

@@ -12,15 +12,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import argparse, json, tempfile, time
 from dataclasses import replace
 from pathlib import Path
-import numpy as np, torch
+import torch
 from PIL import Image
-from photos import renders, robust_similarity, room_matrices, room_matte, true_focal
+from photos import renders, room_matrices, room_matte, true_focal, with_matrices
 from nerflame.core import write_text
 from nerflame.evaluation.runs import evaluate_run
 from nerflame.files import shared
 from nerflame.heads.head import load_head
 from nerflame.photos.footage import read_footage
 from nerflame.photos.scene import SceneConfig, write_scene
+from nerflame.photos.studio import brought_to_truth
 from nerflame.use.scene import make_scene
 from nerflame.use.train import PhotoOptions, SettingChanges, train_folder
 
@@ -39,13 +40,9 @@ def pictures_of(name, root, folder):
 def with_true_cameras(placement, names, matrices, focal):
     "Replace the cameras of a placement by the true ones, in the frame of the found ones."
     found = placement.cameras
-    true = np.stack([matrices[names[i]] for i in placement.placed])
-    m = robust_similarity(true[:, :3, 3], found.positions.double().numpy())
-    scale = np.cbrt(np.linalg.det(m[:3, :3]))
-    c2w = np.tile(np.eye(4), (len(true), 1, 1))
-    c2w[:, :3, :3], c2w[:, :3, 3] = m[:3, :3]/scale @ true[:, :3, :3], true[:, :3, 3] @ m[:3, :3].T + m[:3, 3]
-    cameras = replace(found, c2w=torch.tensor(c2w, dtype=torch.float32), distortion=None,
-        focal=torch.full_like(found.focal, focal), centre=found.picture_sizes/2)
+    true = with_matrices(found, [matrices[names[i]] for i in placement.placed])
+    cameras = replace(brought_to_truth(true, found), distortion=None, focal=torch.full_like(found.focal, focal),
+        centre=found.picture_sizes/2)
     return replace(placement, cameras=cameras)
 
 def same_split(folder, other):

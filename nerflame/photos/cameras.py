@@ -6,7 +6,8 @@
 __all__ = ['MISSES', 'NO_FACE', 'OTHER_FACE', 'Portrait', 'Placement', 'room_stands', 'RoadConfig', 'place_photographs']
 
 # %% ../../nbs/48_photos.cameras.ipynb #a7331995
-from dataclasses import dataclass, replace
+import itertools
+from dataclasses import dataclass, field, replace
 from typing import Literal
 import numpy as np, torch
 from jaxtyping import Float, UInt8
@@ -42,6 +43,13 @@ class Placement:
     params: HeadParams             # one row: identity, expression and jaw of the person, at rest in the scene
     error: Float[np.ndarray, "k"]  # of the points of a face, in radii of the face; NaN where no face was used
     why: dict                      # number of a photograph that was not placed: the reason
+    # number of a photograph that its face placed instead of structure from motion: the reason why not this
+    by_face: dict = field(default_factory=dict)
+
+    def timesteps(self)->list[int]:
+        "Number the states of the face that the K photographs show; those placed by the face may each show their own."
+        own, numbers = self.placed if self.road == "faces" else self.by_face, itertools.count(1)
+        return [next(numbers) if i in own else 0 for i in self.placed]
 
 # %% ../../nbs/48_photos.cameras.ipynb #bbf1637d
 _USUAL_FOCAL = 1.   # longer sides
@@ -150,8 +158,10 @@ def _joined(placement, placed, cameras, error):
     order = np.argsort([*placement.placed, *placed]).tolist()
     numbers = sorted([*placement.placed, *placed])
     both = join_cameras([placement.cameras, cameras])[order] if placed else placement.cameras
+    by_face = {i: placement.why[i] for i in placed}
     why = {i: reason for i, reason in placement.why.items() if i not in placed}
-    return replace(placement, placed=tuple(numbers), cameras=both, error=np.r_[placement.error, error][order], why=why)
+    error = np.r_[placement.error, error][order]
+    return replace(placement, placed=tuple(numbers), cameras=both, error=error, why=why, by_face=by_face)
 
 # %% ../../nbs/48_photos.cameras.ipynb #ea8f7c7f
 @torch.no_grad()

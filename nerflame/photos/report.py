@@ -325,6 +325,12 @@ def misfits(found):
     azimuth, _ = _angles(camera_offsets(found.findings, found.coverage))
     return (found.findings.placement.error > _MISFIT) & (np.abs(azimuth) < 50)   # points of a profile are inexact
 
+def turned_heads(found):
+    "Test in which placed photographs the face contradicted the camera of structure from motion, (K,)."
+    if not found.findings.placed: return np.zeros(0, bool)
+    reasons = found.findings.placement.by_face
+    return np.array(["contradicts" in reasons.get(i, "") for i in found.findings.placed], bool)
+
 def check_advice(found):
     "Return sentences about the quality of the placed photographs."
     findings, checks = found.findings, found.checks
@@ -336,6 +342,8 @@ def check_advice(found):
         "{} taken from far away: come closer, until the head fills half of the picture": checks.height < 0.25,
         "{} cut off at the head: leave some room around the hair and the chin": checks.outside > 0.1,
         "{} wrong at the face: keep one calm expression, and do not speak": misfits(found),
+        "{} placed by the face alone, because the head had turned, or something in the room looks alike: let the person "
+            "look at one point and keep still": turned_heads(found),
         "{} not in agreement with the outlines of the others: look for hair or clothes that moved, or for something in "
             "front of the head": findings.agreement < _AGREES,
     }

@@ -94,7 +94,7 @@ class SceneConfig:
     size: int = 1024          # of the squares at most, pixels
     val_every: int = 10       # every so many photographs one is kept for validation; 0: none
     margin: float = 0.06      # around the head, as a part of it
-    numbered: bool = False    # each photograph gets a timestep of its own, as the face may differ
+    still: bool = False       # the face is the same in all photographs; False: it may differ where the face placed them
 
 # %% ../../nbs/49_photos.scene.ipynb #b5e28985
 def _common_size(squares, scales, config):
@@ -216,13 +216,13 @@ def write_scene(
 )->Path:
     "Write placed photographs as a scene. Raises `InputError`."
     squares, size = frame_squares(out, photographs, mattes, placement.placed, config, "placed photograph")
-    params = dict(flame_param_path="flame_param/00000.npz")
+    params, timesteps = dict(flame_param_path="flame_param/00000.npz"), placement.timesteps()
     with new_scene(out) as folder:
         for name in "images", "ignored", "flame_param": (folder/name).mkdir()
         def save(k, i):
             camera = cropped_camera(placement.cameras[k], squares[i], size)
             entry = save_frame(folder, photographs[i], mattes[i], squares[i], camera, ignored and ignored[i]) | params
-            return entry | dict(timestep_index=k) if config.numbered else entry
+            return entry | dict(timestep_index=timesteps[k]) if any(timesteps) and not config.still else entry
         entries = [save(k, i) for k, i in enumerate(placement.placed)]
         save_params(placement.params, folder/params["flame_param_path"])
         depths = depth_range(placement.cameras, head, placement.params)

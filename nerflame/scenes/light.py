@@ -150,7 +150,7 @@ class LitPose:
     light: Lighting
 
 def look_up(
-    texture:Float[Tensor, "c h w"],
+    texture:Float[Tensor, "c h w"],   # that is read
     uv:Float[Tensor, "n 2"],        # 0..1, first row of the texture at 0
     padding:str="zeros",            # beyond the texture; "border": its edge
 )->Float[Tensor, "n c"]:

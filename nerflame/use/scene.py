@@ -181,10 +181,11 @@ def pack_placement(
     cameras = {k: v.numpy() for k in ("c2w", "focal", "centre", "distortion", "sizes")
         if (v := getattr(placement.cameras, k)) is not None}
     params = {f"params_{k}": getattr(placement.params, k).detach().numpy() for k in placement.params.ROWS}
-    why = json.dumps({str(i): reason for i, reason in placement.why.items()})
+    reasons = {key: np.array(json.dumps({str(i): reason for i, reason in getattr(placement, key).items()}))
+        for key in ("why", "by_face")}
     size = np.array([placement.cameras.width, placement.cameras.height])
     return {**cameras, **params, "size": size, "placed": np.array(placement.placed, int), "error": placement.error,
-        "road": np.array(placement.road), "why": np.array(why)}
+        "road": np.array(placement.road), **reasons}
 
 def unpack_placement(
     stored:dict,   # of `pack_placement`
@@ -197,8 +198,8 @@ def unpack_placement(
         sizes=maybe("sizes"))
     rest = head.neutral(len(stored["params_transl"]))
     params = rest.replace(**{k: tensor(f"params_{k}") for k in rest.ROWS})
-    why = {int(i): reason for i, reason in json.loads(str(stored["why"])).items()}
-    return Placement(str(stored["road"]), tuple(stored["placed"].tolist()), cameras, params, stored["error"], why)
+    reasons = [{int(i): r for i, r in json.loads(str(stored[key])).items()} for key in ("why", "by_face")]
+    return Placement(str(stored["road"]), tuple(stored["placed"].tolist()), cameras, params, stored["error"], *reasons)
 
 # %% ../../nbs/84_use.scene.ipynb #c8ffb931
 def talks(
@@ -400,7 +401,8 @@ def make_scene(
     check_free(out)
     for name in "face_landmarker", "person_segmenter": find_model(name)
     footage, model = _read(input, options), load_head(head)
-    steps, config = Steps(keep or out, _state(footage, options, model)), SceneConfig(options.size, options.val_every)
+    steps = Steps(keep or out, _state(footage, options, model))
+    config = SceneConfig(options.size, options.val_every, still=options.moments == "one")
     with when_interrupted("the finished steps are kept; the same call goes on from there"):
         portraits = find_portraits(footage, steps)
         try: placement = find_placement(portraits, footage, model, steps, options)
@@ -411,7 +413,6 @@ def make_scene(
             write_film(out, list(footage), mattes, track, model, config)
         else:
             findings = find_heads(portraits, footage, placement, model, steps)
-            config = replace(config, numbered=placement.road == "faces" and options.moments is None)
             write_scene(out, list(footage), findings.mattes, findings.placement, model, config, findings.ignored)
         report = write_report(Path(out)/"report.html", findings, model)
     steps.remove()
