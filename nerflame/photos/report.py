@@ -317,8 +317,6 @@ def left_out_advice(findings):
 
 # %% ../../nbs/65_photos.report.ipynb #7acc66bd
 _MISFIT = 0.12   # of the points of a face, in radii of the face
-_AGREES = 0.85   # of a matte with the others
-
 def misfits(found):
     "Test in which placed photographs the head does not fit a face that looks towards the camera, (K,)."
     if not found.findings.placed: return np.zeros(0, bool)
@@ -331,6 +329,9 @@ def turned_heads(found):
     reasons = found.findings.placement.by_face
     return np.array(["contradicts" in reasons.get(i, "") for i in found.findings.placed], bool)
 
+# %% ../../nbs/65_photos.report.ipynb #bbce7da5
+_AGREES = 0.85   # of a matte with the others
+
 def check_advice(found):
     "Return sentences about the quality of the placed photographs."
     findings, checks = found.findings, found.checks
@@ -342,8 +343,8 @@ def check_advice(found):
         "{} taken from far away: come closer, until the head fills half of the picture": checks.height < 0.25,
         "{} cut off at the head: leave some room around the hair and the chin": checks.outside > 0.1,
         "{} wrong at the face: keep one calm expression, and do not speak": misfits(found),
-        "{} placed by the face alone, because the head had turned, or something in the room looks alike: let the person "
-            "look at one point and keep still": turned_heads(found),
+        "{} placed by the face alone, because the head had turned, or something in the room looks alike: let the "
+            "person look at one point and keep still": turned_heads(found),
         "{} not in agreement with the outlines of the others: look for hair or clothes that moved, or for something in "
             "front of the head": findings.agreement < _AGREES,
     }
