@@ -386,7 +386,7 @@ def search_outlines(
     progress=None,                            # called with (step, steps, loss)
 )->OutlineFit:
     "Fit the head to outlines from a given start."
-    flame, masks = head.flame, mask_outlines(scene.mask, downward(scene.cameras, scene.up))
+    flame, masks = head.flame, mask_outlines(scene.mask, downward(scene.cameras, scene.up), scene.ignored)
     place = lambda verts: transform_points(scene.flame_to_scene, verts)
     draw = lambda n: torch.randperm(n, generator=generator, device=scene.device)
     parts = draw(len(flame.v_template))[:config.vertices].sort().values
@@ -416,7 +416,10 @@ def outline_iou(
     params:HeadParams,     # one row
     views:int=10,          # images to use, evenly chosen
 )->float:
-    "Return the intersection over union of the mesh's silhouette and the masks, above the floor and without shoulders."
+    """Return the intersection over union of the mesh's silhouette and the masks.
+
+    What lies below the floor, shoulders and ignored pixels do not count.
+    """
     verts, used = transform_points(scene.flame_to_scene, head(params))[0], head_vertices(head)
     bvh, down = MeshBVH(verts, head.faces), downward(scene.cameras, scene.up)
     both = either = 0
@@ -428,6 +431,7 @@ def outline_iou(
         shoulder = hit & ~used[head.faces[face.clamp(min=0)]].all(1)
         centres = pixel_centres(view.cameras.width, view.cameras.height, verts)
         counts = ~shoulder & floor.above(centres[None])[0]
+        if view.ignored is not None: counts &= view.ignored.flatten() == 0
         both += int((hit & inside & counts).sum())
         either += int(((hit | inside) & counts).sum())
     return both/max(either, 1)

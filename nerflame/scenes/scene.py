@@ -112,10 +112,12 @@ def silhouettes(self:Scene,
     def reduced(mask):
         pixels = as_floats(mask)[..., None].cpu().numpy()
         return torch.from_numpy(area_resize(pixels, cameras.width, cameras.height)[..., 0])
-    coverage = as_bytes(torch.stack([reduced(mask) for mask in self.coverage])).to(self.device)
+    coverage, ignored = as_bytes(torch.stack([reduced(mask) for mask in self.coverage])).to(self.device), None
+    # a pixel that is ignored in part says nothing certain
+    if self.ignored is not None: ignored = torch.stack([255*(reduced(m) > 0) for m in self.ignored]).to(coverage)
     images = coverage[..., None].expand(-1, -1, -1, 3)
     scene = replace(self, params=None, timestep=None, camera_index=None)
-    return replace(scene, images=images, coverage=coverage, cameras=cameras)
+    return replace(scene, images=images, coverage=coverage, ignored=ignored, cameras=cameras)
 
 # %% ../../nbs/22_scenes.scene.ipynb #0756ed14
 @patch
