@@ -188,9 +188,10 @@ def save_run(
     folder.mkdir(parents=True, exist_ok=True)
     (folder/"config.yaml").unlink(missing_ok=True)
     model.save(folder)
-    several = timesteps and len(timesteps) > 1
-    for name, states in ("flame_param", timesteps if several else None), ("held_out_param", held_out):
-        for row, step in enumerate(states.timestep if states else ()):
+    several = timesteps if timesteps and len(timesteps) > 1 else None
+    for name, states in ("flame_param", several), ("held_out_param", held_out):
+        if states is None: continue
+        for row, step in enumerate(states.timestep):
             save_params(states.params[row], folder/name/f"{step:05d}.npz")
     write_text(folder/"metrics.json", json.dumps(metrics, indent=1))
     write_text(folder/"versions.json", json.dumps(versions(), indent=1))

@@ -237,9 +237,11 @@ def group_timesteps(self:Training)->Timesteps:
 _SHOWN = 32   # timesteps, at most, that show the colours of the person
 
 @patch
-def known_person(self:Training)->Tracker:
-    "Return a tracker of some training pictures, with the parameters that were found."
-    c, ours = self.config, self.timesteps
+def known_person(self:Training,
+    ours:Timesteps,   # of the training pictures, with the parameters that were found
+)->Tracker:
+    "Return a tracker of some training pictures, with their parameters."
+    c = self.config
     rows = even_frames(len(ours), _SHOWN)
     scene = self.scene[[i for row in rows for i in ours.frames[row]]]
     generator = torch.Generator(device=scene.device).manual_seed(c.seed)   # its own: val does not change the training
@@ -257,7 +259,7 @@ def find_held_out(self:Training)->Timesteps|None:   # None: there are none, or t
     params = kept_params(checkpoint, "held_out", self.head, len(states))
     if params is None:
         start = transfer_motion(states.params, ours.params[0], self.reference())
-        params = track_held_out(self.known_person(), hidden, start)
+        params = track_held_out(self.known_person(ours), hidden, start)
         checkpoint.kept["held_out"] = params.tensors()
     return Timesteps(states.timestep, ((),)*len(states), params)
 

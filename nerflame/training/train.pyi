@@ -101,8 +101,10 @@ class Training:
         "Return the timesteps of the scene. Raises `InputError`."
         ...
 
-    def known_person(self)->Tracker:
-        "Return a tracker of some training pictures, with the parameters that were found."
+    def known_person(self,
+        ours:Timesteps,   # of the training pictures, with the parameters that were found
+    )->Tracker:
+        "Return a tracker of some training pictures, with their parameters."
         ...
 
     def find_held_out(self)->Timesteps|None:   # None: there are none, or their parameters are taken as they are
