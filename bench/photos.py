@@ -63,7 +63,7 @@ def renders(name, root, n=60):
         image = (255*(rgba[..., :3]*rgba[..., 3:] + 0.5*(1 - rgba[..., 3:]))).round().astype(np.uint8)
         portraits.append(Portrait(f"{i:05d}", image, rgba[..., 3], landmarker(image)))
         matrix = np.array(entries[i]["transform_matrix"])
-        matrix[:3, 3] /= 8
+        matrix[:3, 3] /= UNITS
         truth[f"{i:05d}"] = matrix
     return portraits, truth
 

@@ -472,12 +472,18 @@ def track(
 def read_person(self:Tracker,
     pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
 ):
-    "Find the colours of the vertices, where the parameters are known and the light is not."
+    "Find the colours of the visible vertices, where the parameters are known and the light is not."
     everything = range(len(self.timesteps))
-    self.update_visibility()
     self.update_colours(pictures, everything)
     for m in everything: self.photo_model(pictures, m, self.points(m, self.chosen)[0])   # this fits the light
     self.update_colours(pictures, everything)
+
+@patch
+def adopt_person(self:Tracker,
+    known:Tracker,   # of other pictures of the person
+):
+    "Take over the vertices that are used for colours, and their colours."
+    self.chosen, self.colours, self.trust = known.chosen, known.colours, known.trust
 
 # %% ../../nbs/44_fitting.track.ipynb #447ddb9a
 @torch.no_grad()
@@ -485,14 +491,16 @@ def track_held_out(
     known:Tracker,      # of other pictures of the person, with their parameters
     scene:Scene,        # the pictures that are held out
     start:HeadParams,   # one row for each of their timesteps, with the identity of the person
+    generator:torch.Generator|None=None,   # draws the vertices for outlines
 )->HeadParams:          # the same rows; pose and expression fit the pictures
     "Find pose and expression of a known person, by all stages of `known.config` but the first. Raises `InputError`."
     c = known.config
-    tracker = Tracker(scene, known.head, start, c, outline=known.outline)
-    tracker.chosen = known.chosen
+    tracker = Tracker(scene, known.head, start, c, generator=generator, outline=known.outline)
+    known.update_visibility()
     for steps, blur in zip(c.steps[1:], c.blur[1:]):
+        if not steps: continue
         known.read_person(known.blurred(blur*known.scene.cameras.width/_WIDTH))
-        tracker.colours, tracker.trust = known.colours, known.trust
+        tracker.adopt_person(known)
         pictures = tracker.blurred(blur*scene.cameras.width/_WIDTH)
         for step in range(steps):
             if step % c.renew == 0: tracker.update_visibility()

@@ -294,8 +294,14 @@ class Tracker:
     def read_person(self,
         pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
     )->None:
-        "Find the colours of the vertices, where the parameters are known and the light is not."
+        "Find the colours of the visible vertices, where the parameters are known and the light is not."
         ...
+
+    def adopt_person(self,
+        known:Tracker,   # of other pictures of the person
+    ):
+        "Take over the vertices that are used for colours, and their colours."
+        self.chosen, self.colours, self.trust = known.chosen, known.colours, known.trust
 
 # %% ../../nbs/44_fitting.track.ipynb #30a650fb
 @dataclass(frozen=True, eq=False)
@@ -339,6 +345,7 @@ def track_held_out(
     known:Tracker,      # of other pictures of the person, with their parameters
     scene:Scene,        # the pictures that are held out
     start:HeadParams,   # one row for each of their timesteps, with the identity of the person
+    generator:torch.Generator|None=None,   # draws the vertices for outlines
 )->HeadParams:          # the same rows; pose and expression fit the pictures
     "Find pose and expression of a known person, by all stages of `known.config` but the first. Raises `InputError`."
     ...

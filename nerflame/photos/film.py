@@ -371,7 +371,7 @@ def track_known(
     start = fit_points(head, where, faces, metres, PointConfig(shared=()), start).params
     settings = replace(config.held_out, vertices=config.track.vertices)
     own = new_tracker(portraits, cameras, start, head, where, config, settings)
-    own.chosen, own.colours, own.trust = tracker.chosen, tracker.colours, tracker.trust
+    own.adopt_person(tracker)
     return refine(own, common=()).params
 
 # %% ../../nbs/59_photos.film.ipynb #1a757147

@@ -48,6 +48,9 @@ class SceneFindings:
         return tuple(self.placement.placed) if self.placement else ()   # numbers of photographs
 
     @property
+    def road(self)->str: return self.placement.road if self.placement else ""   # to the cameras: sfm, faces or film
+
+    @property
     def left_out(self)->dict:
         "Return the reason for each photograph that was not placed, by its number."
         why = self.placement.why if self.placement else {}
@@ -317,6 +320,7 @@ def left_out_advice(findings):
 
 # %% ../../nbs/65_photos.report.ipynb #7acc66bd
 _MISFIT = 0.12   # of the points of a face, in radii of the face
+
 def misfits(found):
     "Test in which placed photographs the head does not fit a face that looks towards the camera, (K,)."
     if not found.findings.placed: return np.zeros(0, bool)

@@ -216,13 +216,14 @@ def write_scene(
 )->Path:
     "Write placed photographs as a scene. Raises `InputError`."
     squares, size = frame_squares(out, photographs, mattes, placement.placed, config, "placed photograph")
-    params, timesteps = dict(flame_param_path="flame_param/00000.npz"), placement.timesteps()
+    params = dict(flame_param_path="flame_param/00000.npz")
+    timesteps = [] if config.still else placement.timesteps()
     with new_scene(out) as folder:
         for name in "images", "ignored", "flame_param": (folder/name).mkdir()
         def save(k, i):
             camera = cropped_camera(placement.cameras[k], squares[i], size)
             entry = save_frame(folder, photographs[i], mattes[i], squares[i], camera, ignored and ignored[i]) | params
-            return entry | dict(timestep_index=timesteps[k]) if any(timesteps) and not config.still else entry
+            return entry | dict(timestep_index=timesteps[k]) if any(timesteps) else entry
         entries = [save(k, i) for k, i in enumerate(placement.placed)]
         save_params(placement.params, folder/params["flame_param_path"])
         depths = depth_range(placement.cameras, head, placement.params)

@@ -119,9 +119,10 @@ def output_places(
 # %% ../../nbs/57_training.run.ipynb #606b33e8
 MARK = ".unfinished"
 _MARK_FORMAT = "nerflame-mark-1"
+_STATES = "flame_param", "held_out_param"   # folders of states: of training pictures, and those that only val shows
 # besides the files of the table, parts of them that a killed process leaves
 _STEM = r"(config|metrics|versions|head|field|unfinished|\d+)-[0-9a-z_]{8}"
-_PARTS = rf"(flame_param/|held_out_param/|log/)?\.({_STEM}\.(yaml|json|safetensors|npz)|tmp\w{{6}})"
+_PARTS = rf"((flame|held_out)_param/|log/)?\.({_STEM}\.(yaml|json|safetensors|npz)|tmp\w{{6}})"
 _FILES = (r"config\.yaml|metrics\.json|versions\.json|(head|field|unfinished)\.safetensors|\.unfinished"
           r"|(flame|held_out)_param/\d+\.npz|log/events\.out\.tfevents\.[^/]+")
 _WRITTEN = re.compile(f"{_PARTS}|{_FILES}")
@@ -167,7 +168,7 @@ def remove_run(
     """
     folder = Path(folder)
     for place in output_places(folder): remove_outputs(place)
-    for place in (folder/"log", folder/"flame_param", folder/"held_out_param", folder):
+    for place in (folder/"log", *(folder/name for name in _STATES), folder):
         if place.is_symlink() or not place.is_dir(): continue
         for p in place.iterdir():
             if _WRITTEN.fullmatch(p.relative_to(folder).as_posix()) and (p.is_file() or p.is_symlink()): p.unlink()
@@ -189,7 +190,7 @@ def save_run(
     (folder/"config.yaml").unlink(missing_ok=True)
     model.save(folder)
     several = timesteps if timesteps and len(timesteps) > 1 else None
-    for name, states in ("flame_param", several), ("held_out_param", held_out):
+    for name, states in zip(_STATES, (several, held_out)):
         if states is None: continue
         for row, step in enumerate(states.timestep):
             save_params(states.params[row], folder/name/f"{step:05d}.npz")
@@ -251,7 +252,7 @@ def read_run(
         raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
     model = load(folder, device)
     stopped = (folder/UNFINISHED).is_file() or (isinstance(metrics, dict) and metrics.get("interrupted") is True)
-    timesteps, held_out = (_load_timesteps(folder/name, model) for name in ("flame_param", "held_out_param"))
+    timesteps, held_out = (_load_timesteps(folder/name, model) for name in _STATES)
     return Run(folder, config, model, metrics, timesteps, stopped, held_out)
 
 def _load_timesteps(folder, model):

@@ -239,12 +239,12 @@ _SHOWN = 32   # timesteps, at most, that show the colours of the person
 @patch
 def known_person(self:Training,
     ours:Timesteps,   # of the training pictures, with the parameters that were found
+    generator:torch.Generator,   # draws vertices
 )->Tracker:
     "Return a tracker of some training pictures, with their parameters."
     c = self.config
     rows = even_frames(len(ours), _SHOWN)
     scene = self.scene[[i for row in rows for i in ours.frames[row]]]
-    generator = torch.Generator(device=scene.device).manual_seed(c.seed)   # its own: val does not change the training
     return Tracker(scene, self.head, ours.params[rows], c.track, generator=generator, outline=c.outline)
 
 @patch
@@ -259,7 +259,8 @@ def find_held_out(self:Training)->Timesteps|None:   # None: there are none, or t
     params = kept_params(checkpoint, "held_out", self.head, len(states))
     if params is None:
         start = transfer_motion(states.params, ours.params[0], self.reference())
-        params = track_held_out(self.known_person(ours), hidden, start)
+        generator = torch.Generator(device=val.device).manual_seed(self.config.seed)   # its own, not the training's
+        params = track_held_out(self.known_person(ours, generator), hidden, start, generator)
         checkpoint.kept["held_out"] = params.tensors()
     return Timesteps(states.timestep, ((),)*len(states), params)
 

@@ -103,6 +103,7 @@ class Training:
 
     def known_person(self,
         ours:Timesteps,   # of the training pictures, with the parameters that were found
+        generator:torch.Generator,   # draws vertices
     )->Tracker:
         "Return a tracker of some training pictures, with their parameters."
         ...

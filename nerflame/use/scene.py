@@ -358,14 +358,13 @@ class MadeScene:
     folder: Path               # of the scene
     report: Path               # a page to look at
     findings: SceneFindings
-    road: str                  # to the cameras: sfm, faces or film
     blurred: tuple[str, ...]   # names of photographs that are clearly less sharp than their neighbours
 
     def summary(self)->list[str]:
         "Describe the scene in lines."
         portraits, left_out = self.findings.portraits, self.findings.left_out
-        way = dict(sfm="structure from motion", faces="their faces", film="the face in each frame")[self.road]
-        pictures = "frames" if self.road == "film" else "photographs"
+        way = dict(sfm="structure from motion", faces="their faces", film="the face in each frame")[self.findings.road]
+        pictures = "frames" if self.findings.road == "film" else "photographs"
         lines = [f"{self.folder}: {len(self.findings.placed)} of {len(portraits)} {pictures} placed by {way}"]
         for reason in dict.fromkeys(left_out.values()):
             names = [portraits[i].name for i, r in left_out.items() if r == reason]
@@ -417,4 +416,4 @@ def make_scene(
         report = write_report(Path(out)/"report.html", findings, model)
     steps.remove()
     blurred = tuple(p.name for p, b in zip(footage, blurred_photographs(footage)) if b)
-    return MadeScene(Path(out), report, findings, "film" if placement is None else placement.road, blurred)
+    return MadeScene(Path(out), report, findings, blurred)
