@@ -91,7 +91,7 @@ def _draft_kernel(start:int, q:Driven, f:_Draft,
             if q.face[slot] >= 0:
                 at = to_canonical(q.maps, o + d*t, d, q.face[slot], q.other[slot])
                 occupied = voxel_value(q.canonical, q.sigma, at.position) > q.threshold
-                if wp.abs(at.signed_distance) <= f.epsilon and occupied:
+                if (at.rigid or wp.abs(at.signed_distance) <= f.epsilon) and occupied:
                     v = trilinear(f.level, f.table, at.position)
                     passed = wp.exp(-q.step*f.scale*_softplus(f.gain*v[0] - f.slope*at.signed_distance))
                     weight = light*(1.0 - passed)

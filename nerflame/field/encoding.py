@@ -17,6 +17,17 @@ from ..runtime import in_threads, launch, warp_arrays
 from ..closest import MeshBVH
 from .shell import BRICK, VoxelShell, Voxels, fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
 
+# %% ../../nbs/36_field.encoding.ipynb #ea7df60f
+def in_brick_order(
+    index:Int[Tensor, "n 3"],    # grid points
+    dims:tuple[int, int, int],   # grid points along each axis
+)->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick
+    "Sort grid points, so that neighbours in space become neighbours in memory: bricks of 8 x 8 x 8, one after the other."
+    cubes = [-(-n//int(BRICK)) for n in dims]
+    nothing = torch.zeros(len(index), dtype=torch.int32, device=index.device)
+    index = fill_bricks(torch.zeros(3, device=index.device), 1., 0., cubes, index, nothing).voxels
+    return (index[:, 0]*dims[1] + index[:, 1])*dims[2] + index[:, 2]
+
 # %% ../../nbs/36_field.encoding.ipynb #d659d0af
 def shell_points(
     bvh:MeshBVH,                 # the canonical mesh
@@ -29,11 +40,24 @@ def shell_points(
     cubes = [-(-n//int(BRICK)) for n in dims]
     index, _ = lattice_near_mesh(bvh, low, spacing, cubes, max_epsilon + math.sqrt(3)*spacing*1.001)
     index = index[(index < torch.tensor(dims, device=low.device)).all(1)]
-    # neighbours in space become neighbours in memory: bricks of 8 x 8 x 8, one after the other
-    nothing = torch.zeros(len(index), dtype=torch.int32, device=low.device)
-    bricks = fill_bricks(low - spacing/2, spacing, max_epsilon, cubes, index, nothing)
-    index = bricks.voxels
-    return (index[:, 0]*dims[1] + index[:, 1])*dims[2] + index[:, 2]
+    return in_brick_order(index, dims)
+
+# %% ../../nbs/36_field.encoding.ipynb #e9c56ae9
+def voxel_points(
+    shell:VoxelShell,
+    low:Float[Tensor, "3"],      # first grid point
+    dims:tuple[int, int, int],   # grid points along each axis
+    spacing:float,               # scene units
+)->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick, int64
+    "Return the grid points around the cells that meet a voxel of a shell."
+    needed = torch.zeros(dims, dtype=torch.bool, device=low.device)
+    first = shell.low + shell.voxels*shell.voxel - low
+    begin = (first/spacing - 1e-3).floor().long().clamp(min=0)
+    end = ((first + shell.voxel)/spacing + 1e-3).floor().long() + 1
+    steps = torch.arange(int((end - begin).max()) + 1, device=low.device)
+    for step in torch.cartesian_prod(steps, steps, steps):
+        needed[tuple(torch.minimum(begin + step, end).T)] = True
+    return in_brick_order(needed.nonzero(), dims)
 
 # %% ../../nbs/36_field.encoding.ipynb #040abb75
 def encode_reference(
@@ -203,6 +227,21 @@ def around(cls:ShellGrid,
     low, high = verts.amin(0) - margin, verts.amax(0) + margin
     dims = [tuple((((high - low)/s).ceil().long() + 1).tolist()) for s in spacings]
     keys = [shell_points(bvh, low, d, s, max_epsilon) for d,s in zip(dims, spacings)]
+    return cls(low, spacings, dims, keys, generator)
+
+# %% ../../nbs/36_field.encoding.ipynb #aa56e62a
+@patch(cls_method=True)
+def covering(cls:ShellGrid,
+    shell:VoxelShell,                       # what has to be covered, with its rigid voxels
+    spacings:tuple[float, ...],             # of each level, scene units
+    generator:torch.Generator|None=None,    # for the first features
+)->"ShellGrid":
+    "Return a grid with all points that interpolation inside the voxels of a shell needs."
+    margin, voxels = 2*max(spacings), shell.voxels
+    corners = shell.low + torch.stack([voxels.amin(0), voxels.amax(0) + 1])*shell.voxel
+    low, high = corners[0] - margin, corners[1] + margin
+    dims = [tuple((((high - low)/s).ceil().long() + 1).tolist()) for s in spacings]
+    keys = [voxel_points(shell, low, d, s) for d,s in zip(dims, spacings)]
     return cls(low, spacings, dims, keys, generator)
 
 # %% ../../nbs/36_field.encoding.ipynb #8ee455d3

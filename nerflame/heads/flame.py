@@ -491,6 +491,16 @@ def posed(self:FLAME,
     verts = skin(shaped + pose_correctives(some.posedirs, rotations), some.lbs_weights, transforms)
     return params.scale[:, None]*(verts + params.transl[:, None])
 
+# %% ../../nbs/10_heads.flame.ipynb #a5093bf8
+@patch
+def joint_motions(self:FLAME,
+    params:HeadParams,              # B rows
+)->Float[Tensor, "b 5 3 4"]:
+    "Return the motion of each joint from the rest pose, scale and translation included, metres, head frame."
+    moved = joint_transforms(rodrigues(params.full_pose), self.joints(params), self.parents)
+    turn, shift = moved[..., :3], moved[..., 3] + params.transl[:, None]
+    return params.scale[..., None, None]*torch.cat([turn, shift[..., None]], -1)
+
 # %% ../../nbs/10_heads.flame.ipynb #5dc46d7e
 @patch
 def jacobian_columns(self:FLAME)->dict:   # name: slice
