@@ -53,10 +53,13 @@ def voxel_points(
     needed = torch.zeros(dims, dtype=torch.bool, device=low.device)
     first = shell.low + shell.voxels*shell.voxel - low
     begin = (first/spacing - 1e-3).floor().long().clamp(min=0)
-    end = ((first + shell.voxel)/spacing + 1e-3).floor().long() + 1
-    steps = torch.arange(int((end - begin).max()) + 1, device=low.device)
-    for step in torch.cartesian_prod(steps, steps, steps):
-        needed[tuple(torch.minimum(begin + step, end).T)] = True
+    needed[tuple(begin.T)] = True
+    # inside the shell the cells of neighbours overlap, so only its border has a few points too many
+    steps = math.ceil(shell.voxel/spacing + 2e-3) + 1
+    for axis, n in enumerate(dims):
+        grown = needed.clone()
+        for k in range(1, steps + 1): grown.narrow(axis, k, n - k).logical_or_(needed.narrow(axis, 0, n - k))
+        needed = grown
     return in_brick_order(needed.nonzero(), dims)
 
 # %% ../../nbs/36_field.encoding.ipynb #040abb75

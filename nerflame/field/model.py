@@ -219,12 +219,14 @@ def posed_verts(
 
 @patch
 def rigid_motions(self:NeRFlame,
-    params:HeadParams,   # one row
+    params:HeadParams,            # one row
+    space:RigidSpace|None=None,   # None: that of the model
 )->Float[Tensor, "2 3 4"]:
     "Return how body and head move from the canonical to the posed head, in the scene."
     motions = self.head.flame.joint_motions(params.detach())[0, :2]
     last = motions.new_tensor([0., 0, 0, 1]).expand(2, 1, 4)
-    in_scene = self.to_scene @ torch.cat([motions, last], 1) @ torch.linalg.inv(self.space.rest)
+    rest = (self.space if space is None else space).rest
+    in_scene = self.to_scene @ torch.cat([motions, last], 1) @ torch.linalg.inv(rest)
     return in_scene[:, :3]
 
 @patch
@@ -528,18 +530,15 @@ def render(self:NeRFlame,
 NEVER = 1e3   # reach where nothing near the surface moves rigidly, scene units
 
 def rigid_space(
-    model:NeRFlame,                    # without rigid space
-    voxels:Int[Tensor, "n 3"],         # of the lattice of its shell, see `with_rigid_voxels`
-    covered:Bool[Tensor, "v"],         # vertices that something stands off
-)->RigidSpace:
-    "Return the space off the canonical head of a model, from which another model is made."
+    model:NeRFlame,   # without rigid space
+)->RigidSpace:        # still without voxels
+    "Return the space off the canonical head of a model, to be filled; from it another model is made."
     flame, canonical = model.head.flame, model.canonical_params(model.params)
     scale = torch.diag(torch.cat([canonical.scale[0].expand(3), canonical.scale.new_ones(1)]))
     rest = model.to_scene @ scale
     joints = transform_points(rest, flame.joints(canonical)[0, :2])
-    shell = with_rigid_voxels(model.occupancy.shell, voxels)
-    reach = torch.where(covered, model.config.reach, NEVER)
-    return RigidSpace(shell, reach, joints, model.config.reach, rest)
+    reach = torch.full((len(model.canonical_verts),), NEVER, device=model.device)
+    return RigidSpace(model.occupancy.shell, reach, joints, model.config.reach, rest)
 
 # %% ../../nbs/39_field.model.ipynb #5608b1e3
 FIELD_FILE, HEAD_FILE = "field.safetensors", "head.safetensors"

@@ -243,13 +243,18 @@ def match_outlines(
     cameras:Cameras,                   # N views
     masks:MaskOutlines,                # N
     config:OutlineConfig,
+    hair:Float[Tensor, "n"]|None=None, # pixels: what masks show farther outside than this is hair; None: all is head
 )->Correspondences:
     "Match outline points with silhouette vertices, and find vertices outside the masks."
     xy, _ = project(cameras, verts)
-    outside = ((read_map(masks.distance, xy) > 0) & masks.floor.above(xy) & used).nonzero()
+    beyond = read_map(masks.distance, xy)
+    outside = ((beyond > 0) & masks.floor.above(xy) & used).nonzero()
     along = (cameras.positions @ normals.T - (normals*verts).sum(1)).abs()
     silhouette = along < config.rim*torch.cdist(cameras.positions, verts)
     view, nearest, points, weights = _nearest_silhouette(xy, silhouette, used, masks.points)
+    if hair is not None:   # a vertex that far inside of its mask is under hair
+        skin = beyond[view, nearest] > -hair[view]
+        view, nearest, points, weights = (v[skin] for v in (view, nearest, points, weights))
     vertices, place = torch.cat([outside[:, 1], nearest]).unique(return_inverse=True)
     n = len(outside)
     share = 1/(len(cameras)*int(used.sum()))

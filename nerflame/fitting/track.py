@@ -16,6 +16,7 @@ from torch import Tensor
 from ..core import require
 from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
+from ..cameras import Cameras
 from ..scenes.scene import Scene
 from ..scenes.timesteps import group_timesteps
 from .outlines import Correspondences, OutlineConfig, downward, head_vertices, mask_outlines
@@ -73,6 +74,7 @@ class TrackConfig:
     outline: float = 0.3     # weight of a squared pixel at the outlines, against squared colours in units of `noise`
     landmark: float = 1.0    # weight of a squared pixel at the landmarks
     contour: float = 0.1     # weight of a landmark of the contour against an inner one
+    hair: float = 0.0        # outlines farther outside of the head than this belong to hair, metres; 0: none does
     pixels: float = 3.0      # distance at which outlines and landmarks count less, pixels of an image 200 pixels wide
     # costs in squares of usual deviations: expression 0.3, joint angles 0.1 rad, identity 1 standard deviation
     prior: float = 0.002     # of expression, joint angles and identity
@@ -96,7 +98,7 @@ def check_track_config(
     require(positive, "TrackConfig", "steps, blur", "no negative numbers", stages)
     for key in ("vertices", "renew", "noise", "knee", "pixels", "damping"):
         require(getattr(config, key) > 0, "TrackConfig", key, "a positive number", getattr(config, key))
-    for key in ("outline", "landmark", "contour", "prior", "smooth"):
+    for key in ("outline", "landmark", "contour", "hair", "prior", "smooth"):
         require(getattr(config, key) >= 0, "TrackConfig", key, "0 or a positive number", getattr(config, key))
 
 # %% ../../nbs/44_fitting.track.ipynb #8e2b2012
@@ -274,7 +276,18 @@ def outline_matches(self:Tracker,
     frames, some = self.timesteps[m], self.outline_vertices
     cameras, masks = self.scene.cameras[frames], self.masks[frames]
     verts, normals = self.verts(m)[some], self.visible[m].normals[some]
-    return match_outlines(verts, normals, self.outline_used, cameras, masks, self.outline)
+    hair = self.hair_pixels(cameras, verts) if self.config.hair else None
+    return match_outlines(verts, normals, self.outline_used, cameras, masks, self.outline, hair)
+
+@patch
+def hair_pixels(self:Tracker,
+    cameras:Cameras,               # N views
+    verts:Float[Tensor, "v 3"],    # scene frame
+)->Float[Tensor, "n"]:
+    "Return how many pixels the distance is beyond which an outline belongs to hair."
+    metre = self.scene.flame_to_scene[:3, 0].norm()
+    depth = (verts.mean(0) - cameras.positions).norm(dim=1)
+    return self.config.hair*metre*cameras.focal.mean(1)/depth
 
 @patch
 def model_of_outlines(self:Tracker,
