@@ -7,6 +7,7 @@ __all__ = ['shell_points', 'encode_reference', 'Level', 'trilinear', 'ShellGrid'
 
 # %% ../../nbs/36_field.encoding.ipynb #926c4954
 import math
+from dataclasses import replace
 import torch
 import warp as wp
 from fastcore.basics import patch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ..core import require
 from ..runtime import in_threads, launch, warp_arrays
 from ..closest import MeshBVH
-from .shell import BRICK, VoxelShell, Voxels, fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
+from .shell import BRICK, RIGID, VoxelShell, Voxels, fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
 
 # %% ../../nbs/36_field.encoding.ipynb #ea7df60f
 def in_brick_order(
@@ -244,7 +245,9 @@ def covering(cls:ShellGrid,
     corners = shell.low + torch.stack([voxels.amin(0), voxels.amax(0) + 1])*shell.voxel
     low, high = corners[0] - margin, corners[1] + margin
     dims = [tuple((((high - low)/s).ceil().long() + 1).tolist()) for s in spacings]
-    keys = [voxel_points(shell, low, d, s) for d,s in zip(dims, spacings)]
+    on_surface = replace(shell, face=torch.where(shell.face == RIGID, -1, shell.face))
+    parts = [on_surface if s < shell.voxel else shell for s in spacings]
+    keys = [voxel_points(part, low, d, s) for part,d,s in zip(parts, dims, spacings)]
     return cls(low, spacings, dims, keys, generator)
 
 # %% ../../nbs/36_field.encoding.ipynb #8ee455d3
