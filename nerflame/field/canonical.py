@@ -76,17 +76,16 @@ def cat_canonical(
     parts,        # `CanonicalPoints`
 )->CanonicalPoints:
     "Join samples, one part after the other."
-    def join(name):
-        values = [getattr(p, name) for p in parts]
-        return None if values[0] is None else torch.cat(values)
-    return CanonicalPoints(*(join(f.name) for f in fields(CanonicalPoints)))
+    positions, directions, distance = (torch.cat([getattr(p, f.name) for p in parts]) for f in fields(parts[0])[:3])
+    rigid = [p.rigid for p in parts if p.rigid is not None]
+    return CanonicalPoints(positions, directions, distance, torch.cat(rigid) if rigid else None)
 
 # %% ../../nbs/34_field.canonical.ipynb #f8b6897c
 def head_share(
     positions:Float[Tensor, "n 3"],   # around the canonical mesh
     joints:Float[Tensor, "2 3"],      # root and neck of the canonical head
 )->Float[Tensor, "n"]:
-    "Return how much a place moves with the head, rather than with the body: from 0 at the root's height to 1 at the neck's."
+    "Return how much a place moves with the head, not the body: 0 at the height of the root, 1 at that of the neck."
     root, axis = joints[0], joints[1] - joints[0]
     x = ((positions - root) @ axis/axis.square().sum()).clamp(0, 1)
     return x*x*(3 - 2*x)
@@ -165,6 +164,7 @@ class _Rigid:
     normals: wp.array(dtype=wp.vec3)   # of the canonical mesh at its vertices
     distance: float                    # that the density's prior sees
 
+# %% ../../nbs/34_field.canonical.ipynb #2ae319a5
 @wp.func
 def _head_share(s:_Rigid, position:wp.vec3):
     "Return how much a place around the canonical mesh moves with the head."
@@ -350,18 +350,20 @@ class CanonicalMap:
         m.posed, m.canonical, m.rotations, m.normals = warp_arrays(*tensors)
         launch(_vertices_kernel, len(posed), [m.surface, m.posed, m.canonical, m.rotations, m.normals], posed.device)
 
-    def __call__(self,
-        points:Float[Tensor, "n 3"],       # near the posed mesh, scene units
-        directions:Float[Tensor, "n 3"],   # along which they are seen, unit
-        face_idx:Int[Tensor, "n"],         # a face near each point, or `RIGID`; -1: none is known
-        other_idx:Int[Tensor, "n"]|None=None,  # of another part of the surface, see `VoxelShell`; None: there is none
-    )->CanonicalPoints:
-        "Map points to the canonical mesh; those without a face are infinitely far from it."
-        n, device = len(points), points.device
-        own, zero = torch.arange(n, device=device), torch.zeros(n, device=device)
-        return self._map(points, directions, own, zero, face_idx, other_idx)
-
 # %% ../../nbs/34_field.canonical.ipynb #a36ff48b
+@patch
+def __call__(self:CanonicalMap,
+    points:Float[Tensor, "n 3"],       # near the posed mesh, scene units
+    directions:Float[Tensor, "n 3"],   # along which they are seen, unit
+    face_idx:Int[Tensor, "n"],         # a face near each point, or `RIGID`; -1: none is known
+    other_idx:Int[Tensor, "n"]|None=None,  # of another part of the surface, see `VoxelShell`; None: there is none
+)->CanonicalPoints:
+    "Map points to the canonical mesh; those without a face are infinitely far from it."
+    n, device = len(points), points.device
+    own, zero = torch.arange(n, device=device), torch.zeros(n, device=device)
+    return self._map(points, directions, own, zero, face_idx, other_idx)
+
+# %% ../../nbs/34_field.canonical.ipynb #1daed1da
 @patch
 def along(self:CanonicalMap,
     rays:Rays,

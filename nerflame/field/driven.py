@@ -19,7 +19,8 @@ from ..cameras import Rays
 from .volume import Samples
 from .shell import BRICK, RIGID, VoxelShell, Voxels, number_bricks, voxel_slot, voxel_value, voxels_struct
 from .march import enter_box, next_point, ray_arrays, ray_slot
-from .canonical import CanonicalMap, CanonicalPoints, Maps, RigidSpace, head_share, thin_mark, to_canonical
+from .canonical import CanonicalMap, CanonicalPoints, Maps, RigidSpace
+from .canonical import head_share, thin_mark, to_canonical
 
 # %% ../../nbs/35_field.driven.ipynb #0e1e584c
 @dataclass(frozen=True, eq=False)
@@ -90,19 +91,21 @@ def bind_cells(
     all_members[face != RIGID] = member
     return ShellCells(near.face_idx.int(), near.bary, middles - near.points, edge, shell.low, all_members)
 
+# %% ../../nbs/35_field.driven.ipynb #bdd630ed
 def bind_rigid_cells(
-    rest_map:CanonicalMap,        # from the canonical mesh to itself, with rigid space
+    space:RigidSpace,
+    rest_map:CanonicalMap,        # from the canonical mesh to itself, with this space
     cell_size:int=1,              # voxels along the edge of a cell
 )->RigidCells:
     "Return the voxels off a mesh, or cubes of several; also those of the shell that are in part beyond its reach."
-    shell, reach = rest_map.space.shell, rest_map.space.reach
+    shell, reach = space.shell, space.reach
     voxels, face = shell.voxels, shell.face.flatten()[shell.slots]
     middles = shell.middles(voxels)
     there = rest_map(middles, middles, face)
     vertex = rest_map.neighbours.faces[torch.where(face == RIGID, 0, face), 0]
     # a whole voxel more, which is a little more than half a diagonal (0.87)
     near = there.signed_distance.isfinite() & (there.signed_distance + shell.voxel > reach[vertex])
-    chosen = there.rigid | near
+    chosen = near if there.rigid is None else there.rigid | near
     index, cell = _cubes(voxels[chosen], cell_size)
     member = torch.full((len(voxels),), -1, device=voxels.device)
     member[chosen] = cell
@@ -200,6 +203,7 @@ def _claiming_cell(claim:wp.int64):
     "Return the cell of a claim."
     return int(claim & wp.int64(0xFFFFFFFF))
 
+# %% ../../nbs/35_field.driven.ipynb #777068e5
 @wp.kernel(enable_backward=False)
 def _claim_kernel(start:int, part:int, parts:int, s:Voxels, c:_Warped, second:wp.bool,
     first:wp.array(dtype=wp.int64), claim:wp.array(dtype=wp.int64)):
@@ -245,6 +249,7 @@ def _carried(canonical_map, rigid):
     size = rigid.edge/2*BOX_MARGIN*torch.where((share > 0) & (share < 1), 1.5, 1.)
     return canonical_map.space.carry(rigid.middle, motions), size*(share*head + (1 - share)*body)
 
+# %% ../../nbs/35_field.driven.ipynb #07550bca
 def _warp_struct(canonical_map, cells, rigid):
     "Return cells in a pose for kernels, those of the surface first, and their middles and half boxes as tensors."
     c, n, device = _Warped(), len(cells.face), canonical_map.posed.device

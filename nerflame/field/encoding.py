@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from ..core import require
 from ..runtime import in_threads, launch, warp_arrays
 from ..closest import MeshBVH
-from .shell import BRICK, RIGID, VoxelShell, Voxels, fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
+from .shell import BRICK, RIGID, VoxelShell, Voxels
+from .shell import fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
 
 # %% ../../nbs/36_field.encoding.ipynb #ea7df60f
 def in_brick_order(
     index:Int[Tensor, "n 3"],    # grid points
     dims:tuple[int, int, int],   # grid points along each axis
 )->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick
-    "Sort grid points, so that neighbours in space become neighbours in memory: bricks of 8 x 8 x 8, one after the other."
+    "Sort grid points into bricks of 8 x 8 x 8, so that neighbours in space become neighbours in memory."
     cubes = [-(-n//int(BRICK)) for n in dims]
     nothing = torch.zeros(len(index), dtype=torch.int32, device=index.device)
     index = fill_bricks(torch.zeros(3, device=index.device), 1., 0., cubes, index, nothing).voxels

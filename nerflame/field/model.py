@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
@@ -27,7 +27,7 @@ from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_param
 from ..cameras import Cameras, Rays, image_rays
 from .density import EpsilonSchedule, MeshDensity, density_alpha, density_values, read_density
 from .volume import Pixels, Samples, cat_samples, composite, finish_rays, volume_weights
-from .shell import RIGID, OccupancyGrid, VoxelShell, build_shell, with_rigid_voxels
+from .shell import RIGID, OccupancyGrid, VoxelShell, build_shell
 from .march import march
 from .canonical import CanonicalMap, CanonicalPoints, RigidSpace, cat_canonical
 from .driven import DrivenHead, RigidCells, ShellCells, bind_cells, bind_rigid_cells
@@ -64,7 +64,7 @@ class ModelConfig:
     jaw_open: float = 0.25      # jaw angle of the canonical head, radians: keeps the lips apart where the field lives
     weight_threshold: float = 1e-3  # samples with less weight count as transparent
     alpha_threshold: float = 1e-2   # sigma*step, about the opacity while small; a voxel with no more counts as empty
-    reach: float = 0.02             # where space moves rigidly, it begins this far off the surface, scene units (2.5 mm)
+    reach: float = 0.02             # distance from the surface where rigid space begins, scene units (2.5 mm)
     # last, because from here on `field` is no longer the function of `dataclasses`
     field: FieldConfig = field(default_factory=FieldConfig)
 
@@ -85,6 +85,13 @@ class PosedHead:
     canonical_voxels: Float[Tensor, "n 3"] | None = None   # middles of voxels around the canonical head, with `sigma`
     with_grad: bool = False          # distances carry gradients to the vertices
 
+# %% ../../nbs/39_field.model.ipynb #e25222e3
+class Canonical(NamedTuple):
+    "The canonical head of a saved model, and what is around it."
+    verts: Float[Tensor, "v 3"]   # scene units
+    shell: VoxelShell             # with its rigid voxels
+    grid: ShellGrid               # features
+
 # %% ../../nbs/39_field.model.ipynb #ab9b302d
 class NeRFlame(nn.Module):
     "A head that gives the shape, and a field in the shell around it that gives density and colour."
@@ -94,9 +101,7 @@ class NeRFlame(nn.Module):
         config:ModelConfig|None=None,            # None: `ModelConfig()`
         to_scene:Float[Tensor, "4 4"]|None=None, # from the head frame to the scene; None for `flame_to_scene()`
         generator:torch.Generator|None=None,     # for the first features
-        grid:ShellGrid|None=None,                # features of a saved model; None makes new ones
-        shell:VoxelShell|None=None,              # of the canonical head of a saved model; None makes a new one
-        canonical_verts:Float[Tensor, "v 3"]|None=None,  # of a saved model, scene units; None: those of `params`
+        saved:Canonical|None=None,               # of a saved model; None makes all of it
         space:RigidSpace|None=None,              # off the canonical head, from `rigid_space`; None: the shell is all
     ):
         super().__init__()
@@ -105,10 +110,10 @@ class NeRFlame(nn.Module):
         self.density = MeshDensity(self.config.mesh_epsilon)
         self.register_buffer("to_scene", (flame_to_scene() if to_scene is None else to_scene).to(params.betas.device))
         # training may change `params` later; the canonical head stays what it was at the beginning
-        if canonical_verts is None: canonical_verts = self.scene_verts(self.canonical_params(self.params))[0].detach()
-        self.register_buffer("canonical_verts", canonical_verts)
+        verts = saved.verts if saved else self.scene_verts(self.canonical_params(self.params))[0].detach()
+        self.register_buffer("canonical_verts", verts)
         self.space = space
-        self._make_field(generator, grid, shell if space is None else space.shell)
+        self._make_field(generator, saved)
         self.to(params.betas.device)
 
     @property
@@ -136,18 +141,21 @@ def canonical_params(self:NeRFlame,
     zeros = {name: torch.zeros_like(getattr(params, name)) for name in still}
     return params.replace(**zeros, jaw_pose=[self.config.jaw_open, 0., 0.])
 
+# %% ../../nbs/39_field.model.ipynb #93142f76
 @patch
-def _make_field(self:NeRFlame, generator, grid, shell):
+def _make_field(self:NeRFlame, generator, saved):
     "Make the field in the shell, and the grid that remembers its density."
     eps, bvh = self.max_epsilon, MeshBVH(self.canonical_verts, self.head.faces)
     self.neighbours = FaceNeighbours(self.head.faces, len(self.canonical_verts))
     # from the canonical head to itself
     self.rest_map = CanonicalMap(self.canonical_verts, self.canonical_verts, self.neighbours, eps, self.space)
     spacings = self.config.field.spacings
-    if grid is None and self.space is not None: grid = ShellGrid.covering(shell, spacings, generator)
-    if grid is None: grid = ShellGrid.around(bvh, spacings, eps, generator)
+    if saved: shell, grid = saved.shell, saved.grid
+    elif self.space is None:
+        grid = ShellGrid.around(bvh, spacings, eps, generator)
+        shell = with_contacts(build_shell(bvh, eps, self.config.voxel), self.rest_map)
+    else: shell, grid = self.space.shell, ShellGrid.covering(self.space.shell, spacings, generator)
     self.field = Field(grid, self.config.field, eps, self.head.n_expr + 3)
-    if shell is None: shell = with_contacts(build_shell(bvh, eps, self.config.voxel), self.rest_map)
     self.occupancy = OccupancyGrid(shell)
     self._cells, self._rigid, self._occupied, self._baked = {}, {}, {}, None   # made when they are first needed
 
@@ -186,9 +194,10 @@ def rigid_cells(self:NeRFlame,
 )->RigidCells|None:
     "Return the cells off the surface; None where there is no rigid space."
     if self.space is None: return None
-    if size not in self._rigid: self._rigid[size] = bind_rigid_cells(self.rest_map, size)
+    if size not in self._rigid: self._rigid[size] = bind_rigid_cells(self.space, self.rest_map, size)
     return self._rigid[size]
 
+# %% ../../nbs/39_field.model.ipynb #c50715c5
 @patch
 def occupied_cells(self:NeRFlame,
     size:int,       # voxels along the edge of a cell
@@ -217,22 +226,22 @@ def posed_verts(
     require(finite, "pose", "params", "parameters that give finite vertices", "NaN or infinity")
     return verts
 
+# %% ../../nbs/39_field.model.ipynb #c4d324a6
 @patch
 def rigid_motions(self:NeRFlame,
-    params:HeadParams,            # one row
-    space:RigidSpace|None=None,   # None: that of the model
+    params:HeadParams,   # one row
+    space:RigidSpace,    # of this head
 )->Float[Tensor, "2 3 4"]:
     "Return how body and head move from the canonical to the posed head, in the scene."
     motions = self.head.flame.joint_motions(params.detach())[0, :2]
     last = motions.new_tensor([0., 0, 0, 1]).expand(2, 1, 4)
-    rest = (self.space if space is None else space).rest
-    in_scene = self.to_scene @ torch.cat([motions, last], 1) @ torch.linalg.inv(rest)
+    in_scene = self.to_scene @ torch.cat([motions, last], 1) @ torch.linalg.inv(space.rest)
     return in_scene[:, :3]
 
 @patch
 def _map_from(self:NeRFlame, verts, params):
     "Return the map from a posed mesh to the canonical one."
-    motions = None if self.space is None else self.rigid_motions(params)
+    motions = None if self.space is None else self.rigid_motions(params, self.space)
     return CanonicalMap(verts, self.canonical_verts, self.neighbours, self.max_epsilon, self.space, motions)
 
 @patch
@@ -322,7 +331,7 @@ def sample(self:NeRFlame,
 def _sample_one(self:NeRFlame, rays, posed, phase):
     "Return the samples of rays that see one head; their distances carry gradients where the head does."
     samples = march(rays, posed.shell, self.config.step, phase, posed.sigma, self.config.alpha_threshold)
-    if not posed.with_grad: return samples, posed.canonical_map.along(rays, samples)
+    if not posed.with_grad or samples.face_idx is None: return samples, posed.canonical_map.along(rays, samples)
     directions = rays.directions[samples.ray_idx]
     points = rays.origins[samples.ray_idx] + samples.t[:, None]*directions
     on = (samples.face_idx != RIGID).nonzero()[:, 0]   # the surface
@@ -366,7 +375,8 @@ def sample_alpha(
 )->Float[Tensor, "s"]:
     "Return the opacity of samples; off the surface, density is learned in every stage."
     alpha = density.alpha(points.signed_distance, sigma, deltas)
-    return alpha if points.rigid is None else torch.where(points.rigid, density_alpha(sigma, deltas), alpha)
+    if points.rigid is None or sigma is None: return alpha
+    return torch.where(points.rigid, density_alpha(sigma, deltas), alpha)
 
 # %% ../../nbs/39_field.model.ipynb #d59b8c08
 def shade(
@@ -655,7 +665,8 @@ def load(cls:NeRFlame,
     grid = ShellGrid(tensors["grid.low"], config.field.spacings, dims, keys)
     shell = _saved_shell(config, known)
     space = RigidSpace(shell=shell, distance=config.reach, **rigid) if rigid else None
-    model = cls(head, params, config, known["to_scene"], None, grid, shell, known["canonical_verts"], space)
+    canonical = Canonical(known["canonical_verts"], shell, grid)
+    model = cls(head, params, config, known["to_scene"], None, canonical, space)
     model.density = read_density(json.loads(metadata["density"]), path)
     fill_module(model.field, tensors, path)
     memory, cells = model.occupancy, known["occupancy"]

@@ -289,6 +289,7 @@ def hair_pixels(self:Tracker,
     depth = (verts.mean(0) - cameras.positions).norm(dim=1)
     return self.config.hair*metre*cameras.focal.mean(1)/depth
 
+# %% ../../nbs/44_fitting.track.ipynb #de5adfc7
 @patch
 def model_of_outlines(self:Tracker,
     m:int,                         # number of the timestep

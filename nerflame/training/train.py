@@ -9,6 +9,7 @@ __all__ = ['Training', 'new_training', 'train', 'resume', 'unfinished_config', '
 import functools, math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 import torch
 from fastcore.basics import patch
 from torch import Tensor
@@ -286,14 +287,15 @@ def new_model(self:Training)->NeRFlame:
     new = lambda space=None: seeded(c.seed,
         lambda: NeRFlame(self.head, rest, settings, to_scene, self.generator, space=space))
     model = new()
-    space = None if c.beyond is None else find_beyond(model, self.scene, self.timesteps, c.beyond)
+    states = frame_states(self.scene, self.timesteps)
+    space = None if c.beyond is None else find_beyond(model, self.scene, states, c.beyond)
     return model if space is None else new(space)
 
 # %% ../../nbs/59_training.train.ipynb #b3585441
 def seeded(
     seed:int,   # of the first weights
     make,       # returns a model
-)->RadianceModel:
+)->Any:         # this model
     "Make a model whose first weights depend on a seed only; PyTorch's global generator, which draws them, is restored."
     with torch.random.fork_rng():
         torch.manual_seed(seed)
