@@ -25,6 +25,14 @@ from ..fitting.outlines import even_frames
 from .settings import BeyondConfig
 
 # %% ../../nbs/56_training.beyond.ipynb #cf23063b
+def frames_with(
+    states:list,   # of each frame; None: not known
+    most:int,      # how many to choose
+)->list[int]:
+    "Return up to `most` frames whose state is known, evenly chosen."
+    known = [i for i, state in enumerate(states) if state is not None]
+    return [known[i] for i in even_frames(len(known), most)]
+
 def frame_mask(
     scene:Scene,
     frame:int,
@@ -38,12 +46,12 @@ def frame_mask(
 def share_beyond(
     model:NeRFlame,          # before its first step, with a shell only
     scene:Scene,
-    states:list,             # of each frame, one row of parameters; frames of a timestep share one object
+    states:list,             # of each frame: one row, which frames of a timestep share; None: not known
     views:int=12,            # to look at, evenly chosen
 )->float:
     "Return the share of the masks' pixels whose rays do not meet the shell. Raises `InputError` without masks."
     missed = all_pixels = 0
-    for frame in even_frames(len(scene), views):
+    for frame in frames_with(states, views):
         xy = (frame_mask(scene, frame) > 0.5).nonzero().flip(1) + 0.5
         index = torch.full((len(xy),), frame, device=scene.device)
         rays = pixel_rays(scene.cameras, index, xy, scene.near, scene.far)
@@ -114,7 +122,7 @@ def carve(
     config:BeyondConfig,
 )->Bool[Tensor, "n"]:
     "Test which cubes nearly all views cover."
-    half, frames = size*model.config.voxel/2, even_frames(len(scene), config.views)
+    half, frames = size*model.config.voxel/2, frames_with(states, config.views)
     motions = {id(states[f]): model.rigid_motions(states[f], space) for f in frames}
     kept = []
     for middles in (space.shell.low + cubes*model.config.voxel + half).split(1 << 17):

@@ -14,7 +14,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from ..core import from_dict, require, warn_input
-from ..runtime import cpu_threads
+from ..runtime import cpu_threads, keep_memory
 from ..metrics import head_psnr, psnr
 from ..heads.flame import HeadParams
 from ..heads.head import Head, save_head
@@ -142,6 +142,7 @@ FEW_VIEWS = 8   # training pictures below which we warn
 @patch
 def fit(self:Training)->Run:
     "Find the head, train the model, and write the RUN. Raises `InputError`."
+    keep_memory()
     with torch_threads(cpu_threads()):
         self.open_folder()
         self.timesteps = self.find_head()
@@ -276,6 +277,15 @@ def rest_state(
     moving = "expression", "neck_pose", "jaw_pose", "eye_pose"
     return first.replace(**{k: torch.zeros_like(getattr(first, k)) for k in moving})
 
+# %% ../../nbs/59_training.train.ipynb #65a02997
+def states_of(
+    timesteps:Timesteps,   # with parameters
+    n:int,                 # frames of the scene
+)->list:                   # one row for each frame, which frames of a timestep share; None: it belongs to none
+    "Return the states of the frames that timesteps were made of."
+    rows = {frame: timesteps.params[row] for row, frames in enumerate(timesteps.frames) for frame in frames}
+    return [rows.get(frame) for frame in range(n)]
+
 # %% ../../nbs/59_training.train.ipynb #2fb166d7
 @patch
 def new_model(self:Training)->NeRFlame:
@@ -287,7 +297,7 @@ def new_model(self:Training)->NeRFlame:
     new = lambda space=None: seeded(c.seed,
         lambda: NeRFlame(self.head, rest, settings, to_scene, self.generator, space=space))
     model = new()
-    states = frame_states(self.scene, self.timesteps)
+    states = states_of(self.timesteps, len(self.scene))
     space = None if c.beyond is None else find_beyond(model, self.scene, states, c.beyond)
     return model if space is None else new(space)
 

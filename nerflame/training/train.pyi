@@ -15,7 +15,7 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 from ..core import from_dict, require, warn_input
-from ..runtime import cpu_threads
+from ..runtime import cpu_threads, keep_memory
 from ..metrics import head_psnr, psnr
 from ..heads.flame import HeadParams
 from ..heads.head import Head, save_head
@@ -56,6 +56,7 @@ class Training:
 
     def fit(self)->Run:
         "Find the head, train the model, and write the RUN. Raises `InputError`."
+        keep_memory()
         with torch_threads(cpu_threads()):
             self.open_folder()
             self.timesteps = self.find_head()
@@ -244,6 +245,14 @@ def rest_state(
     timesteps:Timesteps,   # with parameters
 )->HeadParams:             # one row
     "Return the state that the face rests in: the only one, or the neutral face where the first timestep has the head."
+    ...
+
+# %% ../../nbs/59_training.train.ipynb #65a02997
+def states_of(
+    timesteps:Timesteps,   # with parameters
+    n:int,                 # frames of the scene
+)->list:                   # one row for each frame, which frames of a timestep share; None: it belongs to none
+    "Return the states of the frames that timesteps were made of."
     ...
 
 # %% ../../nbs/59_training.train.ipynb #b3585441
