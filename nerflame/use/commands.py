@@ -236,9 +236,9 @@ def eval_command(arguments=None)->int:
     return run_command(eval_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #187d73cd
-_LACKS = """Say what a capture lacks: parts of the head that are seen from fewer than three directions, a mouth that never
-opens, eyes that never close, and which photographs would help. DATA is a scene folder with masks whose frames name
-head parameters, or a RUN. lacks.png draws the answer on the head, lacks.json has the numbers."""
+_LACKS = """Say what a capture lacks: parts of the head that are seen from fewer than three directions, a mouth
+that never opens, eyes that never close, and which photographs would help. DATA is a scene folder with masks whose
+frames name head parameters, or a RUN. lacks.png draws the answer on the head, lacks.json has the numbers."""
 
 def lacks_parser()->Parser:
     "Build the parser of `nerflame_lacks`."
