@@ -240,7 +240,8 @@ def find_regions(
     areas = {REGIONS[i]: seen.area*torch.from_numpy(seen.region == i) for i in there}
     def share(name, which): return float((areas[name]*which).sum()/areas[name].sum().clamp(min=1e-12))
     found = {n: Region(n, share(n, seen.counts >= _NEEDED), share(n, seen.counts == 0)) for n in areas}
-    for name in sorted(found, key=lambda n: found[n].share):   # what lacks most comes first
+    # what lacks most comes first, and the neck last, as most people crop it
+    for name in sorted(found, key=lambda n: (n == "neck", found[n].share)):
         if found[name].enough: continue
         found[name] = dataclasses.replace(found[name], photographs=plan.choose(areas[name]))
     then = {n: None if r.enough else share(n, plan.counts >= _NEEDED) for n, r in found.items()}
@@ -400,7 +401,8 @@ def find_lacks(
     head:Head,     # the one of the parameters, on the CPU
 )->CaptureLacks:
     "Find what a capture lacks. Raises `InputError` for a scene without masks or parameters."
-    known = "head parameters that the frames name (flame_param_path), or a RUN that found them"
+    known = ("head parameters that the frames name, or a RUN that found them: nerflame_train DATA --out RUN, then "
+        "nerflame_lacks RUN")
     require(scene.params is not None, scene.source, "flame_param_path", known, "frames without")
     scene.require_masks()
     moments = group_timesteps(scene)
