@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Patch
 from torch import Tensor
-from ..core import require
+from ..core import InputError, require
 from ..plot import Picture, new_figure
 from ..mesh import face_areas, vertex_normals
 from ..closest import MeshBVH
@@ -52,13 +52,19 @@ def skin_frames(
 # %% ../../nbs/68_photos.lacks.ipynb #a357acf9
 _WELL = 0.5   # cosine between normal and direction to the camera
 
+def _known(value, where, field):
+    "Return a value that has to be there. Raises `InputError`."
+    if value is None: raise InputError(where, field, "to be known", "none")
+    return value
+
 def _in_mask(scene, view, xy):
     "Test whether pixels (O, 2) of pictures (O,) are in their masks and not ignored."
     size = scene.cameras.picture_sizes[view].to(xy)
     column, row = torch.minimum(xy.clamp(min=0), size - 1).long().unbind(1)
-    inside = scene.coverage[view, row, column] > 127
+    inside = _known(scene.coverage, scene.source, "masks")[view, row, column] > 127
     return inside if scene.ignored is None else inside & (scene.ignored[view, row, column] == 0)
 
+# %% ../../nbs/68_photos.lacks.ipynb #38be81b4
 @torch.no_grad()
 def view_directions(
     scene:Scene,
@@ -66,11 +72,12 @@ def view_directions(
     head:Head,
 )->Float[Tensor, "n v 3"]:   # unit, in the frame of the head at rest; zeros: not seen well
     "Return the directions from which the pictures see the vertices of a head."
-    rest = skin_frames(head(rest_state(head, moments.params))[0], head.faces)
+    params = _known(moments.params, scene.source, "parameters")
+    rest = skin_frames(head(rest_state(head, params))[0], head.faces)
     found = torch.zeros(len(scene), len(rest), 3)
     every = torch.arange(len(rest))
     for row, frames in enumerate(moments.frames):
-        verts = transform_points(scene.flame_to_scene, head(moments.params[row])[0])
+        verts = transform_points(scene.flame_to_scene, head(params[row])[0])
         seen = visible_vertices(verts, head.faces, every, scene.cameras, list(frames), _WELL)
         view, place = seen.view, seen.place
         kept = _in_mask(scene, view, project_each(scene.cameras, view, verts[place])[0])
@@ -279,7 +286,7 @@ def measure_faces(
     moved = rest_params(head, params).replace(neck_pose=neutral.neck_pose)
     chin = torch.from_numpy(np.asarray(head.arrays.lbs_weights)[:, 2] > 0.8)
     jaw = 1000*(head(moved)[:, chin] - head(rest)[:, chin]).norm(dim=-1).mean(-1)
-    names = [name.lower() for name in head.expression_names]
+    names = [name.lower() for name in head.arrays.expression_names]
     tongue = params.expression[:, names.index("tongueout")] if "tongueout" in names else None
     if head.arrays.landmarks is None: return FaceMeasures(jaw, None, None, None, tongue)
     marks, still = head.landmarks(moved), head.landmarks(rest)
@@ -297,9 +304,9 @@ def mouth_views(
     opened:Bool[Tensor, "m"],   # moments with an open mouth
 )->int:
     "Count the pictures that look into an open mouth; the head needs landmarks."
-    n = 0
+    n, states = 0, _known(moments.params, scene.source, "parameters")
     for row in opened.nonzero()[:, 0].tolist():
-        matrix, params, views = scene.flame_to_scene, moments.params[row], list(moments.frames[row])
+        matrix, params, views = scene.flame_to_scene, states[row], list(moments.frames[row])
         middle = transform_points(matrix, head.landmarks(params)[0, 60:68].mean(0, keepdim=True))
         tree = MeshBVH(transform_points(matrix, head(params)[0]), head.faces)
         camera = scene.cameras.positions[views]
@@ -340,7 +347,7 @@ def find_movements(
         seen = f"{mouth.measured}, and {views} {'picture looks' if views == 1 else 'pictures look'} into the mouth"
         mouth = dataclasses.replace(mouth, found=views > 0, measured=seen)
     # of a mouth whose lips are closed, no width counts
-    teeth = None if lips is None else torch.where(lips > _PARTED, width, 0.)
+    teeth = None if lips is None or width is None else torch.where(lips > _PARTED, width, 0.)
     wide = "with lips apart, the mouth is {:.0%} as wide as at rest"
     if teeth is not None and not teeth.any(): wide = "the lips stay closed"
     return [mouth,
@@ -406,8 +413,8 @@ def find_lacks(
     require(scene.params is not None, scene.source, "flame_param_path", known, "frames without")
     scene.require_masks()
     moments = group_timesteps(scene)
-    directions = view_directions(scene, moments, head)
-    seen, measures = seen_head(head, rest_state(head, moments.params), directions), measure_faces(head, moments.params)
+    directions, params = view_directions(scene, moments, head), _known(moments.params, scene.source, "parameters")
+    seen, measures = seen_head(head, rest_state(head, params), directions), measure_faces(head, params)
     views = None
     if measures.lips is not None: views = mouth_views(scene, moments, head, measures.lips >= _OPEN)
     regions = find_regions(seen, plan_shots(seen, directions))

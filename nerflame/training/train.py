@@ -279,11 +279,13 @@ def rest_state(
 
 # %% ../../nbs/59_training.train.ipynb #65a02997
 def states_of(
-    timesteps:Timesteps,   # with parameters
+    timesteps:Timesteps,
     n:int,                 # frames of the scene
-)->list:                   # one row for each frame, which frames of a timestep share; None: it belongs to none
+)->list:                   # one row for each frame, which frames of a timestep share; None: not known
     "Return the states of the frames that timesteps were made of."
-    rows = {frame: timesteps.params[row] for row, frames in enumerate(timesteps.frames) for frame in frames}
+    params = timesteps.params
+    if params is None: return [None]*n
+    rows = {frame: params[row] for row, frames in enumerate(timesteps.frames) for frame in frames}
     return [rows.get(frame) for frame in range(n)]
 
 # %% ../../nbs/59_training.train.ipynb #2fb166d7

@@ -249,9 +249,9 @@ def rest_state(
 
 # %% ../../nbs/59_training.train.ipynb #65a02997
 def states_of(
-    timesteps:Timesteps,   # with parameters
+    timesteps:Timesteps,
     n:int,                 # frames of the scene
-)->list:                   # one row for each frame, which frames of a timestep share; None: it belongs to none
+)->list:                   # one row for each frame, which frames of a timestep share; None: not known
     "Return the states of the frames that timesteps were made of."
     ...
 

@@ -437,11 +437,11 @@ def capture_scene(
         model = load_head(head)
         return load_scene(capture, "train", head=model), model
     run = open_run(capture, "cpu")
-    model = run.model.head
-    require(model is not None, capture, "preset", "a face with a head", "plain NeRF, which has none")
+    model = getattr(run.model, "head", None)
+    if model is None: raise InputError(capture, "preset", "a face with a head", "plain NeRF, which has none")
     scene, reference = RunScene(run, data_folder(run, data)).load("train")
     params = frame_params(run.model, own_params(run, scene, reference) or scene.params, reference)
-    if len(params) == 1: params = cat_params([params]*len(scene))
+    if params is not None and len(params) == 1: params = cat_params([params]*len(scene))
     return replace(scene, params=params), model
 
 # %% ../../nbs/84_use.scene.ipynb #d8564939
