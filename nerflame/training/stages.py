@@ -28,6 +28,7 @@ from .pixels import PixelBatch, TimestepPool, pixels_in_shell
 from .checkpoint import Progress, TimeBudget
 from .callbacks import call
 from .loop import FEW_STEPS, Pilot, Stage, StepLoss, rate_factor, watch_pace
+from .beyond import sparsity_loss
 from .mouth import UnseenMouth, mouth_loss, residual_loss, unseen_mouth
 
 # %% ../../nbs/57_training.stages.ipynb #154696a9
@@ -370,6 +371,7 @@ def field_loss(
     prior = settings.mouth_weight*mouth_loss(model, mouth, generator) if mouth else 0
     if colours: prior = prior + colours.prior(batch.frame)
     if settings.residual_weight: prior = prior + settings.residual_weight*residual_loss(model, posed, generator)
+    if model.space: prior = prior + settings.sparsity_weight*sparsity_loss(model, generator)
     return StepLoss(loss + prior, loss, error)
 
 # %% ../../nbs/57_training.stages.ipynb #483f88f1
@@ -479,7 +481,8 @@ def loss(self:FieldStage, at:Progress):
 # %% ../../nbs/57_training.stages.ipynb #8f218326
 @patch
 def finish(self:FieldStage, at:Progress):
-    "Update the whole occupancy grid several times, because one random place of a cell can miss a thin wall."
+    "Find all density anew, from several random places of each cell, because one can miss a thin wall."
     self.model.density = self.model.density.at(at.step)
     posed = self.pool.posed
+    self.model.occupancy.sigma.zero_()   # what was somewhere long ago
     for p in (posed*4)[:max(4, len(posed))]: self.model.update_density(fade=1.0, generator=self.generator, posed=p)

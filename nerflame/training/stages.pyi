@@ -29,6 +29,7 @@ from .pixels import PixelBatch, TimestepPool, pixels_in_shell
 from .checkpoint import Progress, TimeBudget
 from .callbacks import call
 from .loop import FEW_STEPS, Pilot, Stage, StepLoss, rate_factor, watch_pace
+from .beyond import sparsity_loss
 from .mouth import UnseenMouth, mouth_loss, residual_loss, unseen_mouth
 
 # %% ../../nbs/57_training.stages.ipynb #154696a9
@@ -389,7 +390,7 @@ class FieldStage(Stage):
         ...
 
     def finish(self, at:Progress)->None:
-        "Update the whole occupancy grid several times, because one random place of a cell can miss a thin wall."
+        "Find all density anew, from several random places of each cell, because one can miss a thin wall."
         ...
 
 # %% ../../nbs/57_training.stages.ipynb #8f218326
