@@ -8,6 +8,7 @@ __all__ = ['shell_points', 'encode_reference', 'Level', 'trilinear', 'ShellGrid'
 
 # %% ../../nbs/36_field.encoding.ipynb #926c4954
 import math
+from dataclasses import replace
 import torch
 import warp as wp
 from fastcore.basics import patch
@@ -16,7 +17,15 @@ from torch import Tensor, nn
 from ..core import require
 from ..runtime import in_threads, launch, warp_arrays
 from ..closest import MeshBVH
-from .shell import BRICK, VoxelShell, Voxels, fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
+from .shell import BRICK, RIGID, VoxelShell, Voxels, fill_bricks, lattice_near_mesh, voxel_slot, voxels_struct
+
+# %% ../../nbs/36_field.encoding.ipynb #ea7df60f
+def in_brick_order(
+    index:Int[Tensor, "n 3"],    # grid points
+    dims:tuple[int, int, int],   # grid points along each axis
+)->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick
+    "Sort grid points, so that neighbours in space become neighbours in memory: bricks of 8 x 8 x 8, one after the other."
+    ...
 
 # %% ../../nbs/36_field.encoding.ipynb #d659d0af
 def shell_points(
@@ -27,6 +36,16 @@ def shell_points(
     max_epsilon:float,           # half the thickness of the shell, scene units
 )->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick, int64
     "Return the grid points that the shell needs: those within `max_epsilon` and a cell's diagonal of the mesh."
+    ...
+
+# %% ../../nbs/36_field.encoding.ipynb #e9c56ae9
+def voxel_points(
+    shell:VoxelShell,
+    low:Float[Tensor, "3"],      # first grid point
+    dims:tuple[int, int, int],   # grid points along each axis
+    spacing:float,               # scene units
+)->Int[Tensor, "n"]:             # (x*dims[1] + y)*dims[2] + z, brick after brick, int64
+    "Return the grid points around the cells that meet a voxel of a shell."
     ...
 
 # %% ../../nbs/36_field.encoding.ipynb #040abb75
@@ -146,6 +165,15 @@ class ShellGrid(nn.Module):
         generator:torch.Generator|None=None,    # for the first features
     )->"ShellGrid":
         "Return a grid in the shell of a mesh."
+        ...
+
+    @classmethod
+    def covering(cls,
+        shell:VoxelShell,                       # what has to be covered, with its rigid voxels
+        spacings:tuple[float, ...],             # of each level, scene units
+        generator:torch.Generator|None=None,    # for the first features
+    )->"ShellGrid":
+        "Return a grid with all points that interpolation inside the voxels of a shell needs."
         ...
 
     def index(self,

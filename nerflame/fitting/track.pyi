@@ -17,6 +17,7 @@ from torch import Tensor
 from ..core import require
 from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
+from ..cameras import Cameras
 from ..scenes.scene import Scene
 from ..scenes.timesteps import group_timesteps
 from .outlines import Correspondences, OutlineConfig, downward, head_vertices, mask_outlines
@@ -63,6 +64,7 @@ class TrackConfig:
     outline: float = 0.3     # weight of a squared pixel at the outlines, against squared colours in units of `noise`
     landmark: float = 1.0    # weight of a squared pixel at the landmarks
     contour: float = 0.1     # weight of a landmark of the contour against an inner one
+    hair: float = 0.0        # outlines farther outside of the head than this belong to hair, metres; 0: none does
     pixels: float = 3.0      # distance at which outlines and landmarks count less, pixels of an image 200 pixels wide
     # costs in squares of usual deviations: expression 0.3, joint angles 0.1 rad, identity 1 standard deviation
     prior: float = 0.002     # of expression, joint angles and identity
@@ -203,6 +205,13 @@ class Tracker:
         m:int,   # number of the timestep
     )->Correspondences:
         "Match the outlines of a timestep with `outline_vertices`."
+        ...
+
+    def hair_pixels(self,
+        cameras:Cameras,               # N views
+        verts:Float[Tensor, "v 3"],    # scene frame
+    )->Float[Tensor, "n"]:
+        "Return how many pixels the distance is beyond which an outline belongs to hair."
         ...
 
     def model_of_outlines(self,

@@ -360,6 +360,12 @@ class FLAME(nn.Module):
         "Return vertices of the posed head in metres, head frame (Li et al. 2017, eq. 1)."
         ...
 
+    def joint_motions(self,
+        params:HeadParams,              # B rows
+    )->Float[Tensor, "b 5 3 4"]:
+        "Return the motion of each joint from the rest pose, scale and translation included, metres, head frame."
+        ...
+
     def jacobian_columns(self)->dict:   # name: slice
         "Return where each parameter is among the P columns of a Jacobian; the column of `scale` is that of its logarithm."
         ...
