@@ -88,7 +88,7 @@ class Demo:
 # %% ../../nbs/88_use.demo.ipynb #0dfdffd6
 @dataclass(frozen=True)
 class DemoPerson:
-    "What the person of a demo wears."
+    "The hair and the glasses of the person in a demo."
     # hair of strands, or only what is painted on the scalp
     hair: Annotated[Literal["none", "short", "long"], Option()] = "short"
     glasses: Annotated[bool, Option()] = False    # whether the person wears glasses; False: none
