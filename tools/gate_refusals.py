@@ -600,5 +600,6 @@ def refused_commands(gate, root):
             root/"nothing", *at), (tar, "--flame", root/"toy.npz", *into), (root/"no.tar", "--flame", record/"FLAME",
             *into)):
         refused("import", *more)
-    for more in (("--minutes", "soon"), ("--out", root/"file"), ("--out", root/"others"), ("--device", "abacus")):
+    for more in (("--minutes", "soon"), ("--out", root/"file"), ("--out", root/"others"), ("--device", "abacus"),
+            ("--hair", "curly")):
         refused("demo", *more)

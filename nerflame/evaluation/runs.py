@@ -22,9 +22,8 @@ from ..scenes.pictures import parse_background
 from ..scenes.transforms import read_transforms, scene_splits
 from ..scenes.frames import load_frame_params, usable_frames
 from ..scenes.scene import Scene
-from ..scenes.person import make_person
 from ..scenes.light import Lighting
-from ..scenes.capture import CaptureConfig, read_capture
+from ..scenes.capture import CaptureConfig, captured_person, read_capture
 from ..published.methods import load_run
 from ..training.run import Run, data_folder, frame_states, run_scene, same_params
 from .render import frame_params
@@ -229,7 +228,7 @@ def evaluate_control(
 )->dict:              # what control.json holds
     "Compare how a face follows its controls with photographs of the built-in person. Raises `InputError`."
     capture, c = control_capture(run, data), run.config
-    person, background = make_person(load_head("anny"), capture.seed, capture.texture_height), run_background(run)
+    person, background = captured_person(capture, load_head("anny")), run_background(run)
     truth = person_truth(person, capture.samples, Lighting(sky_rays=capture.sky_rays), background)
     size = min(c.resolution or capture.resolution//(1 + c.half_res), capture.resolution)
     cameras, bar = control_cameras(capture, size), lambda s: tqdm(s, "control")
