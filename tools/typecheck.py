@@ -14,7 +14,7 @@ from stubs import ROOT, merge, stub
 KNOWN = dict(
     reportArgumentType=205, reportAssignmentType=11, reportAttributeAccessIssue=124,
     reportCallIssue=31, reportGeneralTypeIssues=12, reportIndexIssue=8, reportOperatorIssue=14,
-    reportOptionalIterable=3, reportOptionalMemberAccess=64, reportOptionalOperand=11,
+    reportOptionalIterable=3, reportOptionalMemberAccess=62, reportOptionalOperand=11,
     reportOptionalSubscript=40, reportReturnType=15,
 )
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from ..core import require
+from ..core import InputError, require
 from ..mesh import Mesh, interpolate, vertex_normals
 from ..closest import MeshBVH
 from ..cameras import Cameras
@@ -196,10 +196,18 @@ def fill_voxels(
     inside = skin.height(grid*_VOXEL + low)[0] < -0.6*_VOXEL
     return HairVolume(low, _count_hair(strands, low, shape), 300.*inside.reshape(shape.tolist()))
 
+# %% ../../nbs/28_scenes.light.ipynb #36b90e18
+def strands_of(
+    person:Person,
+)->Strands:
+    "Return the hair of a person. Raises `InputError` for a bald one."
+    if person.hair is None: raise InputError("person", "hair", "strands, as make_person(hair=...) gives them", "none")
+    return person.hair
+
 @functools.lru_cache(maxsize=2)
 def hair_volume(person:Person)->HairVolume:
-    "Count the hair of a person; keep the last results."
-    volume = fill_voxels(person.hair.to("cpu"), rest_skin(person.head, person.betas, person.surface))
+    "Count the hair of a person; keep the last results. Raises `InputError` for a bald one."
+    volume = fill_voxels(strands_of(person).to("cpu"), rest_skin(person.head, person.betas, person.surface))
     return HairVolume(*(v.to(person.betas.device) for v in vars(volume).values()))
 
 # %% ../../nbs/28_scenes.light.ipynb #77df6380
@@ -276,7 +284,7 @@ def light_hair(
     light:Lighting,
 )->LitHair:
     "Pose the hair of a person and gather the light in it."
-    motion, volume, hair = neck_motion(person, params), hair_volume(person), person.hair
+    motion, volume, hair = neck_motion(person, params), hair_volume(person), strands_of(person)
     (s, k), grid = hair.points.shape[:2], light_voxels(volume, motion, light)
     at = 2*(hair.points - volume.low)/_VOXEL/(torch.tensor(grid.shape[1:], device=motion.device) - 1) - 1
     light_in = F.grid_sample(grid[None], at.flip(-1)[None, None], align_corners=True)[0, :, 0].permute(1, 2, 0)
@@ -513,15 +521,14 @@ class _Met:
 
 def _meet(layers, eye, rays):
     "Find what rays meet first; the hits in one layer bound the search in the next."
-    t, met = math.inf, None
-    for k, layer in enumerate(layers):
+    first = layers[0].bvh.raycast(eye.expand_as(rays), rays)
+    t, met = first.t, _Met((first.face_idx >= 0).long() - 1, first.face_idx, first.bary)
+    for k, layer in enumerate(layers[1:], 1):
         hits = layer.bvh.raycast(eye.expand_as(rays), rays, t)
         hit = hits.face_idx >= 0
-        if met is None: t, met = hits.t, _Met(hit.long() - 1, hits.face_idx, hits.bary)
-        else:
-            t = torch.where(hit, hits.t, t)
-            met = _Met(torch.where(hit, k, met.layer), torch.where(hit, hits.face_idx, met.face_idx),
-                torch.where(hit[:, None], hits.bary, met.bary))
+        t = torch.where(hit, hits.t, t)
+        met = _Met(torch.where(hit, k, met.layer), torch.where(hit, hits.face_idx, met.face_idx),
+            torch.where(hit[:, None], hits.bary, met.bary))
     return met
 
 # %% ../../nbs/28_scenes.light.ipynb #d21610dd
@@ -602,10 +609,10 @@ def render_truth(
     "Photograph the person, RGBA with straight alpha. We gather the light once for each different pose."
     n = len(cameras)
     require(len(params) in (1, n), "params", "rows", f"1 or {n}, one per camera", len(params))
-    out, last, pose = [], None, None
+    out, last, pose = [], params[0], light_pose(person, params[0], light)
     for i in range(n):
         row = params[i if len(params) == n else 0]
-        if last is None or not _same(row, last): last, pose = row, light_pose(person, row, light)
+        if not _same(row, last): last, pose = row, light_pose(person, row, light)
         out.append(photograph(pose, cameras[i], samples))
         if progress: progress(i + 1, n)
     return torch.stack(out)

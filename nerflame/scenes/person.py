@@ -1021,7 +1021,8 @@ def fit_glasses(
     "Make glasses for a person at rest: rims, bridge and sides, without lenses."
     params = head.neutral().replace(betas=betas)
     x, y = head.flame.joints(params)[0, 3:].cpu().abs().mean(0)[:2].tolist()
-    ears = head(params)[0].cpu()[torch.from_numpy(head.vertex_part == head.part_names.index("ears"))]
+    arrays = head.arrays
+    ears = head(params)[0].cpu()[torch.from_numpy(arrays.vertex_part == arrays.part_names.index("ears"))]
     ears = ears[ears[:, 0] > 0]
     x = max(x, 0.0325)
     rim, bridge = glasses_front(x, y, skin)
