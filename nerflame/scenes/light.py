@@ -514,7 +514,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class _Met:
-    "What rays meet first."
+    "The first hits of rays in several layers."
     layer: Int[Tensor, "n"]       # -1: nothing
     face_idx: Int[Tensor, "n"]
     bary: Float[Tensor, "n 3"]

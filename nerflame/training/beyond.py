@@ -15,6 +15,7 @@ from ..core import InputError
 from ..mesh import vertex_normals
 from ..closest import MeshBVH, signed_distance
 from ..cameras import pixel_rays, project
+from ..photos.hull import lowest_but
 from ..scenes.scene import Scene, as_floats
 from ..scenes.light import sphere_directions
 from ..field.density import density_alpha
@@ -107,10 +108,7 @@ def lowest_without(
     least:int,                     # views that must say something
 )->Float[Tensor, "p"]:
     "Return the smallest value that remains without a share of the views; 0 where too few say something."
-    count = values.isfinite().sum(0)
-    rank = (wrong*count).long()
-    lowest = torch.where(values.isfinite(), values, torch.inf).topk(int(rank.max()) + 1, dim=0, largest=False).values
-    return torch.where(count >= least, lowest.gather(0, rank[None])[0], 0.)
+    return lowest_but(values, (wrong*values.isfinite().sum(0)).long(), least)
 
 # %% ../../nbs/56_training.beyond.ipynb #a69e6d00
 def carve(
