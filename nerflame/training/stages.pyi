@@ -21,7 +21,7 @@ from ..scenes.timesteps import Timesteps
 from ..field.density import ShellDensity
 from ..field.volume import Pixels
 from ..field.model import NeRFlame, PosedHead, expression_inputs
-from ..fitting.outlines import find_head, leaves_of, likely_cause, with_leaves
+from ..fitting.outlines import find_head, leaves_of, likely_cause, under_hair, with_leaves
 from ..fitting.track import TrackConfig, track
 from ..fitting.relief import picture_relief, with_offset
 from .settings import ColourConfig, FieldRates, FieldStageConfig, StageName, TrainConfig
@@ -78,17 +78,22 @@ class OutlineStage(HeadStage):
     ):
         self.scene, self.head, self.generator = scene, head, generator
         self.config = config.outline
-        self.steps = self.config.steps
+        self.steps = 2*self.config.steps   # of two searches
 
     def solve(self, progress):   # called with (step, loss)
         told = lambda step, steps, loss: progress(step, loss)
-        self.found = find_head(self.scene, self.head, self.config, self.generator, told)
+        again = lambda step, steps, loss: progress(steps + step, loss)
+        found = find_head(self.scene, self.head, self.config, self.generator, told)
+        self.found = under_hair(self.scene, self.head, found, self.config, self.generator, again)
+
+    def summary(self):
+        ...
 
     def result(self):
         ...
 
 # %% ../../nbs/57_training.stages.ipynb #ec5ada83
-def check_overlap(scene, head, iou, config)->None:
+def check_overlap(scene, head, fit, config)->None:
     "Warn of a head that covers its masks badly. Raises `InputError` where it hardly covers them."
     ...
 
@@ -98,6 +103,7 @@ HAIR = 0.005   # farther outside of a head whose place is known, an outline is t
 def track_settings(
     config:TrainConfig,
     n:int,          # timesteps
+    hair:bool=False,   # whether outlines of the first showed some
 )->TrackConfig:
     "Return the settings of tracking, without its coarse passes where they are not needed."
     ...
@@ -113,12 +119,14 @@ class TrackStage(HeadStage):
         config:TrainConfig,
         generator:torch.Generator,
         landmarks:Tensor|None=None,    # (N, 68, 3) x, y and weight in the pictures
+        hair:bool=False,               # whether the stage `outline` found some
     ):
         offset = timesteps.params.dynamic_offset
         expected = "none where parameters are refined"
         require(offset is None, scene.source, "dynamic_offset", expected, "offsets for each frame")
         self.scene, self.head, self.params, self.generator = scene, head, timesteps.params, generator
-        self.config, self.outline, self.landmarks = track_settings(config, len(timesteps)), config.outline, landmarks
+        self.config, self.outline = track_settings(config, len(timesteps), hair), config.outline
+        self.landmarks = landmarks
         self.steps = sum(self.config.steps)
 
     def solve(self, progress):   # called with (step, mean cost of a timestep)

@@ -229,8 +229,10 @@ def start_head(self:Training)->Timesteps:
         require(rows == len(timesteps), checkpoint.file, "timesteps", f"parameters of {len(timesteps)} timesteps", rows)
         return timesteps
     landmarks = checkpoint.kept.get("landmarks", {}).get("points")
-    return self.find(TrackStage(scene, head, timesteps, c, self.generator, landmarks), timesteps)
+    hair = "hair_mm" in checkpoint.stages[str(StageName.OUTLINE)]
+    return self.find(TrackStage(scene, head, timesteps, c, self.generator, landmarks, hair), timesteps)
 
+# %% ../../nbs/59_training.train.ipynb #6f2a50b9
 @patch
 def group_timesteps(self:Training)->Timesteps:
     "Return the timesteps of the scene. Raises `InputError`."
