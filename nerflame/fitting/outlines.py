@@ -7,7 +7,7 @@ __all__ = ['SIDE_VIEWS', 'HAIRY_IOU', 'GROWN_IOU', 'outline_distance', 'outline_
            'MaskFloor', 'mask_floor', 'outlines_above', 'MaskOutlines', 'mask_outlines', 'OutlineConfig', 'even_frames',
            'leaves_of', 'with_leaves', 'Correspondences', 'match_outlines', 'outline_loss', 'nearest_point',
            'crown_point', 'first_guess', 'OutlineFit', 'search_outlines', 'outline_iou', 'find_head',
-           'profile_vertices', 'stand_off', 'side_views', 'under_hair', 'require_seen', 'likely_cause']
+           'profile_vertices', 'under_hair', 'require_seen', 'likely_cause']
 
 # %% ../../nbs/40_fitting.outlines.ipynb #79a739f4
 import math
