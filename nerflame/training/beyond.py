@@ -7,22 +7,23 @@ __all__ = ['find_beyond', 'sparsity_loss']
 
 # %% ../../nbs/56_training.beyond.ipynb #7de99341
 from dataclasses import replace
-import torch
+import numpy as np, torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
+from scipy.spatial import KDTree
 from torch import Tensor
 from ..core import InputError
 from ..mesh import vertex_normals
 from ..closest import MeshBVH, signed_distance
 from ..cameras import pixel_rays, project
-from ..photos.hull import lowest_but
+from ..photos.hull import boundary_loops, lowest_but
 from ..scenes.scene import Scene, as_floats
 from ..scenes.light import sphere_directions
 from ..field.density import density_alpha
 from ..field.shell import RIGID, with_rigid_voxels
 from ..field.march import count_samples
 from ..field.canonical import RigidSpace
-from ..field.model import NEVER, NeRFlame, rigid_space
+from ..field.model import NEVER, NeRFlame, posed_verts, rigid_space
 from ..fitting.outlines import even_frames
 from .settings import BeyondConfig
 
@@ -205,3 +206,91 @@ def sparsity_loss(
     positions = shell.low + (cells[chosen] + jitter)*shell.voxel
     distance = torch.full((n,), model.config.reach, device=cells.device)
     return density_alpha(model.field.density(positions, distance)[0], shell.voxel).mean()
+
+# %% ../../nbs/56_training.beyond.ipynb #231a4084
+_FACING = 0.2   # cosine between normal and direction to a camera that a vertex faces
+
+def facing_camera(
+    verts:Float[Tensor, "v 3"],    # scene frame
+    normals:Float[Tensor, "v 3"],
+    tree:MeshBVH,                  # of the same mesh
+    position:Float[Tensor, "3"],   # of the camera
+    gap:float,                     # above the surface where the ray to the camera starts, scene units
+)->Bool[Tensor, "v"]:
+    "Test which vertices face a camera with nothing of the mesh between."
+    towards = F.normalize(position - verts, dim=1)
+    hidden = tree.occluded(verts + gap*(normals + towards), towards.contiguous())
+    return ((towards*normals).sum(1) > _FACING) & ~hidden
+
+def vertex_coverage(
+    model:NeRFlame,
+    scene:Scene,        # with masks
+    states:list,        # of each frame, see `share_beyond`
+    views:int,          # to look at, evenly chosen
+)->Float[Tensor, "v"]:  # NaN for vertices that face no camera
+    "Return the mean coverage of vertices in the masks of the cameras that they face."
+    total, count, trees = *torch.zeros(2, len(model.canonical_verts), device=scene.device), {}
+    for frame in frames_with(states, views):
+        state = states[frame]
+        if id(state) not in trees:
+            verts = posed_verts(model, state)
+            trees[id(state)] = verts, vertex_normals(verts, model.head.faces), MeshBVH(verts, model.head.faces)
+        verts, normals, tree = trees[id(state)]
+        facing = facing_camera(verts, normals, tree, scene.cameras.c2w[frame, :3, 3], model.config.voxel/2)
+        seen = seen_coverage(scene, frame, verts, 0.)
+        said = facing & seen.isfinite()
+        total, count = total + torch.where(said, seen, 0.), count + said
+    return torch.where(count > 0, total/count, torch.nan)
+
+# %% ../../nbs/56_training.beyond.ipynb #4c378264
+def joined_to(
+    faces:Int[Tensor, "f 3"],
+    first:Int[Tensor, "n"],      # vertices to begin with
+    may:Bool[Tensor, "v"],       # vertices that may be reached
+)->Bool[Tensor, "v"]:
+    "Test which vertices edges between such vertices join to the first ones."
+    found = torch.zeros_like(may)
+    found[first] = True
+    while True:
+        grown = found.clone()
+        grown[faces[found[faces].any(1)]] = True
+        grown = (grown & may) | found
+        if torch.equal(grown, found): return found
+        found = grown
+
+# %% ../../nbs/56_training.beyond.ipynb #a907e781
+_COVERED = 0.9    # mean coverage from which on a vertex is seen
+_BAND = 0.08      # distance from a holdout where the surface may still be part of it, scene units (10 mm)
+_UNLIKELY = 0.05  # the prior there
+
+def holdout_prior(
+    verts:Float[Tensor, "v 3"],      # canonical
+    faces:Int[Tensor, "f 3"],
+    coverage:Float[Tensor, "v"],     # from `vertex_coverage`
+)->Float[Tensor, "v"]|None:          # None: there is no holdout
+    "Return how likely each vertex is part of a holdout."
+    said = coverage.isfinite().nonzero()[:, 0]
+    if not len(said): return None
+    nearest = KDTree(verts[said].cpu().numpy()).query(verts.cpu().numpy())[1]
+    hidden = 1 - coverage[said[torch.as_tensor(nearest, device=said.device)]]
+    loops = boundary_loops(faces.cpu().numpy())
+    if not loops: return None
+    edge = max(loops, key=lambda loop: np.ptp(verts[loop].cpu().numpy(), axis=0).max())
+    prior = torch.where(joined_to(faces, torch.as_tensor(edge, device=faces.device), hidden > 1 - _COVERED), hidden, 0.)
+    sure = verts[prior > 0.5]
+    if not len(sure): return None
+    near = torch.as_tensor(KDTree(sure.cpu().numpy()).query(verts.cpu().numpy())[0], device=verts.device) < _BAND
+    return torch.where(near, prior.clamp(min=_UNLIKELY), prior)
+
+#| export
+@torch.no_grad()
+def find_holdout(
+    model:NeRFlame,          # before its first step
+    scene:Scene,
+    states:list,             # of each frame, see `share_beyond`
+    views:int=60,            # to look at, evenly chosen
+)->Float[Tensor, "v"]|None:  # None: nothing is hidden, or the scene has no masks
+    "Find how likely clothes hide the surface of the neck at each vertex, for `NeRFlame.set_holdout`."
+    if scene.coverage is None: return None
+    coverage = vertex_coverage(model, scene, states, views)
+    return holdout_prior(model.canonical_verts, model.head.faces, coverage)
