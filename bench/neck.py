@@ -19,7 +19,7 @@ from scipy import ndimage
 from nerflame.cameras import project
 from nerflame.evaluation.runs import RunScene, frame_params, own_params
 from nerflame.fitting.outlines import downward
-from nerflame.metrics import head_psnr, psnr
+from nerflame.metrics import head_psnr
 from nerflame.training.run import data_folder, read_run
 
 SPECK = 4   # pixels, from which on we call something an island
@@ -78,14 +78,15 @@ def main():
     print(f"{'photograph':12}  islands  specks        outline   more    below  missing  whole dB  head dB")
     for i, state in enumerate(states):
         got, true, wrong, whole, head = measure(run.model, scene, i, state)
-        rows.append([got.islands, true.islands, got.specks, true.specks, got.outline, true.outline, *wrong, whole, head])
+        shapes = got.islands, true.islands, got.specks, true.specks, got.outline, true.outline
+        rows.append([*shapes, *wrong, whole, head])
         print_row(scene.names[i], rows[-1])
     print_row("mean", np.mean(rows, 0))
 
 def print_row(name, values):
     "Print the figures of a photograph; those of its mask in brackets."
     a, b, c, d, e, f, below, missing, whole, head = values
-    print(f"{name:12} {a:4.3g} ({b:.2g}) {c:4.3g} ({d:.2g}) {e:7.0f} ({f:4.0f}) {e/f - 1:+7.1%} {below:7.4g} {missing:8.4g} "
-          f"{whole:8.2f} {head:8.2f}")
+    parts = f"{a:4.3g} ({b:.2g}) {c:4.3g} ({d:.2g}) {e:7.0f} ({f:4.0f}) {e/f - 1:+7.1%}"
+    print(f"{name:12} {parts} {below:7.4g} {missing:8.4g} {whole:8.2f} {head:8.2f}")
 
 if __name__ == "__main__": main()

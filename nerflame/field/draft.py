@@ -68,6 +68,13 @@ class _Draft:
     holdout: wp.array(dtype=float)      # of the voxels of the canonical shell
 
 @wp.func
+def _held(q:Driven, f:_Draft, position:wp.vec3):
+    "Return the share of a place that is a holdout."
+    held = float(0.0)
+    if f.has_holdout: held = voxel_value(q.canonical, f.holdout, position)
+    return held
+
+@wp.func
 def _softplus(x:float):
     return wp.max(x, 0.0) + wp.log(1.0 + wp.exp(-wp.abs(x)))
 
@@ -80,13 +87,11 @@ def _sigmoid(x:float):
 def _draft_kernel(start:int, q:Driven, f:_Draft,
     origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3),
     nears:wp.array(dtype=float), fars:wp.array(dtype=float),
-    rgb_out:wp.array(dtype=wp.vec3), light_out:wp.array(dtype=float), depth_out:wp.array(dtype=float),
-    hidden_out:wp.array(dtype=float)):
+    rgb_out:wp.array(dtype=wp.vec3), light_out:wp.array(dtype=wp.vec3)):
     r = start + wp.tid()
     o, d = origins[r], directions[r]
     first, end = enter_box(q.posed, o, d, nears[r], fars[r], q.step, 0.5)
-    light, depth, hidden = float(1.0), float(0.0), float(0.0)
-    rgb = wp.vec3()
+    rgb, light, hidden, depth = wp.vec3(), float(1.0), float(0.0), float(0.0)
     k = int(first)
     t = (float(k) + 0.5)*q.step
     while t < end and light > f.min_transmittance:
@@ -98,20 +103,16 @@ def _draft_kernel(start:int, q:Driven, f:_Draft,
                 if (at.rigid or wp.abs(at.signed_distance) <= f.epsilon) and occupied:
                     v = trilinear(f.level, f.table, at.position)
                     passed = wp.exp(-q.step*f.scale*_softplus(f.gain*v[0] - f.slope*at.signed_distance))
-                    weight = light*(1.0 - passed)
-                    if f.has_holdout:
-                        held = weight*voxel_value(q.canonical, f.holdout, at.position)
-                        hidden += held
-                        weight -= held
+                    held = light*(1.0 - passed)*_held(q, f, at.position)
+                    weight = light*(1.0 - passed) - held
+                    hidden += held
                     rgb += weight*wp.vec3(_sigmoid(v[1]), _sigmoid(v[2]), _sigmoid(v[3]))
                     depth += weight*t
                     light *= passed
         k = next_point(q.posed, slot, k, o, d, t, q.step, 0.5)
         t = (float(k) + 0.5)*q.step
     rgb_out[r] = rgb
-    light_out[r] = light
-    depth_out[r] = depth
-    hidden_out[r] = hidden
+    light_out[r] = wp.vec3(light, hidden, depth)
 
 # %% ../../nbs/38_field.draft.ipynb #d451fe19
 def draft_pixels(
@@ -123,14 +124,14 @@ def draft_pixels(
 )->Pixels:                               # in front of black
     "Render rays through a baked field, without gradients."
     n, device, f = len(rays), head.device, _Draft()
-    rgb, depth = torch.zeros(n, 3, device=device), torch.zeros(n, device=device)
-    transmittance, hidden = torch.ones(n, device=device), torch.zeros(n, device=device)
+    rgb, light = torch.zeros(2, n, 3, device=device)   # transmittance, light that holdouts take, depth
     f.epsilon, f.min_transmittance, f.level = epsilon, min_transmittance, baked.grid.levels()[0]
     f.has_holdout = baked.holdout is not None
     held = torch.zeros(1, device=device) if baked.holdout is None else baked.holdout.flatten()
     f.table, f.holdout = warp_arrays(baked.grid.tables[0], held)
     f.scale, f.gain, f.slope = PRIOR_SCALE, PRIOR_GAIN, PRIOR_STEEPNESS/baked.max_epsilon
     if n:
-        arguments = [head.struct, f, *ray_arrays(rays), *warp_arrays(rgb, transmittance, depth, hidden)]
+        arguments = [head.struct, f, *ray_arrays(rays), *warp_arrays(rgb, light)]
         launch(_draft_kernel, n, arguments, device, items=256)
+    transmittance, hidden, depth = light.T
     return finish_rays(rgb, transmittance, depth, min_transmittance, hidden)

@@ -510,9 +510,9 @@ def render_rays(self:NeRFlame,
     n, device, driven, code = len(rays), rays.origins.device, self._driven(posed), self.expression_code(posed)
     limit = limit or (6 if device.type == "cpu" else 64)   # on a GPU a few wasted samples cost less than another launch
     more, black, threshold = 4*limit, torch.zeros(3, device=device), self.config.weight_threshold
-    rgb, depth = torch.zeros(n, 3, device=device), torch.zeros(n, device=device)
+    rgb = torch.zeros(n, 3, device=device)
+    depth, hidden = rgb[:, 0].clone(), rgb[:, 0].clone()
     transmittance, alive = torch.ones(n, device=device), torch.arange(n, device=device)
-    hidden = None if self.held is None else torch.zeros(n, device=device)
     while len(alive):
         found = march_and_warp(driven, rays, limit)
         left = transmittance[alive]
@@ -520,10 +520,8 @@ def render_rays(self:NeRFlame,
         seen = shade(self.field, self.density, found.samples, points, black, threshold, left, code)[0]
         rgb[alive] += seen.rgb
         depth[alive] += seen.depth*seen.accumulation
-        transmittance[alive] -= seen.accumulation
-        if seen.hidden is not None:
-            transmittance[alive] -= seen.hidden
-            hidden[alive] += seen.hidden
+        transmittance[alive] -= seen.blocked
+        if seen.hidden is not None: hidden[alive] += seen.hidden
         on = found.ends.isfinite() & (transmittance[alive] > min_transmittance)
         alive, rays = alive[on], replace(rays[on], nears=found.ends[on])
         if len(alive) < n//16: limit = more

@@ -136,8 +136,8 @@ def colour(self:Field,
     return in_pieces(rgb, features, directions)
 
 # %% ../../nbs/37_field.network.ipynb #057e62d1
-_SURE = 0.02      # a prior is taken as at least this, and at most 1 minus this
-_SHIFT = 4.       # factor of the feature
+_SURE = 0.005     # a prior is taken as at least this, and at most 1 minus this
+_SHIFT = 8.       # factor of the feature
 
 #| export
 @patch

@@ -149,6 +149,11 @@ class Pixels:
     coarse: "Pixels | None" = None      # of a coarse network, where there is one: it learns from the same images
     hidden: Float[Tensor, "*r"] | None = None  # how much of the pixel holdouts cover, 0 to 1; None: there are none
 
+    @property
+    def blocked(self)->Float[Tensor, "*r"]:
+        "How much of what is behind is not seen, 0 to 1."
+        return self.accumulation if self.hidden is None else self.accumulation + self.hidden
+
 # %% ../../nbs/31_field.volume.ipynb #6b761d37
 def sum_by_ray(
     values:Float[Tensor, "s *c"],   # of samples
