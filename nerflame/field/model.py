@@ -15,13 +15,13 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
 from ..core import InputError, atomic_path, from_dict, require
 from ..files import read_tensors
-from ..mesh import interpolate, open_edges
+from ..mesh import interpolate
 from ..closest import FaceNeighbours, MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
@@ -159,7 +159,7 @@ def _make_field(self:NeRFlame, generator, saved):
     self.field = Field(grid, self.config.field, eps, self.head.n_expr + 3)
     self.occupancy = OccupancyGrid(shell)
     self._cells, self._rigid, self._occupied, self._baked = {}, {}, {}, None   # made when they are first needed
-    self.holdout = self.held = self.ring = None   # until `set_holdout`
+    self.holdout = self.held = None   # until `set_holdout`
 
 # %% ../../nbs/39_field.model.ipynb #956a3f29
 def expression_inputs(
@@ -300,69 +300,6 @@ def pose_with_grad(self:NeRFlame,
     posed.verts = verts
     return posed
 
-# %% ../../nbs/39_field.model.ipynb #a55d8a3c
-def neck_ring(
-    verts:Float[Tensor, "v 3"],
-    faces:Int[Tensor, "f 3"],
-)->Int[Tensor, "n"]|None:   # None: the mesh is closed
-    "Return the vertices along the longest open edge of a mesh, in order."
-    ahead, rings = {}, []
-    for a, b in open_edges(faces.cpu().numpy()).tolist():
-        ahead.setdefault(a, []).append(b)
-        ahead.setdefault(b, []).append(a)
-    while ahead:
-        ring = [next(iter(ahead))]
-        while onward := [v for v in ahead.pop(ring[-1], ()) if v in ahead]: ring.append(onward[0])
-        rings.append(torch.tensor(ring, device=verts.device))
-    if not rings: return None
-    return max(rings, key=lambda ring: (verts[ring] - verts[ring.roll(1)]).norm(dim=1).sum())
-
-@patch
-def _until_cap(self:NeRFlame, rays, posed):
-    "Return rays that end where they meet the cap of the neck, if there is one."
-    if self.ring is None: return rays
-    edge = posed.verts.detach()[self.ring]
-    n = torch.arange(len(edge), device=self.device)
-    tree = MeshBVH(torch.cat([edge, edge.mean(0, keepdim=True)]),
-        torch.stack([n, n.roll(-1), torch.full_like(n, len(n))], 1))
-    return replace(rays, fars=rays.fars.minimum(tree.raycast(rays.origins, rays.directions).t))
-
-# %% ../../nbs/39_field.model.ipynb #f020e3e8
-@patch
-def set_holdout(self:NeRFlame,
-    values:Float[Tensor, "v"]|None,   # how likely each vertex is part of a holdout, 0: not at all; None: none is
-):
-    "Say which parts of the surface hide what is behind them and show nothing; then a cap closes the neck, too."
-    self.holdout, self.held, self._baked, self.ring = values, None, None, None
-    if values is None: return
-    self.ring = neck_ring(self.canonical_verts, self.head.faces)
-    shell, slots, faces = self.occupancy.shell, self.occupancy.slots, self.head.faces
-    face = shell.face.flatten()[slots].long()
-    surface = (face != RIGID).nonzero()[:, 0]
-    on = surface[values[faces[face[surface]]].amax(1) > 0]
-    near = self.neighbours.closest(shell.middles(shell.voxels[on]), self.canonical_verts, face[on].int())
-    self.held = torch.zeros(shell.face.shape, device=self.device)
-    self.held.view(-1)[slots[on]] = interpolate(values[:, None], faces, near.face_idx, near.bary)[:, 0]
-
-# %% ../../nbs/39_field.model.ipynb #38bdc3b9
-@patch
-def _with_holdout(self:NeRFlame, points):
-    "Return samples around the canonical head that know how likely each is part of a holdout."
-    if self.held is None: return points
-    return replace(points, holdout=self.occupancy.shell.lookup(self.held, points.positions))
-
-@patch
-@torch.no_grad()
-def learned_holdout(self:NeRFlame)->Float[Tensor, "b 512"]|None:   # None: there are none
-    "Return the share of each canonical voxel that is a holdout."
-    if self.held is None: return None
-    found, shell, slots = torch.zeros_like(self.held), self.occupancy.shell, self.occupancy.slots
-    on = (self.held.flatten()[slots] > 0).nonzero()[:, 0]
-    middles, slots = shell.middles(shell.voxels[on]), slots[on]
-    features = query_density(self.field, middles, torch.zeros(len(middles), device=self.device))[1]
-    found.view(-1)[slots] = self.field.holdout(features, self.held.flatten()[slots])
-    return found
-
 # %% ../../nbs/39_field.model.ipynb #76cc200d
 class ShellSamples(NamedTuple):
     "S samples of rays in the shell."
@@ -395,7 +332,6 @@ def sample(self:NeRFlame,
 @patch
 def _sample_one(self:NeRFlame, rays, posed, phase):
     "Return the samples of rays that see one head; their distances carry gradients where the head does."
-    rays = self._until_cap(rays, posed)
     samples = march(rays, posed.shell, self.config.step, phase, posed.sigma, self.config.alpha_threshold)
     if not posed.with_grad or samples.face_idx is None: return samples, posed.canonical_map.along(rays, samples)
     directions = rays.directions[samples.ray_idx]
@@ -481,6 +417,41 @@ def density_at(self:NeRFlame,
     prior = self.occupancy.shell.lookup(self.held, positions)
     return sigma*(1 - self.field.holdout(features, prior)), features
 
+# %% ../../nbs/39_field.model.ipynb #f020e3e8
+@patch
+def set_holdout(self:NeRFlame,
+    values:Float[Tensor, "v"]|None,   # how likely each vertex is part of a holdout, 0: not at all; None: none is
+):
+    "Say which parts of the surface hide what is behind them and show nothing."
+    self.holdout, self.held, self._baked = values, None, None
+    if values is None: return
+    shell, slots, faces = self.occupancy.shell, self.occupancy.slots, self.head.faces
+    face = shell.face.flatten()[slots].long()
+    surface = (face != RIGID).nonzero()[:, 0]
+    on = surface[values[faces[face[surface]]].amax(1) > 0]
+    near = self.neighbours.closest(shell.middles(shell.voxels[on]), self.canonical_verts, face[on].int())
+    self.held = torch.zeros(shell.face.shape, device=self.device)
+    self.held.view(-1)[slots[on]] = interpolate(values[:, None], faces, near.face_idx, near.bary)[:, 0]
+
+# %% ../../nbs/39_field.model.ipynb #38bdc3b9
+@patch
+def _with_holdout(self:NeRFlame, points):
+    "Return samples around the canonical head that know how likely each is part of a holdout."
+    if self.held is None: return points
+    return replace(points, holdout=self.occupancy.shell.lookup(self.held, points.positions))
+
+@patch
+@torch.no_grad()
+def learned_holdout(self:NeRFlame)->Float[Tensor, "b 512"]|None:   # None: there are none
+    "Return the share of each canonical voxel that is a holdout."
+    if self.held is None: return None
+    found, shell, slots = torch.zeros_like(self.held), self.occupancy.shell, self.occupancy.slots
+    on = (self.held.flatten()[slots] > 0).nonzero()[:, 0]
+    middles, slots = shell.middles(shell.voxels[on]), slots[on]
+    features = query_density(self.field, middles, torch.zeros(len(middles), device=self.device))[1]
+    found.view(-1)[slots] = self.field.holdout(features, self.held.flatten()[slots])
+    return found
+
 # %% ../../nbs/39_field.model.ipynb #88ecee53
 @patch
 def update_density(self:NeRFlame,
@@ -539,7 +510,6 @@ def render_rays(self:NeRFlame,
     n, device, driven, code = len(rays), rays.origins.device, self._driven(posed), self.expression_code(posed)
     limit = limit or (6 if device.type == "cpu" else 64)   # on a GPU a few wasted samples cost less than another launch
     more, black, threshold = 4*limit, torch.zeros(3, device=device), self.config.weight_threshold
-    rays = self._until_cap(rays, posed)
     rgb = torch.zeros(n, 3, device=device)
     depth, hidden = rgb[:, 0].clone(), rgb[:, 0].clone()
     transmittance, alive = torch.ones(n, device=device), torch.arange(n, device=device)
@@ -579,7 +549,6 @@ def draft_rays(self:NeRFlame,
     posed:PosedHead,           # from `pose`
 )->Pixels:                     # in front of black
     "Render rays through the baked field."
-    rays = self._until_cap(rays, posed)
     return draft_pixels(self.baked(), self._driven(posed, coarser=2), rays, self.density.epsilon)
 
 # %% ../../nbs/39_field.model.ipynb #f401b1fd
