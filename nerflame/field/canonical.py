@@ -51,17 +51,6 @@ class CanonicalPoints:
     holdout: Float[Tensor, "n"] | None = None  # how likely each is part of a holdout, 0: not at all; None: none is
 
 # %% ../../nbs/34_field.canonical.ipynb #d721cd4f
-def at_open_edge(
-    faces:Int[Tensor, "f 3"],
-    near:Closest,              # N points of the mesh
-)->Bool[Tensor, "n"]:
-    "Test which points of a mesh lie on an edge that belongs to one face only."
-    opposite = faces[:, [[1, 2], [2, 0], [0, 1]]].sort(2).values.reshape(-1, 2)   # to each corner
-    _, own, count = opposite.unique(dim=0, return_inverse=True, return_counts=True)
-    free = (count[own] == 1).reshape(-1, 3)
-    return ((near.bary == 0) & free[near.face_idx]).any(1)
-
-# %% ../../nbs/34_field.canonical.ipynb #365bb021
 def map_points(
     points:Float[Tensor, "n 3"],       # near the posed mesh
     directions:Float[Tensor, "n 3"],   # along which they are seen, unit
@@ -75,7 +64,7 @@ def map_points(
     turn = interpolate(rotations.flatten(1), faces, near.face_idx, near.bary).reshape(-1, 3, 3)
     offset = points - near.points
     normal = interpolate(vertex_normals(posed, faces), faces, near.face_idx, near.bary)
-    inside = ((normal*offset).sum(1) < 0) & ~at_open_edge(faces, near)
+    inside = (normal*offset).sum(1) < 0
     # the square root has no derivative at 0: there the distance is 0 either way
     square = (offset**2).sum(1)
     distance = torch.where(square > 0, square.clamp(min=1e-20).sqrt(), 0.)
@@ -220,15 +209,6 @@ class CanonicalPoint:
     rigid: wp.bool           # whether the point moves rigidly
 
 @wp.func
-def _at_open_edge(s:MeshTopology, face:int, bary:wp.vec3):
-    "Test whether a point of a face lies on an edge that belongs to no other face."
-    found = bool(False)
-    for k in range(3):
-        if bary[k] == 0.0 and s.face_neighbours[face, k] < 0: found = True
-    return found
-
-# %% ../../nbs/34_field.canonical.ipynb #80271709
-@wp.func
 def _by_part(m:Maps, point:wp.vec3, direction:wp.vec3, face:int):
     "Map a point to the canonical mesh by the part of the surface that a face near it belongs to."
     mapped, foot = CanonicalPoint(), walk_to_closest(m.surface, m.posed, point, face)
@@ -239,8 +219,7 @@ def _by_part(m:Maps, point:wp.vec3, direction:wp.vec3, face:int):
     normal = w[0]*m.normals[a] + w[1]*m.normals[b] + w[2]*m.normals[c]
     mapped.position = w[0]*m.canonical[a] + w[1]*m.canonical[b] + w[2]*m.canonical[c] + turn*offset
     mapped.direction = wp.normalize(turn*direction)
-    inside = wp.dot(normal, offset) < 0.0 and not _at_open_edge(m.surface, foot.face, w)
-    mapped.signed_distance = wp.where(inside, -wp.length(offset), wp.length(offset))
+    mapped.signed_distance = wp.where(wp.dot(normal, offset) < 0.0, -wp.length(offset), wp.length(offset))
     if m.rigid.exists: mapped.reach = w[0]*m.rigid.reach[a] + w[1]*m.rigid.reach[b] + w[2]*m.rigid.reach[c]
     return mapped
 

@@ -42,14 +42,6 @@ class CanonicalPoints:
     holdout: Float[Tensor, "n"] | None = None  # how likely each is part of a holdout, 0: not at all; None: none is
 
 # %% ../../nbs/34_field.canonical.ipynb #d721cd4f
-def at_open_edge(
-    faces:Int[Tensor, "f 3"],
-    near:Closest,              # N points of the mesh
-)->Bool[Tensor, "n"]:
-    "Test which points of a mesh lie on an edge that belongs to one face only."
-    ...
-
-# %% ../../nbs/34_field.canonical.ipynb #365bb021
 def map_points(
     points:Float[Tensor, "n 3"],       # near the posed mesh
     directions:Float[Tensor, "n 3"],   # along which they are seen, unit
@@ -160,12 +152,6 @@ class CanonicalPoint:
     reach: float             # where space begins that moves rigidly, scene units
     rigid: wp.bool           # whether the point moves rigidly
 
-@wp.func
-def _at_open_edge(s:MeshTopology, face:int, bary:wp.vec3):
-    "Test whether a point of a face lies on an edge that belongs to no other face."
-    ...
-
-# %% ../../nbs/34_field.canonical.ipynb #80271709
 @wp.func
 def _by_part(m:Maps, point:wp.vec3, direction:wp.vec3, face:int):
     "Map a point to the canonical mesh by the part of the surface that a face near it belongs to."
