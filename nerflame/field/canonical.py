@@ -48,6 +48,7 @@ class CanonicalPoints:
     directions: Float[Tensor, "n 3"]       # unit vectors
     signed_distance: Float[Tensor, "n"]    # to the posed mesh, negative inside, scene units
     rigid: Bool[Tensor, "n"] | None = None # which of them move rigidly, off the mesh; None: none
+    holdout: Float[Tensor, "n"] | None = None  # how likely each is part of a holdout, 0: not at all; None: none is
 
 # %% ../../nbs/34_field.canonical.ipynb #d721cd4f
 def map_points(

@@ -30,6 +30,7 @@ class Baked:
     "A field as one table: the output for density and three colours before the sigmoid on every grid point."
     grid: ShellGrid    # of one level
     max_epsilon: float # the length of the density's prior, scene units
+    holdout: Float[Tensor, "b 512"] | None = None   # share of each canonical voxel that is one; None: there are none
 
 # %% ../../nbs/38_field.draft.ipynb #3f040f58
 @torch.no_grad()
@@ -63,6 +64,15 @@ class _Draft:
     scale: float                        # of the density's prior, with the next two
     gain: float
     slope: float                        # per scene unit
+    has_holdout: wp.bool
+    holdout: wp.array(dtype=float)      # of the voxels of the canonical shell
+
+@wp.func
+def _held(q:Driven, f:_Draft, position:wp.vec3):
+    "Return the share of a place that is a holdout."
+    held = float(0.0)
+    if f.has_holdout: held = voxel_value(q.canonical, f.holdout, position)
+    return held
 
 @wp.func
 def _softplus(x:float):
@@ -77,12 +87,11 @@ def _sigmoid(x:float):
 def _draft_kernel(start:int, q:Driven, f:_Draft,
     origins:wp.array(dtype=wp.vec3), directions:wp.array(dtype=wp.vec3),
     nears:wp.array(dtype=float), fars:wp.array(dtype=float),
-    rgb_out:wp.array(dtype=wp.vec3), light_out:wp.array(dtype=float), depth_out:wp.array(dtype=float)):
+    rgb_out:wp.array(dtype=wp.vec3), light_out:wp.array(dtype=wp.vec3)):
     r = start + wp.tid()
     o, d = origins[r], directions[r]
     first, end = enter_box(q.posed, o, d, nears[r], fars[r], q.step, 0.5)
-    light, depth = float(1.0), float(0.0)
-    rgb = wp.vec3()
+    rgb, light, hidden, depth = wp.vec3(), float(1.0), float(0.0), float(0.0)
     k = int(first)
     t = (float(k) + 0.5)*q.step
     while t < end and light > f.min_transmittance:
@@ -94,15 +103,16 @@ def _draft_kernel(start:int, q:Driven, f:_Draft,
                 if (at.rigid or wp.abs(at.signed_distance) <= f.epsilon) and occupied:
                     v = trilinear(f.level, f.table, at.position)
                     passed = wp.exp(-q.step*f.scale*_softplus(f.gain*v[0] - f.slope*at.signed_distance))
-                    weight = light*(1.0 - passed)
+                    held = light*(1.0 - passed)*_held(q, f, at.position)
+                    weight = light*(1.0 - passed) - held
+                    hidden += held
                     rgb += weight*wp.vec3(_sigmoid(v[1]), _sigmoid(v[2]), _sigmoid(v[3]))
                     depth += weight*t
                     light *= passed
         k = next_point(q.posed, slot, k, o, d, t, q.step, 0.5)
         t = (float(k) + 0.5)*q.step
     rgb_out[r] = rgb
-    light_out[r] = light
-    depth_out[r] = depth
+    light_out[r] = wp.vec3(light, hidden, depth)
 
 # %% ../../nbs/38_field.draft.ipynb #d451fe19
 def draft_pixels(
@@ -114,12 +124,14 @@ def draft_pixels(
 )->Pixels:                               # in front of black
     "Render rays through a baked field, without gradients."
     n, device, f = len(rays), head.device, _Draft()
-    rgb, depth = torch.zeros(n, 3, device=device), torch.zeros(n, device=device)
-    transmittance = torch.ones(n, device=device)
+    rgb, light = torch.zeros(2, n, 3, device=device)   # transmittance, light that holdouts take, depth
     f.epsilon, f.min_transmittance, f.level = epsilon, min_transmittance, baked.grid.levels()[0]
-    f.table, = warp_arrays(baked.grid.tables[0])
+    f.has_holdout = baked.holdout is not None
+    held = torch.zeros(1, device=device) if baked.holdout is None else baked.holdout.flatten()
+    f.table, f.holdout = warp_arrays(baked.grid.tables[0], held)
     f.scale, f.gain, f.slope = PRIOR_SCALE, PRIOR_GAIN, PRIOR_STEEPNESS/baked.max_epsilon
     if n:
-        arguments = [head.struct, f, *ray_arrays(rays), *warp_arrays(rgb, transmittance, depth)]
+        arguments = [head.struct, f, *ray_arrays(rays), *warp_arrays(rgb, light)]
         launch(_draft_kernel, n, arguments, device, items=256)
-    return finish_rays(rgb, transmittance, depth, min_transmittance)
+    transmittance, hidden, depth = light.T
+    return finish_rays(rgb, transmittance, depth, min_transmittance, hidden)

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import nn, Tensor
 from ..core import InputError, atomic_path, from_dict, require
 from ..files import read_tensors
+from ..mesh import interpolate
 from ..closest import FaceNeighbours, MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
@@ -158,6 +159,7 @@ def _make_field(self:NeRFlame, generator, saved):
     self.field = Field(grid, self.config.field, eps, self.head.n_expr + 3)
     self.occupancy = OccupancyGrid(shell)
     self._cells, self._rigid, self._occupied, self._baked = {}, {}, {}, None   # made when they are first needed
+    self.holdout = self.held = None   # until `set_holdout`
 
 # %% ../../nbs/39_field.model.ipynb #956a3f29
 def expression_inputs(
@@ -399,8 +401,9 @@ def shade(
     if learned: features = features[seen]
     else: features = field.density(points.positions[seen], points.signed_distance[seen])[1]
     rgb = field.colour(features, points.directions[seen])
+    holdout = None if p.holdout is None else field.holdout(features, p.holdout[seen])
     rays = len(samples.offsets) - 1
-    return composite(weights[seen], rgb, samples.t[seen], samples.ray_idx[seen], rays, background), weights
+    return composite(weights[seen], rgb, samples.t[seen], samples.ray_idx[seen], rays, background, holdout), weights
 
 # %% ../../nbs/39_field.model.ipynb #87a8ccd3
 @patch
@@ -408,8 +411,46 @@ def density_at(self:NeRFlame,
     positions:Float[Tensor, "n 3"],        # around the canonical head, scene units
     signed_distance:Float[Tensor, "n"],    # to it, scene units
 )->tuple[Float[Tensor, "n"], Float[Tensor, "n c"]]:
-    "Return density per scene unit and the features that colour needs."
-    return query_density(self.field, positions, signed_distance)
+    "Return density per scene unit of what shows, and the features that colour needs."
+    sigma, features = query_density(self.field, positions, signed_distance)
+    if self.held is None: return sigma, features
+    prior = self.occupancy.shell.lookup(self.held, positions)
+    return sigma*(1 - self.field.holdout(features, prior)), features
+
+# %% ../../nbs/39_field.model.ipynb #f020e3e8
+@patch
+def set_holdout(self:NeRFlame,
+    values:Float[Tensor, "v"]|None,   # how likely each vertex is part of a holdout, 0: not at all; None: none is
+):
+    "Say which parts of the surface hide what is behind them and show nothing."
+    self.holdout, self.held, self._baked = values, None, None
+    if values is None: return
+    shell, slots, faces = self.occupancy.shell, self.occupancy.slots, self.head.faces
+    face = shell.face.flatten()[slots].long()
+    surface = (face != RIGID).nonzero()[:, 0]
+    on = surface[values[faces[face[surface]]].amax(1) > 0]
+    near = self.neighbours.closest(shell.middles(shell.voxels[on]), self.canonical_verts, face[on].int())
+    self.held = torch.zeros(shell.face.shape, device=self.device)
+    self.held.view(-1)[slots[on]] = interpolate(values[:, None], faces, near.face_idx, near.bary)[:, 0]
+
+# %% ../../nbs/39_field.model.ipynb #38bdc3b9
+@patch
+def _with_holdout(self:NeRFlame, points):
+    "Return samples around the canonical head that know how likely each is part of a holdout."
+    if self.held is None: return points
+    return replace(points, holdout=self.occupancy.shell.lookup(self.held, points.positions))
+
+@patch
+@torch.no_grad()
+def learned_holdout(self:NeRFlame)->Float[Tensor, "b 512"]|None:   # None: there are none
+    "Return the share of each canonical voxel that is a holdout."
+    if self.held is None: return None
+    found, shell, slots = torch.zeros_like(self.held), self.occupancy.shell, self.occupancy.slots
+    on = (self.held.flatten()[slots] > 0).nonzero()[:, 0]
+    middles, slots = shell.middles(shell.voxels[on]), slots[on]
+    features = query_density(self.field, middles, torch.zeros(len(middles), device=self.device))[1]
+    found.view(-1)[slots] = self.field.holdout(features, self.held.flatten()[slots])
+    return found
 
 # %% ../../nbs/39_field.model.ipynb #88ecee53
 @patch
@@ -441,6 +482,7 @@ def forward(self:NeRFlame,
     device = rays.origins.device
     phase = None if generator is None else torch.rand(len(rays), generator=generator, device=device)
     samples, points, code = self.sample(rays, posed, phase)
+    points = self._with_holdout(points)
     if view_dropout: points = drop_views(points, samples.ray_idx, len(rays), view_dropout, generator)
     return shade(self.field, self.density, samples, points, background, self.config.weight_threshold, code=code)[0]
 
@@ -468,19 +510,22 @@ def render_rays(self:NeRFlame,
     n, device, driven, code = len(rays), rays.origins.device, self._driven(posed), self.expression_code(posed)
     limit = limit or (6 if device.type == "cpu" else 64)   # on a GPU a few wasted samples cost less than another launch
     more, black, threshold = 4*limit, torch.zeros(3, device=device), self.config.weight_threshold
-    rgb, depth = torch.zeros(n, 3, device=device), torch.zeros(n, device=device)
+    rgb = torch.zeros(n, 3, device=device)
+    depth, hidden = rgb[:, 0].clone(), rgb[:, 0].clone()
     transmittance, alive = torch.ones(n, device=device), torch.arange(n, device=device)
     while len(alive):
         found = march_and_warp(driven, rays, limit)
         left = transmittance[alive]
-        seen = shade(self.field, self.density, found.samples, found.canonical, black, threshold, left, code)[0]
+        points = self._with_holdout(found.canonical)
+        seen = shade(self.field, self.density, found.samples, points, black, threshold, left, code)[0]
         rgb[alive] += seen.rgb
         depth[alive] += seen.depth*seen.accumulation
-        transmittance[alive] -= seen.accumulation
+        transmittance[alive] -= seen.blocked
+        if seen.hidden is not None: hidden[alive] += seen.hidden
         on = found.ends.isfinite() & (transmittance[alive] > min_transmittance)
         alive, rays = alive[on], replace(rays[on], nears=found.ends[on])
         if len(alive) < n//16: limit = more
-    return finish_rays(rgb, transmittance, depth, min_transmittance)
+    return finish_rays(rgb, transmittance, depth, min_transmittance, hidden)
 
 # %% ../../nbs/39_field.model.ipynb #b40b0609
 @patch(as_prop=True)
@@ -493,7 +538,9 @@ def baked(self:NeRFlame)->Baked:
     "Return the field as a table for drafts, made anew when a network or a feature has changed."
     state = self.device, _versions(self.field.parameters())
     outdated = self._baked is None or self._baked[0] != state
-    if outdated: self._baked = state, bake(self.field, self.canonical_verts.mean(0))
+    if outdated:
+        baked = bake(self.field, self.canonical_verts.mean(0))
+        self._baked = state, replace(baked, holdout=self.learned_holdout())
     return self._baked[1]
 
 @patch
@@ -635,6 +682,7 @@ def save(self:NeRFlame,
     tensors["shell.second"] = torch.stack([second.int(), other[second]])
     tensors |= {f"shell.{name}": getattr(shell, name) for name in ("low", "brick", "face")}
     if self.space is not None: tensors |= {f"space.{name}": getattr(self.space, name) for name in _SPACE}
+    if self.holdout is not None: tensors["holdout"] = self.holdout
     metadata = dict(density=json.dumps(density_values(self.density)), dims=json.dumps(self.field.grid.dims))
     write_model(folder, FORMAT, self.config, tensors, metadata, self.head, self.params)
 
@@ -660,7 +708,7 @@ def load(cls:NeRFlame,
     own = ("to_scene", "canonical_verts", "occupancy", "shell.low", "shell.brick", "shell.face", "shell.second")
     known = {name: tensors.pop(name) for name in own}
     rigid = {name: tensors.pop(f"space.{name}") for name in _SPACE if f"space.{name}" in tensors}
-    dims = [tuple(d) for d in json.loads(metadata["dims"])]
+    dims, holdout = [tuple(d) for d in json.loads(metadata["dims"])], tensors.pop("holdout", None)
     keys = [tensors[f"grid.keys{i}"] for i in range(len(dims))]
     grid = ShellGrid(tensors["grid.low"], config.field.spacings, dims, keys)
     shell = _saved_shell(config, known)
@@ -673,4 +721,5 @@ def load(cls:NeRFlame,
     fits = len(memory.cells) == len(cells)
     require(fits, path, "occupancy", f"{len(memory.cells)} cells, as the head has", len(cells))
     memory.sigma.view(-1)[memory.slots] = cells.float()
+    model.set_holdout(holdout)
     return model

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import nn, Tensor
 from ..core import InputError, atomic_path, from_dict, require
 from ..files import read_tensors
+from ..mesh import interpolate
 from ..closest import FaceNeighbours, MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
@@ -160,6 +161,7 @@ class NeRFlame(nn.Module):
         self.field = Field(grid, self.config.field, eps, self.head.n_expr + 3)
         self.occupancy = OccupancyGrid(shell)
         self._cells, self._rigid, self._occupied, self._baked = {}, {}, {}, None   # made when they are first needed
+        self.holdout = self.held = None   # until `set_holdout`
 
     def expression_code(self,
         posed:PosedHead,
@@ -240,7 +242,30 @@ class NeRFlame(nn.Module):
         positions:Float[Tensor, "n 3"],        # around the canonical head, scene units
         signed_distance:Float[Tensor, "n"],    # to it, scene units
     )->tuple[Float[Tensor, "n"], Float[Tensor, "n c"]]:
-        "Return density per scene unit and the features that colour needs."
+        "Return density per scene unit of what shows, and the features that colour needs."
+        ...
+
+    def set_holdout(self,
+        values:Float[Tensor, "v"]|None,   # how likely each vertex is part of a holdout, 0: not at all; None: none is
+    ):
+        "Say which parts of the surface hide what is behind them and show nothing."
+        self.holdout, self.held, self._baked = values, None, None
+        if values is None: return
+        shell, slots, faces = self.occupancy.shell, self.occupancy.slots, self.head.faces
+        face = shell.face.flatten()[slots].long()
+        surface = (face != RIGID).nonzero()[:, 0]
+        on = surface[values[faces[face[surface]]].amax(1) > 0]
+        near = self.neighbours.closest(shell.middles(shell.voxels[on]), self.canonical_verts, face[on].int())
+        self.held = torch.zeros(shell.face.shape, device=self.device)
+        self.held.view(-1)[slots[on]] = interpolate(values[:, None], faces, near.face_idx, near.bary)[:, 0]
+
+    def _with_holdout(self, points):
+        "Return samples around the canonical head that know how likely each is part of a holdout."
+        ...
+
+    @torch.no_grad()
+    def learned_holdout(self)->Float[Tensor, "b 512"]|None:   # None: there are none
+        "Return the share of each canonical voxel that is a holdout."
         ...
 
     def update_density(self,
@@ -286,7 +311,9 @@ class NeRFlame(nn.Module):
         "Return the field as a table for drafts, made anew when a network or a feature has changed."
         state = self.device, _versions(self.field.parameters())
         outdated = self._baked is None or self._baked[0] != state
-        if outdated: self._baked = state, bake(self.field, self.canonical_verts.mean(0))
+        if outdated:
+            baked = bake(self.field, self.canonical_verts.mean(0))
+            self._baked = state, replace(baked, holdout=self.learned_holdout())
         return self._baked[1]
 
     def draft_rays(self,

@@ -37,7 +37,8 @@ class FieldConfig:
 
     def __post_init__(self):
         require(self.residual >= 0, "FieldConfig", "residual", "no negative number", self.residual)
-        require(self.features >= 3, "FieldConfig", "features", "at least 3, as many as colours", self.features)
+        expected = "at least 4: three colours, and what is a holdout"
+        require(self.features >= 4, "FieldConfig", "features", expected, self.features)
 
 # %% ../../nbs/37_field.network.ipynb #cd677d6c
 def in_pieces(
@@ -133,3 +134,17 @@ def colour(self:Field,
         added = self.colour_net(torch.cat([f, direction_harmonics(d)], 1))
         return (f[:, :3] + added if self.config.direct else added).sigmoid()
     return in_pieces(rgb, features, directions)
+
+# %% ../../nbs/37_field.network.ipynb #057e62d1
+_SURE = 0.005     # a prior is taken as at least this, and at most 1 minus this
+_SHIFT = 8.       # factor of the feature
+
+#| export
+@patch
+def holdout(self:Field,
+    features:Float[Tensor, "n c"],   # from `density`
+    prior:Float[Tensor, "n"],        # how likely each place is part of a holdout; 0: not at all
+)->Float[Tensor, "n"]:
+    "Return the share of each place, 0 to 1, that hides what is behind it and shows nothing."
+    learned = (prior.clamp(_SURE, 1 - _SURE).logit() + _SHIFT*features[:, 3]).sigmoid()
+    return torch.where(prior > 0, learned, 0.)

@@ -116,4 +116,15 @@ class Field(nn.Module):
         "Return rgb in [0, 1]."
         ...
 
-# %% ../../nbs/37_field.network.ipynb #56f3f437
+    def holdout(self,
+        features:Float[Tensor, "n c"],   # from `density`
+        prior:Float[Tensor, "n"],        # how likely each place is part of a holdout; 0: not at all
+    )->Float[Tensor, "n"]:
+        "Return the share of each place, 0 to 1, that hides what is behind it and shows nothing."
+        ...
+
+# %% ../../nbs/37_field.network.ipynb #057e62d1
+_SURE = 0.005     # a prior is taken as at least this, and at most 1 minus this
+_SHIFT = 8.       # factor of the feature
+
+#| export

@@ -147,6 +147,12 @@ class Pixels:
     accumulation: Float[Tensor, "*r"]   # how much of the pixel is covered, 0 to 1
     depth: Float[Tensor, "*r"]          # mean distance along the ray of what is covered, scene units; 0 for none
     coarse: "Pixels | None" = None      # of a coarse network, where there is one: it learns from the same images
+    hidden: Float[Tensor, "*r"] | None = None  # how much of the pixel holdouts cover, 0 to 1; None: there are none
+
+    @property
+    def blocked(self)->Float[Tensor, "*r"]:
+        "How much of what is behind is not seen, 0 to 1."
+        return self.accumulation if self.hidden is None else self.accumulation + self.hidden
 
 # %% ../../nbs/31_field.volume.ipynb #6b761d37
 def sum_by_ray(
@@ -166,14 +172,17 @@ def composite(
     ray_idx:Int[Tensor, "s"],        # the ray of each
     n_rays:int,
     background:Float[Tensor, "*b 3"],  # colour behind everything, for all rays (3) or for each (R, 3)
+    holdout:Float[Tensor, "s"]|None=None,   # share of each sample that hides what is behind it, and shows nothing
 )->Pixels:
     "Return the pixels of weighted samples."
     sizes = [len(v) for v in (weights, rgb, t, ray_idx)]
     require(len(set(sizes)) == 1, "composite", "samples", "as many weights, colours, distances and ray indices", sizes)
+    hidden = None if holdout is None else sum_by_ray(weights*holdout, ray_idx, n_rays)
+    if holdout is not None: weights = weights*(1 - holdout)
     accumulation = sum_by_ray(weights, ray_idx, n_rays)
     depth = sum_by_ray(weights.detach()*t, ray_idx, n_rays)/accumulation.detach().clamp(min=1e-6)
     seen = sum_by_ray(weights[:, None]*rgb, ray_idx, n_rays)
-    return Pixels(seen + (1 - accumulation)[:, None]*background, accumulation, depth)
+    return Pixels(seen + (1 - accumulation)[:, None]*background, accumulation, depth, hidden=hidden)
 
 # %% ../../nbs/31_field.volume.ipynb #54bb5b00
 def spread_pixels(
@@ -194,11 +203,13 @@ def finish_rays(
     transmittance:Float[Tensor, "r"],    # what is left of it, 0 to 1
     depth:Float[Tensor, "r"],            # sums of weighted distances, scene units
     min_transmittance:float,             # below it a ray has ended
+    hidden:Float[Tensor, "r"]|None=None, # sums of the weights of holdouts; None: there are none
 )->Pixels:
     "Return the pixels of rays, in front of black; a ray that ended counts as opaque."
     covered, ended = 1 - transmittance, transmittance < min_transmittance
-    share = covered.clamp(min=1e-6)
-    return Pixels(torch.where(ended[:, None], rgb/share[:, None], rgb), torch.where(ended, 1., covered), depth/share)
+    shown = covered if hidden is None else (covered - hidden).clamp(min=0)
+    full = torch.where(ended, covered.clamp(min=1e-6), 1.)
+    return Pixels(rgb/full[:, None], shown/full, depth/shown.clamp(min=1e-6))
 
 # %% ../../nbs/31_field.volume.ipynb #d2cd3ed4
 def crossing(
