@@ -277,13 +277,16 @@ def train_folder(
     # the method: ours, the published one, or NeRF without a head; None: fast
     settings:Settings=None,
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
+    # use a head without teeth as it is; False: it gets those of the built-in head (not with the presets paper and nerf)
+    no_teeth:Annotated[bool, Option(group=RARE)]=False,
 )->Run:
     "Train a face and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
     # of photographs or a film we make a scene first, in RUN/scene; the time of `changes` begins after that
     footage, device = is_footage(data), pick_device(device)
     road = "film" if Path(data).is_file() else made_road(data)
     config = chosen_settings(settings, parameters, changes, footage or road is not None, road == "film")
-    model = load_head(head).to(device) if preset_name(config) != "nerf" else None
+    teeth = isinstance(config, TrainConfig) and not no_teeth   # published methods use a head as it is
+    model = load_head(head, teeth).to(device) if preset_name(config) != "nerf" else None
     finds, looks = config.parameters in ("fit", "refine"), "`parameters=fit` or refine, which look for the head"
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
     reader = model if config.parameters in ("given", "refine") else None
@@ -356,7 +359,7 @@ def align_folder(
     for split in splits: _check_foreign(data, split)   # mistakes show before the work
     generator, bar = torch.Generator().manual_seed(seed), counter("outlines")
     masks = MaskOptions(resolution, mask_labels)
-    return align_scene(data, load_head(head), front, config, generator, bar, min_iou, masks)
+    return align_scene(data, load_head(head, teeth=False), front, config, generator, bar, min_iou, masks)
 
 # %% ../../nbs/86_use.train.ipynb #9e3bf8e2
 def _check_foreign(data, split):
