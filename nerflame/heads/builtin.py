@@ -823,7 +823,7 @@ def lip_frame(
 
 # %% ../../nbs/12_heads.builtin.ipynb #352f5f20
 _TEETH_SIZE = 0.84       # of the arch, for lips as wide as those of the built-in head
-_TEETH_BACK = 0.0015     # how much farther behind the lips they stand, metres
+_TEETH_FRONT = 0.001      # how much nearer to the lips they stand, metres
 _INNER = ("teeth_upper", "teeth_lower", "tongue")
 
 @dataclass(eq=False)
@@ -864,7 +864,7 @@ def jaw_movement(
         shift = arrays.exprdirs[chin][:, :, k]
         if name == "jawOpen":
             (y, z), (v, w) = before[:, 1:].T, (before + shift)[:, 1:].T
-            angle = np.arctan2((y*w - z*v).sum(), (y*v + z*w).sum())
+            angle = float(np.arctan2((y*w - z*v).sum(), (y*v + z*w).sum()))
             out[:, :, k] = turn_x(verts, hinge, angle) - verts
         else: out[:, :, k] = np.median(shift, 0)
     return out
@@ -879,7 +879,7 @@ def fitted_teeth(
     own = np.isin(names, _INNER)
     (there, width), (here, own_width) = lip_frame(arrays), lip_frame(source)
     size = _TEETH_SIZE*width/own_width
-    verts = there + size*(source.v_template[own] - here) - [0, 0, _TEETH_BACK]
+    verts = there + size*(source.v_template[own] - here) + [0, 0, _TEETH_FRONT]
     jaw = (names[own] != "teeth_upper")*1.
     exprdirs = jaw[:, None, None]*jaw_movement(arrays, verts)
     if "tongueOut" in arrays.expression_names:
@@ -900,6 +900,8 @@ def lip_rim(
     "Return the edges of the open rim behind the lips."
     sides = face_edges(arrays.faces)
     n, middle = len(arrays.v_template), lip_frame(arrays)[0]
+    skin = connected_components(edge_graph(sides, n))[1]
+    sides = sides[skin[sides[:, 0]] == skin[arrays.faces[arrays.landmarks.face_idx[_LIPS][0], 0]]]
     open_ = sides[~np.isin(sides[:, 0]*n + sides[:, 1], sides[:, 1]*n + sides[:, 0])][:, ::-1]
     piece = connected_components(edge_graph(open_, n))[1]
     for label in np.unique(piece[open_[:, 0]]):
