@@ -174,7 +174,7 @@ def shift_inside(
     loose:Int[Tensor, "k 3"],    # see `clearance`
     box:Float[Tensor, "2 3"],    # where to look
     steps:int=16,                # of the search along its longest edge
-    n:int=32,                    # vertices, about, that decide
+    n:int=32,                    # vertices, about, that decide where
 )->tuple[Float[Tensor, "3"], float]:
     "Return the shift that takes vertices farthest from all faces, and how far that is, in the unit of the vertices."
     some = verts[own][::max(1, int(own.sum())//n)]
@@ -182,8 +182,8 @@ def shift_inside(
     axes = [torch.arange(float(a), float(b), spacing, device=verts.device) for a, b in box.T]
     shifts = torch.cartesian_prod(*axes) - some.mean(0)
     room = clearance((some + shifts[:, None]).flatten(0, 1), verts, skin, loose).reshape(len(shifts), -1).amin(1)
-    best = int(room.argmax())
-    return shifts[best], float(room[best])
+    best = shifts[int(room.argmax())]
+    return best, float(clearance(verts[own] + best, verts, skin, loose).min())
 
 # %% ../../nbs/39_field.model.ipynb #c444367d
 @patch

@@ -24,7 +24,7 @@ FLAME_WITH_TEETH = 5143   # with those of the teeth that VHAP puts behind them
 _FLAME_KEYS = dict(v_template="v_template", faces="f", shapedirs="shapedirs", posedirs="posedirs",
     J_regressor="J_regressor", lbs_weights="weights", parents="kintree_table")
 _OPTIONAL_KEYS = ("n_shape", "n_expr", "expression_names", "shape_names", "part_names", "vertex_part", "uv", "uv_faces",
-    "vt", "ft", "name", "lmk_face_idx", "lmk_b_coords", "contour_lmk_face_idx", "contour_lmk_b_coords")
+    "vt", "ft", "name", "plain", "n_plain", "lmk_face_idx", "lmk_b_coords", "contour_lmk_face_idx", "contour_lmk_b_coords")
 _MODEL_WANTED = (f"a FLAME model; get generic_model.pkl from {FLAME_SITE} (free registration) and put it at "
     "FLAME/model/generic_model.pkl, or use `head=anny`, which needs no file")
 
@@ -141,7 +141,8 @@ def load_flame(
                       exprdirs=basis[:, :, has_shape:][:, :, :n_expr].copy())
     names = dict(expression_names=_texts(entries, "expression_names")[:n_expr],
                  shape_names=_texts(entries, "shape_names")[:n_shape],
-                 name=str(np.asarray(entries.get("name", path.stem))))
+                 name=str(np.asarray(entries.get("name", path.stem))), plain=str(np.asarray(entries.get("plain", ""))),
+                 n_plain=int(np.asarray(entries.get("n_plain", 0))))
     arrays = dict(v_template=f32("v_template"), faces=_numbers(entries, "f", np.int64, path), posedirs=f32("posedirs"),
                   J_regressor=f32("J_regressor"), lbs_weights=weights, parents=_tree(entries, path),
                   **directions, **names, **_parts(entries, weights, path), **_texture(entries, path))
@@ -161,6 +162,7 @@ def save_head_arrays(
     out |= dict(n_shape=np.array(a.n_shape), n_expr=np.array(a.n_expr), name=np.array(a.name))
     for key in ("expression_names", "shape_names", "joint_names", "part_names"):
         out[key] = np.array(getattr(a, key), dtype=np.str_)
+    if a.plain: out |= dict(plain=np.array(a.plain), n_plain=np.array(a.n_plain))
     for key in ("vertex_part", "uv", "uv_faces"):
         if getattr(a, key) is not None: out[key] = getattr(a, key)
     if a.landmarks is not None: out |= _landmark_entries(a.landmarks)

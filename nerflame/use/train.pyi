@@ -236,6 +236,8 @@ def train_folder(
     # the method: ours, the published one, or NeRF without a head; None: fast
     settings:Settings=None,
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
+    # use a head without teeth as it is; False: it gets those of the built-in head (not with the presets paper and nerf)
+    no_teeth:Annotated[bool, Option(group=RARE)]=False,
 )->Run:
     "Train a face and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
     ...
