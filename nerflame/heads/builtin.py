@@ -869,6 +869,25 @@ def jaw_movement(
         else: out[:, :, k] = np.median(shift, 0)
     return out
 
+# %% ../../nbs/12_heads.builtin.ipynb #1606cb04
+def tooth_roots(
+    faces:np.ndarray,   # (F, 3) of an arch of teeth, whose rim is one loop
+    verts:np.ndarray,   # (V, 3)
+)->np.ndarray:          # (f, 3)
+    "Return faces that close an arch of teeth."
+    n, sides = len(verts), face_edges(faces)
+    rim = sides[~np.isin(sides[:, 0]*n + sides[:, 1], sides[:, 1]*n + sides[:, 0])]
+    following = dict(zip(rim[:, 1].tolist(), rim[:, 0].tolist()))   # as a face on the other side has them
+    loop = [max(following, key=lambda v: verts[v, 2])]              # from the middle of the front
+    while following[loop[-1]] != loop[0]: loop.append(following[loop[-1]])
+    half = len(loop)//2
+    out = []
+    for arc in loop[:half + 1], loop[half:] + loop[:1]:   # each goes around one end, so we fold it there
+        back = arc[::-1]
+        for k in range((len(arc) - 1)//2):
+            out += [(arc[k], arc[k + 1], back[k + 1]), (arc[k], back[k + 1], back[k])]
+    return np.array(out)
+
 # %% ../../nbs/12_heads.builtin.ipynb #eee46962
 def fitted_teeth(
     arrays:HeadArrays,   # with landmarks
@@ -886,11 +905,14 @@ def fitted_teeth(
         k, j = (a.expression_names.index("tongueOut") for a in (arrays, source))
         exprdirs[:, :, k] += size*source.exprdirs[own][:, :, j]
     rows = own[source.faces].all(1)
-    faces = len(arrays.v_template) + (np.cumsum(own) - 1)[source.faces[rows]]
     used, uv_faces = np.unique(source.uv_faces[rows], return_inverse=True)
-    uv = source.uv[used]
+    uv, uv_faces = source.uv[used], uv_faces.reshape(-1, 3)
     uv = (uv - uv.min(0))/np.ptp(uv, axis=0).max()
-    return Extra(verts, faces, names[own], carried_by_lips(arrays, verts), exprdirs, jaw, uv, uv_faces.reshape(-1, 3))
+    roots = [tooth_roots(source.faces[(names[source.faces] == p).all(1)], source.v_template) for p in _INNER[:2]]
+    # nobody sees them: one place of the texture is enough
+    uv_faces = np.concatenate([uv_faces, np.zeros((sum(map(len, roots)), 3), int)])
+    faces = len(arrays.v_template) + (np.cumsum(own) - 1)[np.concatenate([source.faces[rows], *roots])]
+    return Extra(verts, faces, names[own], carried_by_lips(arrays, verts), exprdirs, jaw, uv, uv_faces)
 
 # %% ../../nbs/12_heads.builtin.ipynb #9053a1ff
 def lip_rim(
@@ -979,7 +1001,7 @@ def free_square(
     "Return the largest square of an atlas that no face touches, or a unit square beside the atlas."
     used = np.zeros((cells, cells), bool)
     low, high = (np.clip(np.floor(cells*f(corners, 1)).astype(int), 0, cells - 1) for f in (np.min, np.max))
-    for (i, j), (k, l) in zip(low, high): used[i:k + 1, j:l + 1] = True
+    for (i, j), (k, m) in zip(low, high): used[i:k + 1, j:m + 1] = True
     size = np.zeros((cells + 1, cells + 1), int)   # of the free square whose last cell this is
     for i, j in np.argwhere(~used): size[i + 1, j + 1] = 1 + min(size[i, j], size[i, j + 1], size[i + 1, j])
     edge = size.max()

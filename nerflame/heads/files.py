@@ -24,7 +24,8 @@ FLAME_WITH_TEETH = 5143   # with those of the teeth that VHAP puts behind them
 _FLAME_KEYS = dict(v_template="v_template", faces="f", shapedirs="shapedirs", posedirs="posedirs",
     J_regressor="J_regressor", lbs_weights="weights", parents="kintree_table")
 _OPTIONAL_KEYS = ("n_shape", "n_expr", "expression_names", "shape_names", "part_names", "vertex_part", "uv", "uv_faces",
-    "vt", "ft", "name", "plain", "n_plain", "lmk_face_idx", "lmk_b_coords", "contour_lmk_face_idx", "contour_lmk_b_coords")
+    "vt", "ft", "name", "plain", "n_plain",
+    "lmk_face_idx", "lmk_b_coords", "contour_lmk_face_idx", "contour_lmk_b_coords")
 _MODEL_WANTED = (f"a FLAME model; get generic_model.pkl from {FLAME_SITE} (free registration) and put it at "
     "FLAME/model/generic_model.pkl, or use `head=anny`, which needs no file")
 

@@ -58,10 +58,16 @@ class HeadArrays:
             if not getattr(self, key): object.__setattr__(self, key, tuple(f"{prefix}_{i:03d}" for i in range(count)))
         check_head_arrays(vars(self), f"head {self.name}")
 
-    @property
-    def n_shape(self)->int: return self.shapedirs.shape[-1]
-    @property
-    def n_expr(self)->int: return self.exprdirs.shape[-1]
+# %% ../../nbs/10_heads.flame.ipynb #20522ab1
+@patch(as_prop=True)
+def n_shape(self:HeadArrays)->int:
+    "Return the number of identity components."
+    return self.shapedirs.shape[-1]
+
+@patch(as_prop=True)
+def n_expr(self:HeadArrays)->int:
+    "Return the number of expression components."
+    return self.exprdirs.shape[-1]
 
 # %% ../../nbs/10_heads.flame.ipynb #a2533fb8
 def _expected_shapes(

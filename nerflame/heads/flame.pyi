@@ -58,9 +58,14 @@ class HeadArrays:
         ...
 
     @property
-    def n_shape(self)->int: ...
+    def n_shape(self)->int:
+        "Return the number of identity components."
+        ...
+
     @property
-    def n_expr(self)->int: ...
+    def n_expr(self)->int:
+        "Return the number of expression components."
+        ...
 
     @property
     def fingerprint(self)->str:

@@ -52,22 +52,24 @@ class Head(nn.Module):
         "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
         return self.flame(self.own(params))
 
-    def own(self,
-        params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
-    )->HeadParams:
-        "Return parameters of this head; offsets of a plain head leave added parts alone. Raises `InputError`."
-        if params.head and params.head == self.arrays.plain:
-            more = len(self.arrays.v_template) - self.arrays.n_plain
-            grown = {k: v if v is None else F.pad(v, (0, 0, 0, more)) for k in ("static_offset", "dynamic_offset")
-                     for v in [getattr(params, k)]}
-            params = dataclasses.replace(params, head=self.fingerprint, **grown)
-        _require_own(self, params)
-        return params
-
 def _require_own(head, params):
     "Raise `InputError` for parameters of another head, also for those of the head without added parts."
     expected = f"parameters of the head {head.name!r} ({head.fingerprint})"
     require(params.head == head.fingerprint, "parameters", "head", expected, params.head or "parameters of no head")
+
+# %% ../../nbs/13_heads.head.ipynb #80bf8bc6
+@patch
+def own(self:Head,
+    params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
+)->HeadParams:
+    "Return them as parameters of this head; offsets leave added parts alone. Raises `InputError` for another head."
+    if params.head and params.head == self.arrays.plain:
+        more = len(self.arrays.v_template) - self.arrays.n_plain
+        longer = lambda offset: None if offset is None else F.pad(offset, (0, 0, 0, more))
+        offsets = dict(static_offset=longer(params.static_offset), dynamic_offset=longer(params.dynamic_offset))
+        params = dataclasses.replace(params, head=self.fingerprint, **offsets)
+    _require_own(self, params)
+    return params
 
 # %% ../../nbs/13_heads.head.ipynb #63292d9b
 @patch

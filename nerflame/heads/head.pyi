@@ -56,7 +56,7 @@ class Head(nn.Module):
     def own(self,
         params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
     )->HeadParams:
-        "Return parameters of this head; offsets of a plain head leave added parts alone. Raises `InputError`."
+        "Return them as parameters of this head; offsets leave added parts alone. Raises `InputError` for another head."
         ...
 
     def load_params(self,
