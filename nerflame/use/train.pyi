@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['Backend', 'Settings', 'PhotoOptions', 'SettingChanges', 'check_backend', 'TrainingData', 'run_training', 'write_run',
-           'chosen_head', 'train_folder', 'resume_run', 'align_folder']
+           'train_folder', 'resume_run', 'align_folder']
 
 # %% ../../nbs/86_use.train.ipynb #23d2ee77
 import argparse
