@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
 from ..core import InputError, atomic_path, from_dict, require
 from ..files import read_tensors
 from ..mesh import interpolate
-from ..closest import FaceNeighbours, MeshBVH
+from ..closest import FaceNeighbours, MeshBVH, signed_distance
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
 from ..cameras import Cameras, Rays, image_rays
@@ -66,6 +66,7 @@ class ModelConfig:
     weight_threshold: float = 1e-3  # samples with less weight count as transparent
     alpha_threshold: float = 1e-2   # sigma*step, about the opacity while small; a voxel with no more counts as empty
     reach: float = 0.02             # distance from the surface where rigid space begins, scene units (2.5 mm)
+    apart: bool = True              # teeth and tongue of the canonical head stand apart, inside the skull
     # last, because from here on `field` is no longer the function of `dataclasses`
     field: FieldConfig = field(default_factory=FieldConfig)
 
@@ -111,7 +112,7 @@ class NeRFlame(nn.Module):
         self.density = MeshDensity(self.config.mesh_epsilon)
         self.register_buffer("to_scene", (flame_to_scene() if to_scene is None else to_scene).to(params.betas.device))
         # training may change `params` later; the canonical head stays what it was at the beginning
-        verts = saved.verts if saved else self.scene_verts(self.canonical_params(self.params))[0].detach()
+        verts = saved.verts if saved else self.canonical_mesh()
         self.register_buffer("canonical_verts", verts)
         self.space = space
         self._make_field(generator, saved)
@@ -141,6 +142,66 @@ def canonical_params(self:NeRFlame,
     still = ("expression", "global_orient", "neck_pose", "eye_pose", "transl")
     zeros = {name: torch.zeros_like(getattr(params, name)) for name in still}
     return params.replace(**zeros, jaw_pose=[self.config.jaw_open, 0., 0.])
+
+# %% ../../nbs/39_field.model.ipynb #aafe8906
+_LOOSE = ("teeth_upper",), ("teeth_lower", "tongue")   # the parts of each group move together
+
+def loose_parts(
+    head:Head,
+)->list:   # of (V,) bool
+    "Return the vertices of the groups of parts that slide along others; of those only that share no face with another."
+    if head.vertex_part is None: return []
+    part, faces = torch.as_tensor(head.vertex_part, device=head.faces.device), head.faces
+    groups = [[head.part_names.index(name) for name in names if name in head.part_names] for names in _LOOSE]
+    found = [torch.isin(part, torch.tensor(group, dtype=part.dtype, device=part.device)) for group in groups if group]
+    alone = lambda own: bool((own[faces].any(1) == own[faces].all(1)).all())
+    return [own for own in found if own.any() and alone(own)]
+
+# %% ../../nbs/39_field.model.ipynb #fba0ae3a
+def clearance(
+    points:Float[Tensor, "n 3"],
+    verts:Float[Tensor, "v 3"],
+    skin:Int[Tensor, "f 3"],     # closed faces, which the points shall be inside of
+    loose:Int[Tensor, "k 3"],    # faces to keep away from, on either side
+)->Float[Tensor, "n"]:
+    "Return how far points are inside of a surface and away from another, in the unit of the vertices."
+    free = -signed_distance(points, MeshBVH(verts, skin).closest(points), verts, skin)
+    return free if not len(loose) else torch.minimum(free, MeshBVH(verts, loose).closest(points).distance)
+
+def shift_inside(
+    verts:Float[Tensor, "v 3"],
+    own:Bool[Tensor, "v"],       # those to shift
+    skin:Int[Tensor, "f 3"],     # see `clearance`
+    loose:Int[Tensor, "k 3"],    # see `clearance`
+    box:Float[Tensor, "2 3"],    # where to look
+    steps:int=16,                # of the search along its longest edge
+    n:int=32,                    # vertices, about, that decide where
+)->tuple[Float[Tensor, "3"], float]:
+    "Return the shift that takes vertices farthest from all faces, and how far that is, in the unit of the vertices."
+    some = verts[own][::max(1, int(own.sum())//n)]
+    spacing = float((box[1] - box[0]).max())/steps
+    axes = [torch.arange(float(a), float(b), spacing, device=verts.device) for a, b in box.T]
+    shifts = torch.cartesian_prod(*axes) - some.mean(0)
+    room = clearance((some + shifts[:, None]).flatten(0, 1), verts, skin, loose).reshape(len(shifts), -1).amin(1)
+    best = shifts[int(room.argmax())]
+    return best, float(clearance(verts[own] + best, verts, skin, loose).min())
+
+# %% ../../nbs/39_field.model.ipynb #c444367d
+@patch
+def canonical_mesh(self:NeRFlame)->Float[Tensor, "v 3"]:
+    "Return the vertices of the canonical head in the scene, with its loose parts set apart where there is room."
+    verts, faces = self.scene_verts(self.canonical_params(self.params))[0].detach(), self.head.faces
+    groups = loose_parts(self.head) if self.config.apart else []
+    skin, loose = faces[~torch.stack([g[faces[:, 0]] for g in groups]).any(0)] if groups else faces, faces[:0]
+    weights = torch.as_tensor(self.head.arrays.lbs_weights, device=verts.device)
+    above_neck = verts[weights[:, 1:].sum(1) > 0.99]
+    box = torch.stack([above_neck.amin(0), above_neck.amax(0)]) if len(above_neck) else verts[:0]
+    for own in groups:
+        shift, room = shift_inside(verts, own, skin, loose, box)
+        # closer than two shells to another surface, it stays in its place
+        if room > 2*self.max_epsilon: verts = torch.where(own[:, None], verts + shift, verts)
+        loose = torch.cat([loose, faces[own[faces[:, 0]]]])
+    return verts
 
 # %% ../../nbs/39_field.model.ipynb #93142f76
 @patch

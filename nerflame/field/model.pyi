@@ -16,14 +16,14 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from fastcore.basics import patch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
 from ..core import InputError, atomic_path, from_dict, require
 from ..files import read_tensors
 from ..mesh import interpolate
-from ..closest import FaceNeighbours, MeshBVH
+from ..closest import FaceNeighbours, MeshBVH, signed_distance
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
 from ..cameras import Cameras, Rays, image_rays
@@ -72,6 +72,7 @@ class ModelConfig:
     weight_threshold: float = 1e-3  # samples with less weight count as transparent
     alpha_threshold: float = 1e-2   # sigma*step, about the opacity while small; a voxel with no more counts as empty
     reach: float = 0.02             # distance from the surface where rigid space begins, scene units (2.5 mm)
+    apart: bool = True              # teeth and tongue of the canonical head stand apart, inside the skull
     # last, because from here on `field` is no longer the function of `dataclasses`
     field: FieldConfig = field(default_factory=FieldConfig)
 
@@ -117,7 +118,7 @@ class NeRFlame(nn.Module):
         self.density = MeshDensity(self.config.mesh_epsilon)
         self.register_buffer("to_scene", (flame_to_scene() if to_scene is None else to_scene).to(params.betas.device))
         # training may change `params` later; the canonical head stays what it was at the beginning
-        verts = saved.verts if saved else self.scene_verts(self.canonical_params(self.params))[0].detach()
+        verts = saved.verts if saved else self.canonical_mesh()
         self.register_buffer("canonical_verts", verts)
         self.space = space
         self._make_field(generator, saved)
@@ -144,6 +145,10 @@ class NeRFlame(nn.Module):
         params:HeadParams,   # one row
     )->HeadParams:
         "Return the same person without expression and rotation, the jaw a little open."
+        ...
+
+    def canonical_mesh(self)->Float[Tensor, "v 3"]:
+        "Return the vertices of the canonical head in the scene, with its loose parts set apart where there is room."
         ...
 
     def _make_field(self, generator, saved):
@@ -347,6 +352,37 @@ class NeRFlame(nn.Module):
     )->NeRFlame:
         "Read a model. Raises `InputError` for files that are missing, damaged, of another version, or of different models."
         ...
+
+# %% ../../nbs/39_field.model.ipynb #aafe8906
+_LOOSE = ("teeth_upper",), ("teeth_lower", "tongue")   # the parts of each group move together
+
+def loose_parts(
+    head:Head,
+)->list:   # of (V,) bool
+    "Return the vertices of the groups of parts that slide along others; of those only that share no face with another."
+    ...
+
+# %% ../../nbs/39_field.model.ipynb #fba0ae3a
+def clearance(
+    points:Float[Tensor, "n 3"],
+    verts:Float[Tensor, "v 3"],
+    skin:Int[Tensor, "f 3"],     # closed faces, which the points shall be inside of
+    loose:Int[Tensor, "k 3"],    # faces to keep away from, on either side
+)->Float[Tensor, "n"]:
+    "Return how far points are inside of a surface and away from another, in the unit of the vertices."
+    ...
+
+def shift_inside(
+    verts:Float[Tensor, "v 3"],
+    own:Bool[Tensor, "v"],       # those to shift
+    skin:Int[Tensor, "f 3"],     # see `clearance`
+    loose:Int[Tensor, "k 3"],    # see `clearance`
+    box:Float[Tensor, "2 3"],    # where to look
+    steps:int=16,                # of the search along its longest edge
+    n:int=32,                    # vertices, about, that decide where
+)->tuple[Float[Tensor, "3"], float]:
+    "Return the shift that takes vertices farthest from all faces, and how far that is, in the unit of the vertices."
+    ...
 
 # %% ../../nbs/39_field.model.ipynb #956a3f29
 def expression_inputs(

@@ -50,16 +50,24 @@ class HeadArrays:
     uv_faces: np.ndarray | None = None     # (F, 3) int64, the texture coordinate of each corner of each face
     name: str = "head"                           # of the head model, such as "flame"
     landmarks: Landmarks | None = None           # 68 points of the face on the surface; None: none
+    plain: str = ""                              # fingerprint of the head before parts were added; empty: none were
+    n_plain: int = 0                             # its vertices, the first ones of this head; 0: none were added
 
     def __post_init__(self):
         for key, prefix, count in ("expression_names", "expr", self.n_expr), ("shape_names", "shape", self.n_shape):
             if not getattr(self, key): object.__setattr__(self, key, tuple(f"{prefix}_{i:03d}" for i in range(count)))
         check_head_arrays(vars(self), f"head {self.name}")
 
-    @property
-    def n_shape(self)->int: return self.shapedirs.shape[-1]
-    @property
-    def n_expr(self)->int: return self.exprdirs.shape[-1]
+# %% ../../nbs/10_heads.flame.ipynb #20522ab1
+@patch(as_prop=True)
+def n_shape(self:HeadArrays)->int:
+    "Return the number of identity components."
+    return self.shapedirs.shape[-1]
+
+@patch(as_prop=True)
+def n_expr(self:HeadArrays)->int:
+    "Return the number of expression components."
+    return self.exprdirs.shape[-1]
 
 # %% ../../nbs/10_heads.flame.ipynb #a2533fb8
 def _expected_shapes(

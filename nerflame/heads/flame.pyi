@@ -51,14 +51,21 @@ class HeadArrays:
     uv_faces: np.ndarray | None = None     # (F, 3) int64, the texture coordinate of each corner of each face
     name: str = "head"                           # of the head model, such as "flame"
     landmarks: Landmarks | None = None           # 68 points of the face on the surface; None: none
+    plain: str = ""                              # fingerprint of the head before parts were added; empty: none were
+    n_plain: int = 0                             # its vertices, the first ones of this head; 0: none were added
 
     def __post_init__(self)->None:
         ...
 
     @property
-    def n_shape(self)->int: ...
+    def n_shape(self)->int:
+        "Return the number of identity components."
+        ...
+
     @property
-    def n_expr(self)->int: ...
+    def n_expr(self)->int:
+        "Return the number of expression components."
+        ...
 
     @property
     def fingerprint(self)->str:

@@ -10,6 +10,7 @@ __all__ = ['Head', 'flame_to_scene', 'transform_points', 'show_head', 'describe'
 import dataclasses, difflib, json
 from pathlib import Path
 import numpy as np, torch
+import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Float
 from matplotlib import colormaps
@@ -23,7 +24,7 @@ from ..files import read_tensors, repository
 from ..plot import new_figure
 from .flame import FLAME, HeadArrays, HeadParams, Landmarks, param_widths
 from .files import FLAME_SITE, MODEL_ENDINGS, holds_head, load_flame, load_params as _load_params
-from .builtin import builtin_head
+from .builtin import builtin_head, with_teeth
 
 # %% ../../nbs/13_heads.head.ipynb #c178fd03
 class Head(nn.Module):
@@ -46,16 +47,29 @@ class Head(nn.Module):
         return self.flame.neutral(batch)
 
     def forward(self,
-        params:HeadParams,  # B rows that belong to this head
+        params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
     )->Float[Tensor, "b v 3"]:
         "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
-        _require_own(self, params)
-        return self.flame(params)
+        return self.flame(self.own(params))
 
 def _require_own(head, params):
-    "Raise `InputError` for parameters of another head."
+    "Raise `InputError` for parameters of another head, also for those of the head without added parts."
     expected = f"parameters of the head {head.name!r} ({head.fingerprint})"
     require(params.head == head.fingerprint, "parameters", "head", expected, params.head or "parameters of no head")
+
+# %% ../../nbs/13_heads.head.ipynb #80bf8bc6
+@patch
+def own(self:Head,
+    params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
+)->HeadParams:
+    "Return them as parameters of this head; offsets leave added parts alone. Raises `InputError` for another head."
+    if params.head and params.head == self.arrays.plain:
+        more = len(self.arrays.v_template) - self.arrays.n_plain
+        longer = lambda offset: None if offset is None else F.pad(offset, (0, 0, 0, more))
+        offsets = dict(static_offset=longer(params.static_offset), dynamic_offset=longer(params.dynamic_offset))
+        params = dataclasses.replace(params, head=self.fingerprint, **offsets)
+    _require_own(self, params)
+    return params
 
 # %% ../../nbs/13_heads.head.ipynb #63292d9b
 @patch
@@ -167,12 +181,13 @@ def describe(
 
 # %% ../../nbs/13_heads.head.ipynb #90b9530b
 HEAD_FORMAT = "nerflame-head-1"
-_TEXTS = ("name", "expression_names", "shape_names", "joint_names", "part_names")
+_LISTS = ("expression_names", "shape_names", "joint_names", "part_names")
+_NAMES = ("name", "plain", "n_plain", *_LISTS)
 
 # %% ../../nbs/13_heads.head.ipynb #21e23f74
 def _head_tensors(arrays:HeadArrays)->dict:
     "Return the arrays of a head by name, those of its landmarks with a prefix."
-    names = [f.name for f in dataclasses.fields(arrays) if f.name not in (*_TEXTS, "landmarks")]
+    names = [f.name for f in dataclasses.fields(arrays) if f.name not in (*_NAMES, "landmarks")]
     out = {name: getattr(arrays, name) for name in names}
     marks = arrays.landmarks
     if marks is not None: out |= {f"landmarks.{f.name}": getattr(marks, f.name) for f in dataclasses.fields(marks)}
@@ -189,7 +204,7 @@ def save_head(
         _require_own(head, params)
         rows = {k: np.ascontiguousarray(t.detach().cpu().numpy()) for k, t in params.tensors().items()}
         tensors |= {f"params.{k}": row for k, row in rows.items()}
-    names = json.dumps({k: getattr(head.arrays, k) for k in _TEXTS})
+    names = json.dumps({k: getattr(head.arrays, k) for k in _NAMES})
     with atomic_path(path) as temporary: save_file(tensors, temporary, metadata=dict(format=HEAD_FORMAT, names=names))
 
 # %% ../../nbs/13_heads.head.ipynb #df720050
@@ -208,7 +223,7 @@ def load_saved_head(
     arrays = {k: v for k,v in tensors.items() if "." not in k}
     needed = [f.name for f in dataclasses.fields(HeadArrays) if f.default is dataclasses.MISSING]
     for key in needed: require(key in arrays, path, key, "this tensor of a saved head", "a file without it")
-    names = {k: v if k == "name" else tuple(v) for k,v in names.items()}
+    names = {k: tuple(v) if k in _LISTS else v for k,v in names.items()}
     return Head(HeadArrays(**arrays, **names, landmarks=Landmarks(**marks) if marks else None))
 
 def load_saved_params(
@@ -350,10 +365,13 @@ def _is_saved(path:Path)->bool:
 # %% ../../nbs/13_heads.head.ipynb #3780ed05
 def load_head(
     name=None,           # "anny", "flame" or a path; None chooses `default_head_name()`
+    teeth:bool=True,     # a head in the FLAME layout without teeth gets those of the built-in head, by its landmarks
 )->Head:
     "Load a head by name or from a file, on the CPU. Raises `InputError` for a missing or ambiguous one."
     known = None if name is None else str(name).lower()
     if known == "anny": path = None
     else: path = _user_flame(known == "flame") if known in (None, "flame") else _head_path(str(name))
     if path is None: return Head(builtin_head())
-    return load_saved_head(path) if _is_saved(path) else Head(load_flame(path))
+    if _is_saved(path): return load_saved_head(path)
+    arrays = load_flame(path)
+    return Head(with_teeth(arrays) if teeth else arrays)

@@ -11,6 +11,7 @@ __all__ = ['Head', 'flame_to_scene', 'transform_points', 'show_head', 'describe'
 import dataclasses, difflib, json
 from pathlib import Path
 import numpy as np, torch
+import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Float
 from matplotlib import colormaps
@@ -24,7 +25,7 @@ from ..files import read_tensors, repository
 from ..plot import new_figure
 from .flame import FLAME, HeadArrays, HeadParams, Landmarks, param_widths
 from .files import FLAME_SITE, MODEL_ENDINGS, holds_head, load_flame, load_params as _load_params
-from .builtin import builtin_head
+from .builtin import builtin_head, with_teeth
 
 # %% ../../nbs/13_heads.head.ipynb #c178fd03
 class Head(nn.Module):
@@ -47,9 +48,15 @@ class Head(nn.Module):
         ...
 
     def forward(self,
-        params:HeadParams,  # B rows that belong to this head
+        params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
     )->Float[Tensor, "b v 3"]:
         "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
+        ...
+
+    def own(self,
+        params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
+    )->HeadParams:
+        "Return them as parameters of this head; offsets leave added parts alone. Raises `InputError` for another head."
         ...
 
     def load_params(self,
@@ -71,7 +78,7 @@ class Head(nn.Module):
         ...
 
 def _require_own(head, params)->None:
-    "Raise `InputError` for parameters of another head."
+    "Raise `InputError` for parameters of another head, also for those of the head without added parts."
     ...
 
 # %% ../../nbs/13_heads.head.ipynb #c1deef9d
@@ -124,7 +131,8 @@ def describe(
 
 # %% ../../nbs/13_heads.head.ipynb #90b9530b
 HEAD_FORMAT = "nerflame-head-1"
-_TEXTS = ("name", "expression_names", "shape_names", "joint_names", "part_names")
+_LISTS = ("expression_names", "shape_names", "joint_names", "part_names")
+_NAMES = ("name", "plain", "n_plain", *_LISTS)
 
 # %% ../../nbs/13_heads.head.ipynb #21e23f74
 def _head_tensors(arrays:HeadArrays)->dict:
@@ -240,6 +248,7 @@ def _is_saved(path:Path)->bool:
 # %% ../../nbs/13_heads.head.ipynb #3780ed05
 def load_head(
     name=None,           # "anny", "flame" or a path; None chooses `default_head_name()`
+    teeth:bool=True,     # a head in the FLAME layout without teeth gets those of the built-in head, by its landmarks
 )->Head:
     "Load a head by name or from a file, on the CPU. Raises `InputError` for a missing or ambiguous one."
     ...

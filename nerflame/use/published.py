@@ -64,7 +64,7 @@ def train_hparams(
     "Train a face as a published file describes it. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
     hparams, device = read_hparams(hparams_path, model), pick_device(device)
     config, file = changes.apply(published_config(hparams)), _flame_file(hparams)
-    head = load_head(file).to(device)
+    head = load_head(file, teeth=False).to(device)
     def load(name): return load_published_scene(hparams, name).to(device)
     note = replace(_published_note(hparams, head, device), train=config)
     folder, reads = _published_folder(hparams, out), dict(data=hparams.datadir, head=file)
@@ -104,7 +104,7 @@ def published_run(
         return run
     files = sorted(folder.glob("*.tar"))
     require(files, folder, "`render_only`", "a RUN, or .tar checkpoints of the published code", "neither")
-    head, freeze = load_head(_flame_file(hparams)).to(device), hparams.enhanced_mode_freeze
+    head, freeze = load_head(_flame_file(hparams), teeth=False).to(device), hparams.enhanced_mode_freeze
     model = import_checkpoint(read_checkpoint(files[-1]), head, published_rays(hparams), freeze=freeze, backend=backend)
     return Run(folder, _published_note(hparams, head, device), model, {})
 
@@ -162,7 +162,7 @@ def import_run(
     found = flame if flame.is_file() else flame_file(flame) or flame_file(flame/"model")
     kinds = "a FLAME file, or a folder with generic_model.pkl in it or in its model/"
     require(found, flame, "`flame`", kinds, "neither")
-    head, read = load_head(found), read_checkpoint(checkpoint)
+    head, read = load_head(found, teeth=False), read_checkpoint(checkpoint)
     rays = replace(RayConfig(), near=options.near, far=options.far)
     model = import_checkpoint(read, head, rays, options.step, options.epsilon, backend=check_backend(options.backend))
     require(scene_splits(data), data, "`data`", "a scene folder with transforms_*.json", "none in it")

@@ -407,7 +407,7 @@ def make_scene(
     "Make a scene from photographs or a film. Raises `InputError` with what is missing; finished steps are kept."
     check_free(out)
     for name in "face_landmarker", "person_segmenter": find_model(name)
-    footage, model = _read(input, options), load_head(head)
+    footage, model = _read(input, options), load_head(head, teeth=False)
     steps = Steps(keep or out, _state(footage, options, model))
     config = SceneConfig(options.size, options.val_every, still=options.moments == "one")
     with when_interrupted("the finished steps are kept; the same call goes on from there"):

@@ -112,6 +112,8 @@ class SettingChanges:
     # learn gains of red, green and blue for each training picture, because a phone chooses exposure and white balance
     # anew for each; None: on for scenes that were made from photographs, else as the preset
     colours: Annotated[Literal["on", "off"] | None, Option(group=RARE)] = None
+    # take a head as it is; False: one without teeth gets those of the built-in head, except with paper
+    no_teeth: Annotated[bool, Option(group=RARE)] = False
     started: float | None = None   # when the time began to count, seconds of `time.monotonic`; None: now
 
     def budget(self,
@@ -261,6 +263,17 @@ def chosen_settings(
     parameters = parameters or ("refine" if made else config.parameters)
     return changes.apply(replace(config, parameters=parameters))
 
+# %% ../../nbs/86_use.train.ipynb #0f5a8f0e
+def chosen_head(
+    head:PathLike|None,                        # see `train_folder`
+    config:TrainConfig|PublishedTrainConfig,   # the settings
+    no_teeth:bool,                             # take a head without teeth as it is
+    device:torch.device,                       # where we compute
+)->Head|None:                                  # None for plain NeRF
+    "Load the head of a training. Raises `InputError`."
+    if preset_name(config) == "nerf": return None
+    return load_head(head, teeth=isinstance(config, TrainConfig) and not no_teeth).to(device)
+
 # %% ../../nbs/86_use.train.ipynb #6585b9f4
 def train_folder(
     # scene folder, a folder of photographs, or a film
@@ -279,11 +292,10 @@ def train_folder(
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
 )->Run:
     "Train a face and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
-    # of photographs or a film we make a scene first, in RUN/scene; the time of `changes` begins after that
     footage, device = is_footage(data), pick_device(device)
     road = "film" if Path(data).is_file() else made_road(data)
     config = chosen_settings(settings, parameters, changes, footage or road is not None, road == "film")
-    model = load_head(head).to(device) if preset_name(config) != "nerf" else None
+    model = chosen_head(head, config, changes.no_teeth, device)
     finds, looks = config.parameters in ("fit", "refine"), "`parameters=fit` or refine, which look for the head"
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
     reader = model if config.parameters in ("given", "refine") else None
@@ -356,7 +368,7 @@ def align_folder(
     for split in splits: _check_foreign(data, split)   # mistakes show before the work
     generator, bar = torch.Generator().manual_seed(seed), counter("outlines")
     masks = MaskOptions(resolution, mask_labels)
-    return align_scene(data, load_head(head), front, config, generator, bar, min_iou, masks)
+    return align_scene(data, load_head(head, teeth=False), front, config, generator, bar, min_iou, masks)
 
 # %% ../../nbs/86_use.train.ipynb #9e3bf8e2
 def _check_foreign(data, split):

@@ -109,6 +109,8 @@ class SettingChanges:
     # learn gains of red, green and blue for each training picture, because a phone chooses exposure and white balance
     # anew for each; None: on for scenes that were made from photographs, else as the preset
     colours: Annotated[Literal["on", "off"] | None, Option(group=RARE)] = None
+    # take a head as it is; False: one without teeth gets those of the built-in head, except with paper
+    no_teeth: Annotated[bool, Option(group=RARE)] = False
     started: float | None = None   # when the time began to count, seconds of `time.monotonic`; None: now
 
     def budget(self,
@@ -218,6 +220,16 @@ def chosen_settings(
     film:bool=False,        # a film, whose frames have one exposure
 )->TrainConfig|PublishedTrainConfig:
     "Return the settings of a training. Raises `InputError`."
+    ...
+
+# %% ../../nbs/86_use.train.ipynb #0f5a8f0e
+def chosen_head(
+    head:PathLike|None,                        # see `train_folder`
+    config:TrainConfig|PublishedTrainConfig,   # the settings
+    no_teeth:bool,                             # take a head without teeth as it is
+    device:torch.device,                       # where we compute
+)->Head|None:                                  # None for plain NeRF
+    "Load the head of a training. Raises `InputError`."
     ...
 
 # %% ../../nbs/86_use.train.ipynb #6585b9f4
