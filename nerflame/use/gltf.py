@@ -220,8 +220,9 @@ def make_hair(
     share = numpy(head_share(layers.verts, space.joints))
     hair = Hair(verts, numpy(layers.faces), layers.solid, numpy(_first_colours(model, layers)), share)
     meshes = _scene_meshes(replace(avatar, hair=hair), model.to_scene, None, None)
+    find = lambda rays: find_layers(rays, *meshes, hair.solid)
     picture = lambda camera: draw_avatar(avatar, camera, model.to_scene, background=(0., 0., 0.))
-    views = layer_views(model, params, meshes, picture)
+    views = layer_views(model, params, find, picture)
     if not views: return None
     with torch.enable_grad(): fitted = fit_layers(views, meshes[1].faces, torch.from_numpy(hair.colours))
     return _without_faint(replace(hair, colours=fitted.numpy()))
@@ -419,7 +420,8 @@ def _hair_mesh(parts, hair, material):
         WEIGHTS_0=parts.accessor(weights.astype(np.uint8), "VEC4", shares=True))
     unlit, primitives, materials = dict(extensions=dict(KHR_materials_unlit={})), [], []
     plain = dict(pbrMetallicRoughness=dict(metallicFactor=0., roughnessFactor=1.))
-    for name, faces, mode in (("hair", hair.faces[:hair.solid], {}), ("hair_layers", hair.faces[hair.solid:], dict(alphaMode="BLEND"))):
+    modes = dict(hair=dict(doubleSided=True), hair_layers=dict(alphaMode="BLEND"))
+    for (name, mode), faces in zip(modes.items(), (hair.faces[:hair.solid], hair.faces[hair.solid:])):
         if not len(faces): continue
         index = faces.ravel().astype(np.uint16 if len(hair.verts) < 1 << 16 else np.uint32)
         indices = parts.accessor(index, "SCALAR", _INDICES)
@@ -582,7 +584,7 @@ def draw_avatar(
     seen = F.grid_sample(texture, grid, padding_mode="border", align_corners=False)[0, :, 0].T
     picture = torch.where(hits.face_idx[:, None] >= 0, seen, torch.tensor(background))
     if avatar.hair:
-        layers = find_layers(rays, *_scene_meshes(avatar, to_scene, posed, hair))
+        layers = find_layers(rays, *_scene_meshes(avatar, to_scene, posed, hair), avatar.hair.solid)
         rgba = torch.from_numpy(avatar.hair.colours)
         picture = composite_layers(layers, torch.from_numpy(avatar.hair.faces), rgba, picture).rgb
     return picture.reshape(camera.height, camera.width, 3)

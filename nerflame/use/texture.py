@@ -10,7 +10,7 @@ __all__ = ['LEVELS', 'Layout', 'box_sides', 'box_layout', 'choose_layout', 'Texe
 
 # %% ../../nbs/82_use.texture.ipynb #9ace50fd
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import numpy as np, torch
 import torch.nn.functional as F
 import warp as wp
@@ -32,6 +32,7 @@ from ..scenes.person import mesh_edges, pack_boxes
 from ..scenes.light import sphere_directions
 from ..field.volume import Pixels, composite, crossing, volume_weights
 from ..field.shell import RIGID
+from ..field.march import count_samples
 from ..field.model import RadianceModel
 from ..evaluation.render import to_bytes
 
@@ -446,6 +447,13 @@ def _lowest(values):
     a, b, c = values[i - 1:i + 2].tolist()
     return i, (a - c)/max(2*(a - 2*b + c), 1e-9)
 
+def _past_hair(model, rays):
+    "Test which rays pass what stands off the mesh."
+    if getattr(model, "space", None) is None: return torch.ones(len(rays), dtype=torch.bool)
+    shell, rays = model.pose(model.params).shell, rays.to(model.device)
+    rigid = replace(shell, face=torch.where(shell.face == RIGID, shell.face, -1), other=None)
+    return count_samples(rays, rigid, model.config.step).cpu() == 0
+
 @torch.no_grad()
 def skin_height(
     model:RadianceModel,
@@ -463,6 +471,8 @@ def skin_height(
     for azimuth in azimuths:
         camera = orbit_camera(azimuth, 0., width=size)
         rays, covered = image_rays(camera), model.render(camera).accumulation.cpu().reshape(-1)
+        past = _past_hair(model, rays)
+        rays, covered = rays[past], covered[past]
         hits = [mesh.raycast(rays.origins, rays.directions).face_idx >= 0 for mesh in meshes]
         misfit += torch.stack([(hit.float() - covered).square().mean() for hit in hits])
     lowest = _lowest(misfit)
@@ -505,8 +515,8 @@ def density_around(
     model:RadianceModel,             # with rigid space
     points:Float[Tensor, "n 3"],     # around the canonical mesh, scene units
     size:int=1 << 17,                # points at once
-)->tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:   # per scene unit; whether a place is off the mesh, in rigid space
-    "Return the density of the field around the canonical head, and where it moves rigidly."
+)->tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:   # per scene unit; whether a place is off the mesh
+    "Return the density of the field around the canonical head, and where it is in rigid space or near to it."
     grid, epsilon, parts = model.occupancy, model.density.epsilon, []
     least = model.config.alpha_threshold/model.config.step
     for p in points.split(size):
@@ -515,9 +525,10 @@ def density_around(
         chosen = ((rigid | (distance.abs() <= epsilon)) & (grid.lookup(p) > least)).nonzero()[:, 0]
         sigma = torch.zeros_like(distance)
         sigma[chosen] = model.density_at(there.positions[chosen], distance[chosen])[0]
-        parts.append((torch.where(~rigid & (distance < 0), _SOLID, sigma), rigid))
-    sigma, rigid = zip(*parts)
-    return torch.cat(sigma), torch.cat(rigid)
+        off = rigid | (distance.isfinite() & (distance > model.config.reach))
+        parts.append((torch.where(~rigid & (distance < 0), _SOLID, sigma), off))
+    sigma, off = zip(*parts)
+    return torch.cat(sigma), torch.cat(off)
 
 # %% ../../nbs/82_use.texture.ipynb #36cc4285
 @wp.kernel(enable_backward=False)
@@ -600,19 +611,25 @@ class Layers:
 def layers_off_mesh(
     model:RadianceModel,       # with rigid space
     spacing:float=0.03,        # of the lattice, about the length of edges, scene units (3.75 mm)
-    levels=LEVELS,             # light at the surfaces, the inner one first
+    most:int=150_000,          # faces
 )->Layers|None:                # None: nothing stands off the mesh
     "Make the surfaces around what stands off the mesh of a model."
     lattice = rigid_lattice(model, spacing) if getattr(model, "space", None) is not None else None
-    if lattice is None: return None
+    layers = None if lattice is None else _layers_on(model, lattice)
+    if layers is None or len(layers.faces) <= most: return layers
+    return layers_off_mesh(model, 1.02*spacing*math.sqrt(len(layers.faces)/most), most)
+
+def _layers_on(model, lattice):
+    "Return the layers that a lattice can show; None where they would have no faces."
+    spacing = lattice.spacing
     sigma = density_around(model, lattice.points())[0].reshape(lattice.shape)
     light = gaussian_filter(outside_light(sigma, spacing).cpu().numpy(), 0.6, mode="nearest")
     verts, faces, total = [], [], 0
-    for level in levels:
+    for level in LEVELS:
         places, triangles = iso_surface(light, level)
         places = lattice.low + spacing*torch.from_numpy(places).to(lattice.low)
-        rigid = density_around(model, places)[1].cpu().numpy()
-        rows, kept = np.unique(_without_specks(triangles[rigid[triangles].all(1)]), return_inverse=True)
+        off = density_around(model, places)[1].cpu().numpy()
+        rows, kept = np.unique(_without_specks(triangles[off[triangles].all(1)]), return_inverse=True)
         verts.append(places[rows])
         faces.append(torch.from_numpy(kept.reshape(-1, 3) + total))
         total += len(rows)
@@ -639,6 +656,7 @@ def find_layers(
     rays,                          # R `Rays`, scene units
     mesh:Mesh,                     # opaque, scene units
     layers:Mesh,                   # seen from their front sides, scene units
+    solid:int=0,                   # the first of their faces that are seen from both sides
     most:int=40,                   # faces that a ray may cross
 )->LayerHits:
     "Find the layers along rays."
@@ -652,7 +670,8 @@ def find_layers(
         hit = bvh.raycast(origins[on], directions)
         face = hit.face_idx.long()
         blocked[on] |= (face >= 0) & (face < first)
-        front = (face >= first) & ((normals[face]*directions).sum(1) < 0)
+        seen = ((normals[face]*directions).sum(1) < 0) | (face < first + solid)
+        front = (face >= first) & seen
         found.append((on[front], face[front] - first, hit.bary[front]))
         further = face >= first
         origins[on[further]] += (hit.t[further] + 1e-3)[:, None]*directions[further]
@@ -687,7 +706,7 @@ class LayerView:
 def layer_views(
     model:RadianceModel,
     params:HeadParams,   # the state to look at, one row
-    meshes,              # the opaque mesh and the layers in that state, `Mesh` in scene units
+    find,                # takes rays, returns their `LayerHits`
     picture,             # of the opaque mesh on black; takes a camera
     views:int=40,        # evenly spread
     size:int=112,        # of the pictures, pixels
@@ -696,7 +715,7 @@ def layer_views(
     out = []
     for x, y, z in sphere_directions(views).tolist():
         camera = orbit_camera(math.atan2(x, -y), math.asin(z), width=size)
-        hits = find_layers(image_rays(camera), *meshes)
+        hits = find(image_rays(camera))
         if not len(hits.ray_idx): continue
         pixels = model.render(camera, params, (0., 0., 0.))
         flat = picture(camera).reshape(-1, 3), pixels.rgb.cpu().reshape(-1, 3), pixels.accumulation.cpu().reshape(-1)
