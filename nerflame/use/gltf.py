@@ -182,7 +182,7 @@ def make_avatar(
     return replace(avatar, hair=make_hair(model, avatar))
 
 # %% ../../nbs/83_use.gltf.ipynb #c269cb01
-_FAINT = 0.04   # opacity: fainter faces are left out
+_FAINT = 0.08   # opacity: fainter faces are left out
 
 def _scene_meshes(avatar, to_scene, verts, hair):
     "Return the mesh and the layers of an avatar in the scene, of posed vertices or, with None, at rest."

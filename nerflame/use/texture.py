@@ -15,7 +15,7 @@ import numpy as np, torch
 import torch.nn.functional as F
 import warp as wp
 from jaxtyping import Bool, Float, Int
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
@@ -611,7 +611,7 @@ class Layers:
 def layers_off_mesh(
     model:RadianceModel,       # with rigid space
     spacing:float=0.03,        # of the lattice, about the length of edges, scene units (3.75 mm)
-    most:int=150_000,          # faces
+    most:int=110_000,          # faces
 )->Layers|None:                # None: nothing stands off the mesh
     "Make the surfaces around what stands off the mesh of a model."
     lattice = rigid_lattice(model, spacing) if getattr(model, "space", None) is not None else None
@@ -621,14 +621,17 @@ def layers_off_mesh(
 
 def _layers_on(model, lattice):
     "Return the layers that a lattice can show; None where they would have no faces."
-    spacing = lattice.spacing
-    sigma = density_around(model, lattice.points())[0].reshape(lattice.shape)
+    spacing, points = lattice.spacing, lattice.points()
+    sigma = density_around(model, points)[0].reshape(lattice.shape)
     light = gaussian_filter(outside_light(sigma, spacing).cpu().numpy(), 0.6, mode="nearest")
+    rigid = (model.occupancy.shell.near_face(points) == RIGID).reshape(lattice.shape).cpu().numpy()
+    # the shell counts where hair leaves it
+    near = binary_dilation(rigid & (light < LEVELS[-1]), iterations=2)
     verts, faces, total = [], [], 0
     for level in LEVELS:
-        places, triangles = iso_surface(light, level)
-        places = lattice.low + spacing*torch.from_numpy(places).to(lattice.low)
-        off = density_around(model, places)[1].cpu().numpy()
+        index, triangles = iso_surface(light, level)
+        places = lattice.low + spacing*torch.from_numpy(index).to(lattice.low)
+        off = density_around(model, places)[1].cpu().numpy() & near[tuple(index.round().astype(int).T)]
         rows, kept = np.unique(_without_specks(triangles[off[triangles].all(1)]), return_inverse=True)
         verts.append(places[rows])
         faces.append(torch.from_numpy(kept.reshape(-1, 3) + total))
