@@ -525,7 +525,7 @@ def density_around(
         chosen = ((rigid | (distance.abs() <= epsilon)) & (grid.lookup(p) > least)).nonzero()[:, 0]
         sigma = torch.zeros_like(distance)
         sigma[chosen] = model.density_at(there.positions[chosen], distance[chosen])[0]
-        off = rigid | (distance.isfinite() & (distance > 0))
+        off = rigid | (distance > 0)   # infinite where there is no voxel
         parts.append((torch.where(~rigid & (distance < 0), _SOLID, sigma), off))
     sigma, off = zip(*parts)
     return torch.cat(sigma), torch.cat(off)
