@@ -3,8 +3,8 @@
     .venv/bin/python bench/hair.py             # about 20 minutes on two cores, nearly all of it the two trainings
     .venv/bin/python bench/hair.py --quick     # small: to see that it works
 
-Both captures are of the built-in person, with true parameters given, so that only the hair differs. Hair that stands off
-the mesh needs rigid space, which a bald head does not have. Frames and steps of the two take turns in one process, and
+Both captures are of the built-in person, with true parameters given, so only the hair differs. Hair that stands off the
+mesh needs rigid space, which a bald head does not have. Frames and steps of the two take turns in one process, and
 we take ratios round by round. A step is the forward and backward pass of 4,096 random rays, without posing. It prints
 its table only.
 """
@@ -59,16 +59,17 @@ def hair_rows(quick):
     "Rows of frames and steps, with hair against without."
     size, steps, rounds, width = (64, 120, 3, 128) if quick else (200, 400, 8, 256)
     bald, dressed = trained("none", size, steps), trained("long", size, steps)
-    if dressed[1].space is None: raise SystemExit("hair: training found nothing off the mesh, so there is nothing to compare")
+    if dressed[1].space is None: raise SystemExit("hair: training found nothing off the mesh")
     rows = []
-    note = f"captures of {size} x {size}, {steps} steps of training; voxels of the shell {len(bald[1].occupancy.slots):,}"
-    note += f" without hair, {len(dressed[1].occupancy.slots):,} with"
+    counts = [len(model.occupancy.slots) for _, model in (bald, dressed)]
+    note = f"captures of {size} x {size}, {steps} steps; {counts[0]:,} voxels without hair, {counts[1]:,} with"
     works = {f"{width} x {width}, a new expression and camera, all included": lambda p: frame_of(p[1], width),
         "a step of training, 4,096 rays, forward and backward": lambda p: step_of(*p, 4096)}
     for name, work in works.items():
         seconds = in_turn(dict(bald=work(bald), dressed=work(dressed)), rounds)
         rows += [row("frames", f"{name}, {k}", seconds[k], "s") for k in ("bald", "dressed")]
-        rows.append(row("frames", f"{name}: with hair by without", ratios(seconds["dressed"], seconds["bald"]), "x", note=note))
+        ratio = ratios(seconds["dressed"], seconds["bald"])
+        rows.append(row("frames", f"{name}: with hair by without", ratio, "x", note=note))
     return rows
 
 def main():

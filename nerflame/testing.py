@@ -333,7 +333,7 @@ def toy_model()->NeRFlame:
 
 # %% ../nbs/95_testing.ipynb #1a0e487d
 def capped_model()->NeRFlame:
-    "Make `toy_model` with a cap of up to 4 cm that moves rigidly. You can render, drive and export it, but not save it."
+    "Make `toy_model` with a cap of up to 4 cm that moves rigidly. You can render and drive it, but not save it."
     bald = toy_model()
     shell, verts = bald.occupancy.shell, bald.canonical_verts
     lattice = torch.cartesian_prod(*(torch.arange(-10, int(BRICK)*n + 10) for n in shell.brick.shape))
