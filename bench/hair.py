@@ -57,7 +57,7 @@ def frame_of(model, size, seed=0):
 
 def hair_rows(quick):
     "Rows of frames and steps, with hair against without."
-    size, steps, rounds, width = (64, 120, 3, 128) if quick else (200, 400, 8, 256)
+    size, steps, rounds, width = (64, 60, 3, 128) if quick else (200, 400, 8, 256)
     bald, dressed = trained("none", size, steps), trained("long", size, steps)
     if dressed[1].space is None: raise SystemExit("hair: training found nothing off the mesh")
     rows = []

@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['Layout', 'box_sides', 'box_layout', 'choose_layout', 'Texels', 'texels_of', 'skin_colours', 'nearest_skin',
-           'bake_texture', 'even_rim', 'faces_without_skin', 'skin_directions', 'skin_height', 'Lattice',
-           'rigid_lattice', 'outside_light', 'iso_surface', 'layers_off_mesh', 'find_layers', 'composite_layers',
-           'LayerView', 'layer_views', 'fit_layers']
+           'bake_texture', 'even_rim', 'faces_without_skin', 'skin_directions', 'skin_height', 'layers_off_mesh',
+           'find_layers', 'composite_layers', 'LayerView', 'layer_views', 'fit_layers']
 
 # %% ../../nbs/82_use.texture.ipynb #9ace50fd
 import math
