@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['random_arrays', 'random_params', 'string', 'python2_array', 'python2_dict', 'torch_archive', 'tensor', 'Harm',
-           'stream', 'toy_head', 'toy_person', 'toy_scene', 'small_model', 'PaintedField', 'toy_model', 'ball_images',
-           'ball_cameras', 'soup', 'near_and_far', 'twist', 'extrude', 'Crisp', 'near', 'tree', 'output_of',
-           'count_poses', 'at_call', 'ctrl_c', 'Timer']
+           'stream', 'toy_head', 'toy_person', 'toy_scene', 'small_model', 'PaintedField', 'toy_model', 'capped_model',
+           'ball_images', 'ball_cameras', 'soup', 'near_and_far', 'twist', 'extrude', 'Crisp', 'near', 'tree',
+           'output_of', 'count_poses', 'at_call', 'ctrl_c', 'Timer']
 
 # %% ../nbs/95_testing.ipynb #5d8e7200
 import io, signal
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np, torch
@@ -22,9 +23,10 @@ from .heads.flame import HeadArrays, HeadParams, PARENTS
 from .heads.head import Head, flame_to_scene, transform_points
 from .field.density import EpsilonSchedule, ShellDensity
 from .field.network import FieldConfig
-from .field.model import ModelConfig, NeRFlame
+from .field.shell import BRICK, with_rigid_voxels
+from .field.model import NEVER, ModelConfig, NeRFlame, rigid_space
 from .mesh import interpolate
-from .closest import MeshBVH
+from .closest import MeshBVH, signed_distance
 from .scenes.scene import Scene, as_bytes
 
 # %% ../nbs/95_testing.ipynb #696e1aa2
@@ -327,6 +329,25 @@ def toy_model()->NeRFlame:
     generator = torch.Generator().manual_seed(0)
     # one look at a random place of a cell can miss the shell
     for _ in range(8): model.update_density(fade=1., generator=generator)
+    return model
+
+# %% ../nbs/95_testing.ipynb #1a0e487d
+def capped_model()->NeRFlame:
+    "Make `toy_model` with a cap of up to 4 cm that moves rigidly. You can render and drive it, but not save it."
+    bald = toy_model()
+    shell, verts = bald.occupancy.shell, bald.canonical_verts
+    lattice = torch.cartesian_prod(*(torch.arange(-10, int(BRICK)*n + 10) for n in shell.brick.shape))
+    middles, top = shell.middles(lattice), verts[:, 2].amax()
+    centre, radii = torch.stack([0*top, 0*top + 0.1, top - 0.3]), torch.tensor([0.75, 0.8, 0.6])
+    inside = (((middles - centre)/radii).norm(dim=1) < 1) & (middles[:, 2] > top - 0.4)
+    lattice, middles = lattice[inside], middles[inside]
+    bvh = MeshBVH(verts, bald.head.faces)
+    outside = signed_distance(middles, bvh.closest(middles), verts, bald.head.faces) > 0
+    reach = torch.where(verts[:, 2] > top - 0.3, bald.config.reach, NEVER)
+    space = replace(rigid_space(bald), shell=with_rigid_voxels(shell, lattice[outside]), reach=reach)
+    model = NeRFlame(bald.head, bald.params, bald.config, generator=torch.Generator().manual_seed(0), space=space)
+    model.field, model.density = bald.field, bald.density
+    for _ in range(4): model.update_density(fade=1., generator=torch.Generator().manual_seed(0))
     return model
 
 # %% ../nbs/95_testing.ipynb #c353a9c9

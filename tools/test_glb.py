@@ -17,8 +17,9 @@ from nerflame.evaluation.control import person_truth
 from nerflame.core import InputError
 from nerflame.use.motion import ARKIT_WEIGHTS
 from nerflame.use.drive import arkit_mapping
-from nerflame.testing import toy_model
-from nerflame.use.gltf import draw_avatar, make_avatar, posed_avatar, rest_params, save_glb, split_seams, target_normals
+from nerflame.testing import capped_model
+from nerflame.use.gltf import draw_avatar, make_avatar, posed_avatar, posed_hair, rest_params, save_glb
+from nerflame.use.gltf import split_seams, target_normals
 from nerflame.heads.flame import rodrigues
 from nerflame.heads.head import load_head
 from nerflame.metrics import psnr
@@ -78,7 +79,15 @@ try {
       mesh.getVertexPosition(i, p).applyMatrix4(mesh.matrixWorld);
       verts.push(p.x, p.y, p.z);
     }
-    out.push({verts, png: renderer.domElement.toDataURL("image/png")});
+    const hair = [];
+    gltf.scene.getObjectByName("hair")?.traverse(part => {
+      if (!part.isSkinnedMesh || hair.length) return;
+      for (let i = 0; i < part.geometry.attributes.position.count; i++) {
+        part.getVertexPosition(i, p).applyMatrix4(part.matrixWorld);
+        hair.push(p.x, p.y, p.z);
+      }
+    });
+    out.push({verts, hair, png: renderer.domElement.toDataURL("image/png")});
   }
   const bytes = a => {
     let s = "";
@@ -222,7 +231,7 @@ def parse():
     "Parse the options."
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", nargs="?", metavar="RUN",
-        help="folder that nerflame_train wrote; left out: the toy of the tests")
+        help="folder that nerflame_train wrote; left out: the toy of the tests, with a cap")
     parser.add_argument("--texture", type=int, default=1024, metavar="PX", help="of the texture; default %(default)s")
     parser.add_argument("--size", type=int, default=400, metavar="PX", help="of the pictures; default %(default)s")
     parser.add_argument("--picture", metavar="FILE",
@@ -236,7 +245,7 @@ def main():
     if not found or not install(found[1]): return
     node, _, browser = found
     run = load_run(options.run) if options.run else None
-    model = run.model if run else toy_model()
+    model = run.model if run else capped_model()
     avatar = make_avatar(model, options.texture, progress=True)
     files = [save_glb(WORK/name, avatar, dense) for name, dense in (("avatar.glb", False), ("avatar_dense.glb", True))]
     errors = 0
@@ -285,13 +294,20 @@ def look(avatar, model, state, camera, answer, photograph):
     own = held(model, state)
     turns = np.array([own.turns.get(n, [0., 0., 0.]) for n in avatar.joint_names])
     verts = posed_avatar(avatar, state.weights, turns)
-    error = np.abs(np.array(answer["verts"]).reshape(-1, 3) - verts[kept]).max()
+    there = lambda name: np.array(answer[name]).reshape(-1, 3)
+    error, hair = np.abs(there("verts") - verts[kept]).max(), None
+    if avatar.hair:
+        hair = posed_hair(avatar, turns)
+        off = np.abs(there("hair") - hair).max()
+        print(f"{state.name}: vertices of the hair within {off:.1e} m")
+        # of whole 255ths that the file has
+        if off > 1e-3: error = off
     picture = Image.open(BytesIO(base64.b64decode(answer["png"].split(",")[1]))).convert("RGB")
     p = model.params
     rest = rest_params(model).replace(global_orient=p.global_orient, transl=p.transl, scale=p.scale)
     pictures = dict(photograph=photograph(state, camera)) if photograph else {}
     pictures["field"] = model.render(camera, params_of(model.head, rest, own)).rgb.cpu()
-    pictures["mesh"] = draw_avatar(avatar, camera, standing(model, avatar), verts)
+    pictures["mesh"] = draw_avatar(avatar, camera, standing(model, avatar), verts, hair=hair)
     pictures["three.js"] = torch.from_numpy(np.array(picture)).float()/255
     between = lambda a, b: float(psnr(pictures[a][None], pictures[b][None])[0])
     score = {a: {b: between(a, b) for b in pictures if b != a} for a in pictures}

@@ -309,7 +309,7 @@ def drive_command(arguments=None)->int:
 
 # %% ../../nbs/89_use.commands.ipynb #ac9e4ccc
 _EXPORT = """Write the face of a RUN for other programs, at rest, in metres, y up, facing +z: a mesh with the colours
-that the field has on the skin. What only the field shows (hair that stands off, gloss, what is fuzzy) is
+that the field has on the skin. What only the field shows (gloss, what is fuzzy; hair that stands off, but for glTF) is
 not in a mesh."""
 
 _USE = dict(glb="open it in Blender (File, Import, glTF) or any glTF viewer", obj="open it in Blender or MeshLab",

@@ -93,7 +93,9 @@ class Exported:
         empty = "shows places where the field has no skin, in the colour of the nearest skin"
         far = f"at most {1000*self.error:.2f} mm from where the head model has it"
         lost = f"not in glTF: pose correctives; without them a vertex is {far}, when the jaw opens by 0.3 radians"
-        return [gone]*bool(a.left_out) + [f"{mesh}; {a.blank:.1%} of the texture {empty}", lost]
+        told = [gone]*bool(a.left_out) + [f"{mesh}; {a.blank:.1%} of the texture {empty}", lost]
+        if a.hair: told.append(f"hair and what else stands off the head: {len(a.hair.faces)} faces, in glTF only")
+        return told
 
 # %% ../../nbs/85_use.export.ipynb #16ded9a4
 def export_run(

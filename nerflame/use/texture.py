@@ -4,27 +4,34 @@
 
 # %% auto #0
 __all__ = ['Layout', 'box_sides', 'box_layout', 'choose_layout', 'Texels', 'texels_of', 'skin_colours', 'nearest_skin',
-           'bake_texture', 'even_rim', 'faces_without_skin', 'skin_directions', 'skin_height']
+           'bake_texture', 'even_rim', 'faces_without_skin', 'skin_directions', 'skin_height', 'layers_off_mesh',
+           'find_layers', 'composite_layers', 'LayerView', 'layer_views', 'fit_layers']
 
 # %% ../../nbs/82_use.texture.ipynb #9ace50fd
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import numpy as np, torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
-from scipy.ndimage import distance_transform_edt
+import warp as wp
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from torch import Tensor
 from tqdm import tqdm
 from ..core import require
-from ..mesh import edge_graph, face_areas, face_normals, interpolate, vertex_normals
+from ..runtime import launch, warp_arrays
+from ..mesh import Mesh, edge_graph, face_areas, face_normals, interpolate, vertex_normals
 from ..closest import MeshBVH
 from ..cameras import image_rays, orbit_camera
+from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.person import mesh_edges, pack_boxes
-from ..field.volume import crossing
+from ..scenes.light import sphere_directions
+from ..field.volume import Pixels, composite, crossing, volume_weights
+from ..field.shell import RIGID
+from ..field.march import count_samples
 from ..field.model import RadianceModel
 from ..evaluation.render import to_bytes
 
@@ -439,6 +446,15 @@ def _lowest(values):
     a, b, c = values[i - 1:i + 2].tolist()
     return i, (a - c)/max(2*(a - 2*b + c), 1e-9)
 
+# %% ../../nbs/82_use.texture.ipynb #db9fa771
+def _past_hair(model, rays):
+    "Test which rays pass what stands off the mesh."
+    if getattr(model, "space", None) is None: return torch.ones(len(rays), dtype=torch.bool)
+    shell, rays = model.pose(model.params).shell, rays.to(model.device)
+    rigid = replace(shell, face=torch.where(shell.face == RIGID, shell.face, -1), other=None)
+    return count_samples(rays, rigid, model.config.step).cpu() == 0
+
+# %% ../../nbs/82_use.texture.ipynb #87feaca9
 @torch.no_grad()
 def skin_height(
     model:RadianceModel,
@@ -456,9 +472,296 @@ def skin_height(
     for azimuth in azimuths:
         camera = orbit_camera(azimuth, 0., width=size)
         rays, covered = image_rays(camera), model.render(camera).accumulation.cpu().reshape(-1)
+        past = _past_hair(model, rays)
+        rays, covered = rays[past], covered[past]
         hits = [mesh.raycast(rays.origins, rays.directions).face_idx >= 0 for mesh in meshes]
         misfit += torch.stack([(hit.float() - covered).square().mean() for hit in hits])
     lowest = _lowest(misfit)
     if lowest is None: return 0.
     i, shift = lowest
     return float(heights[i] + shift*(heights[1] - heights[0]))/model.params.scale.item()
+
+# %% ../../nbs/82_use.texture.ipynb #bbc92f48
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    "Evenly spaced points around the canonical mesh."
+    low: Float[Tensor, "3"]   # the first, scene units
+    spacing: float            # between neighbours, scene units
+    shape: tuple              # number of points along each axis
+
+    def points(self)->Float[Tensor, "n 3"]:
+        "Return the points, the last axis first."
+        axes = (torch.arange(n, device=self.low.device) for n in self.shape)
+        return self.low + torch.cartesian_prod(*axes)*self.spacing
+
+def rigid_lattice(
+    model:RadianceModel,      # with rigid space
+    spacing:float,            # scene units
+    margin:int=2,             # points around the space
+)->Lattice|None:              # None: nothing stands off the mesh
+    "Return a lattice around the voxels off the mesh that have density."
+    grid, config = model.occupancy, model.config
+    rigid = grid.shell.face.flatten()[grid.slots] == RIGID
+    chosen = rigid & (grid.sigma.flatten()[grid.slots]*config.step > config.alpha_threshold)
+    if not chosen.any(): return None
+    middles = grid.shell.middles(grid.cells[chosen])
+    low, high = middles.amin(0) - margin*spacing, middles.amax(0) + margin*spacing
+    return Lattice(low, spacing, tuple(((high - low)/spacing).ceil().long().add(1).tolist()))
+
+# %% ../../nbs/82_use.texture.ipynb #55345a1f
+_SOLID = 100.   # density inside the head, per scene unit
+
+@torch.no_grad()
+def density_around(
+    model:RadianceModel,             # with rigid space
+    points:Float[Tensor, "n 3"],     # around the canonical mesh, scene units
+    size:int=1 << 17,                # points at once
+)->tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:   # per scene unit; whether a place is off the mesh
+    "Return the density of the field around the canonical head, and where it is in rigid space or near to it."
+    grid, epsilon, parts = model.occupancy, model.density.epsilon, []
+    least = model.config.alpha_threshold/model.config.step
+    for p in points.split(size):
+        there = model.rest_map(p, torch.zeros_like(p), *(grid.shell.near_face(p, f) for f in (None, grid.shell.other)))
+        distance, rigid = there.signed_distance, there.rigid
+        chosen = ((rigid | (distance.abs() <= epsilon)) & (grid.lookup(p) > least)).nonzero()[:, 0]
+        sigma = torch.zeros_like(distance)
+        sigma[chosen] = model.density_at(there.positions[chosen], distance[chosen])[0]
+        off = rigid | (distance > 0)   # infinite where there is no voxel
+        parts.append((torch.where(~rigid & (distance < 0), _SOLID, sigma), off))
+    sigma, off = zip(*parts)
+    return torch.cat(sigma), torch.cat(off)
+
+# %% ../../nbs/82_use.texture.ipynb #36cc4285
+@wp.kernel(enable_backward=False)
+def _light_kernel(start:int, depth:wp.array3d(dtype=float), directions:wp.array(dtype=wp.vec3),
+    out:wp.array(dtype=float)):
+    i = start + wp.tid()
+    nx, ny, nz = depth.shape[0], depth.shape[1], depth.shape[2]
+    begin = wp.vec3(float(i/(ny*nz)) + 0.5, float(i/nz % ny) + 0.5, float(i % nz) + 0.5)
+    least = float(1.0e9)
+    for k in range(directions.shape[0]):
+        total, steps, inside = float(0.0), float(0.0), bool(True)
+        while inside and total < least:
+            p = begin + steps*directions[k]
+            inside = p[0] >= 0.0 and p[1] >= 0.0 and p[2] >= 0.0
+            inside = inside and p[0] < float(nx) and p[1] < float(ny) and p[2] < float(nz)
+            if inside: total += depth[int(p[0]), int(p[1]), int(p[2])]
+            steps += 1.0
+        least = wp.min(least, total)
+    out[i] = wp.exp(-least)
+
+# %% ../../nbs/82_use.texture.ipynb #531ab88f
+def outside_light(
+    sigma:Float[Tensor, "x y z"],   # density at the points of a lattice, per scene unit
+    spacing:float,                  # of the lattice, scene units
+    directions:int=48,              # from which light comes, evenly spread
+)->Float[Tensor, "x y z"]:          # 0..1
+    "Return the light at each point from the direction where the least is in its way."
+    out, depth = torch.empty(sigma.numel(), device=sigma.device), (sigma*spacing).contiguous()
+    arrays = warp_arrays(depth, sphere_directions(directions).to(sigma.device), out)
+    launch(_light_kernel, len(out), arrays, out.device)
+    return out.reshape(sigma.shape)
+
+# %% ../../nbs/82_use.texture.ipynb #a58db6b2
+def _crossed(values, level, axis):
+    "Return the lattice points before crossed edges, (N, 3), and how far along its edge each crossing is, (N) 0..1."
+    along = np.eye(3, dtype=int)[axis]
+    first = values[tuple(slice(0, n - d) for n, d in zip(values.shape, along))]
+    second = values[tuple(slice(d, None) for d in along)]
+    crossed = (first < level) != (second < level)
+    return np.argwhere(crossed), (level - first[crossed])/(second[crossed] - first[crossed])
+
+def _around(index, axis, row):
+    "Return the rows (N, 4) of the cells around edges, in turn about the axis; -1 outside of the lattice."
+    u, v = np.eye(3, dtype=int)[[(axis + 1) % 3, (axis + 2) % 3]]
+    padded = np.pad(row, 1, constant_values=-1)
+    return np.stack([padded[tuple((index - shift + 1).T)] for shift in (u + v, v, 0*u, u)], 1)
+
+# %% ../../nbs/82_use.texture.ipynb #458433d4
+def iso_surface(
+    values:np.ndarray,   # (X, Y, Z) at the points of a lattice
+    level:float,         # of the values on the surface
+)->tuple[np.ndarray, np.ndarray]:   # (V, 3) in spacings from the first point; (F, 3), counter-clockwise from outside
+    "Return the surface between places with smaller values, which are inside, and others."
+    inside, cells = values < level, [n - 1 for n in values.shape]
+    corners = [inside[tuple(slice(s, s + n) for s, n in zip(shift, cells))] for shift in np.ndindex(2, 2, 2)]
+    mixed = np.any(corners, 0) & ~np.all(corners, 0)
+    row = np.where(mixed, np.cumsum(mixed).reshape(cells) - 1, -1)
+    total, quads = np.zeros((mixed.sum(), 4)), []   # sums of places, and their number
+    for axis in range(3):
+        index, share = _crossed(values, level, axis)
+        places = np.pad(index + share[:, None]*np.eye(3)[axis], ((0, 0), (0, 1)), constant_values=1)
+        around = _around(index, axis, row)
+        for rows in around.T: np.add.at(total, rows[rows >= 0], places[rows >= 0])
+        turned = np.where(inside[tuple(index.T)][:, None], around, around[:, ::-1])
+        quads.append(turned[(around >= 0).all(1)])
+    quads = np.concatenate(quads)
+    return total[:, :3]/total[:, 3:], np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+# %% ../../nbs/82_use.texture.ipynb #ac8e466e
+LEVELS = 0.4, 0.65, 0.82, 0.92, 0.97   # light at the surfaces, the inner one first
+_SPECK = 60                            # faces: smaller pieces of a surface are noise
+
+@dataclass(frozen=True, eq=False)
+class Layers:
+    "Surfaces one inside the other around what stands off a mesh."
+    verts: Float[Tensor, "v 3"]   # around the canonical mesh, scene units
+    faces: Int[Tensor, "f 3"]     # the inner surface first
+    solid: int                    # number of faces of the inner surface, which is opaque
+
+# %% ../../nbs/82_use.texture.ipynb #a105578d
+def layers_off_mesh(
+    model:RadianceModel,       # with rigid space
+    spacing:float=0.03,        # of the lattice, about the length of edges, scene units (3.75 mm)
+    most:int=110_000,          # faces
+)->Layers|None:                # None: nothing stands off the mesh
+    "Make the surfaces around what stands off the mesh of a model."
+    lattice = rigid_lattice(model, spacing) if getattr(model, "space", None) is not None else None
+    layers = None if lattice is None else _layers_on(model, lattice)
+    if layers is None or len(layers.faces) <= most: return layers
+    return layers_off_mesh(model, 1.02*spacing*math.sqrt(len(layers.faces)/most), most)
+
+# %% ../../nbs/82_use.texture.ipynb #f08b1954
+def _layers_on(model, lattice):
+    "Return the layers that a lattice can show; None where they would have no faces."
+    spacing, points = lattice.spacing, lattice.points()
+    sigma = density_around(model, points)[0].reshape(lattice.shape)
+    light = gaussian_filter(outside_light(sigma, spacing).cpu().numpy(), 0.6, mode="nearest")
+    rigid = (model.occupancy.shell.near_face(points) == RIGID).reshape(lattice.shape).cpu().numpy()
+    # the shell counts where hair leaves it
+    near = binary_dilation(rigid & (light < LEVELS[-1]), iterations=2)
+    verts, faces, total = [], [], 0
+    for level in LEVELS:
+        index, triangles = iso_surface(light, level)
+        places = lattice.low + spacing*torch.from_numpy(index).to(lattice.low)
+        off = density_around(model, places)[1].cpu().numpy() & near[tuple(index.round().astype(int).T)]
+        rows, kept = np.unique(_without_specks(triangles[off[triangles].all(1)]), return_inverse=True)
+        verts.append(places[rows])
+        faces.append(torch.from_numpy(kept.reshape(-1, 3) + total))
+        total += len(rows)
+    if not total: return None
+    return Layers(torch.cat(verts), torch.cat(faces).to(lattice.low.device), len(faces[0]))
+
+def _without_specks(faces):
+    "Leave out small pieces of a mesh."
+    if not len(faces): return faces
+    piece = charts_of(faces, np.zeros(len(faces), int))
+    return faces[np.bincount(piece)[piece] >= _SPECK]
+
+# %% ../../nbs/82_use.texture.ipynb #25518611
+@dataclass(frozen=True, eq=False)
+class LayerHits:
+    "The S places where R rays enter layers in front of a mesh, ray by ray, the nearest first."
+    ray_idx: Int[Tensor, "s"]
+    face_idx: Int[Tensor, "s"]    # of the layers
+    bary: Float[Tensor, "s 3"]    # barycentric coordinates there
+    offsets: Int[Tensor, "r_1"]   # (R+1): places of ray r are offsets[r]:offsets[r+1]
+    blocked: Bool[Tensor, "r"]    # whether the mesh is behind them
+
+# %% ../../nbs/82_use.texture.ipynb #f121628d
+def find_layers(
+    rays,                          # R `Rays`, scene units
+    mesh:Mesh,                     # opaque, scene units
+    layers:Mesh,                   # seen from their front sides, scene units
+    solid:int=0,                   # the first of their faces that are seen from both sides
+    most:int=40,                   # faces that a ray may cross
+)->LayerHits:
+    "Find the layers along rays."
+    first, verts = len(mesh.faces), torch.cat([mesh.verts, layers.verts])
+    faces = torch.cat([mesh.faces, layers.faces + len(mesh.verts)])
+    bvh, normals = MeshBVH(verts, faces), face_normals(verts, faces)
+    origins, on = rays.origins.clone(), torch.arange(len(rays))
+    blocked, found = torch.zeros(len(rays), dtype=torch.bool), []
+    for _ in range(most):
+        directions = rays.directions[on]
+        hit = bvh.raycast(origins[on], directions)
+        face = hit.face_idx.long()
+        blocked[on] |= (face >= 0) & (face < first)
+        seen = ((normals[face]*directions).sum(1) < 0) | (face < first + solid)
+        front = (face >= first) & seen
+        found.append((on[front], face[front] - first, hit.bary[front]))
+        further = face >= first
+        origins[on[further]] += (hit.t[further] + 1e-3)[:, None]*directions[further]
+        on = on[further]
+        if not len(on): break
+    ray_idx, face_idx, bary = (torch.cat(v) for v in zip(*found))
+    order = ray_idx.argsort(stable=True)
+    offsets = torch.searchsorted(ray_idx[order], torch.arange(len(rays) + 1))
+    return LayerHits(ray_idx[order], face_idx[order], bary[order], offsets, blocked)
+
+# %% ../../nbs/82_use.texture.ipynb #eb7b8e6d
+def composite_layers(
+    hits:LayerHits,
+    faces:Int[Tensor, "f 3"],       # of the layers
+    rgba:Float[Tensor, "v 4"],      # of their vertices, straight alpha
+    behind:Float[Tensor, "r 3"],    # the picture without them
+)->Pixels:                          # rgb (R, 3) and accumulation (R), of the layers alone
+    "Paint layers over a picture. Differentiable in `rgba`."
+    seen = interpolate(rgba, faces, hits.face_idx, hits.bary)
+    weights = volume_weights(seen[:, 3].contiguous(), hits.offsets)
+    return composite(weights, seen[:, :3], torch.zeros_like(weights), hits.ray_idx, len(behind), behind)
+
+# %% ../../nbs/82_use.texture.ipynb #69b31324
+@dataclass(frozen=True, eq=False)
+class LayerView:
+    "One picture of R rays, on black, that layers are fitted to."
+    hits: LayerHits
+    behind: Float[Tensor, "r 3"]    # the mesh alone
+    rgb: Float[Tensor, "r 3"]       # the field
+    opacity: Float[Tensor, "r"]     # of the field
+
+def layer_views(
+    model:RadianceModel,
+    params:HeadParams,   # the state to look at, one row
+    find,                # takes rays, returns their `LayerHits`
+    picture,             # of the opaque mesh on black; takes a camera
+    views:int=40,        # evenly spread
+    size:int=112,        # of the pictures, pixels
+)->list[LayerView]:
+    "Look at a field and at layers from all sides, but for views without layers."
+    out = []
+    for x, y, z in sphere_directions(views).tolist():
+        camera = orbit_camera(math.atan2(x, -y), math.asin(z), width=size)
+        hits = find(image_rays(camera))
+        if not len(hits.ray_idx): continue
+        pixels = model.render(camera, params, (0., 0., 0.))
+        flat = picture(camera).reshape(-1, 3), pixels.rgb.cpu().reshape(-1, 3), pixels.accumulation.cpu().reshape(-1)
+        out.append(LayerView(hits, *flat))
+    return out
+
+# %% ../../nbs/82_use.texture.ipynb #ab7d7016
+def layer_loss(
+    view:LayerView,
+    faces:Int[Tensor, "f 3"],   # of the layers
+    rgba:Float[Tensor, "v 4"],  # of their vertices
+)->Tensor:
+    "Return how much layers over the mesh differ from the field, where rays meet layers."
+    pixels = composite_layers(view.hits, faces, rgba, view.behind)
+    met = view.hits.offsets.diff() > 0
+    opacity = torch.where(view.hits.blocked, 1., pixels.accumulation)
+    return (pixels.rgb - view.rgb)[met].square().mean() + (opacity - view.opacity)[met].square().mean()
+
+# %% ../../nbs/82_use.texture.ipynb #d0720e3b
+def fit_layers(
+    views:list,                    # of `LayerView`
+    faces:Int[Tensor, "f 3"],      # of the layers
+    rgba:Float[Tensor, "v 4"],     # of their vertices, to begin with
+    steps:int=300,                 # of Adam, one view each
+    rate:float=0.08,               # of the first step; it falls to a tenth
+)->Float[Tensor, "v 4"]:           # vertices with an opacity of 1 keep it
+    "Fit the colours and opacities of layers to pictures of the field."
+    values, opaque = torch.logit(rgba.clamp(0.02, 0.98)).requires_grad_(), rgba[:, 3:] == 1
+    def colours():
+        rgb, alpha = values.sigmoid().split([3, 1], 1)
+        return torch.cat([rgb, torch.where(opaque, 1., alpha)], 1)
+    adam = torch.optim.Adam([values], rate)
+    slower = torch.optim.lr_scheduler.ExponentialLR(adam, 0.1**(1/steps))
+    for step in range(steps):
+        fitted = colours()
+        # where no picture decides, layers are transparent
+        loss = layer_loss(views[step % len(views)], faces, fitted) + 1e-3*fitted[:, 3].mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        slower.step()
+    return colours().detach()
