@@ -21,10 +21,9 @@ from ..scenes.scene import Scene, as_floats
 from ..scenes.light import sphere_directions
 from ..field.density import density_alpha
 from ..field.shell import RIGID, with_rigid_voxels
-from ..field.march import count_samples
 from ..field.canonical import RigidSpace
 from ..field.model import NEVER, NeRFlame, posed_verts, rigid_space
-from ..fitting.outlines import even_frames
+from ..fitting.outlines import downward, even_frames, mask_floor
 from .settings import BeyondConfig
 
 # %% ../../nbs/56_training.beyond.ipynb #cf23063b
@@ -52,14 +51,18 @@ def share_beyond(
     states:list,             # of each frame: one row, which frames of a timestep share; None: not known
     views:int=12,            # to look at, evenly chosen
 )->float:
-    "Return the share of the masks' pixels whose rays do not meet the shell. Raises `InputError` without masks."
+    "Return the share of the masks' pixels whose rays miss the grown shell. Raises `InputError` without masks."
     missed = all_pixels = 0
     for frame in frames_with(states, views):
-        xy = (frame_mask(scene, frame) > 0.5).nonzero().flip(1) + 0.5
-        index = torch.full((len(xy),), frame, device=scene.device)
-        rays = pixel_rays(scene.cameras, index, xy, scene.near, scene.far)
-        shell = model.pose(states[frame]).shell
-        missed += int((count_samples(rays, shell, model.config.step) == 0).sum())
+        mask = (frame_mask(scene, frame) > 0.5)[None].float()
+        floor = mask_floor(mask, downward(scene.cameras[[frame]], scene.up))
+        xy = mask[0].nonzero().flip(1) + 0.5
+        xy = xy[floor.above(xy[None])[0]]
+        rays = pixel_rays(scene.cameras, torch.full((len(xy),), frame, device=scene.device), xy, scene.near, scene.far)
+        verts, faces = model.pose(states[frame]).verts, model.head.faces
+        grown = verts + model.config.max_epsilon*vertex_normals(verts, faces)
+        hits = [MeshBVH(v, faces).raycast(rays.origins, rays.directions).face_idx for v in (verts, grown)]
+        missed += int((torch.maximum(*hits) < 0).sum())
         all_pixels += len(xy)
     return missed/max(all_pixels, 1)
 
@@ -144,6 +147,19 @@ def outside_head(
     for d in sphere_directions(directions).to(points): far += ~bvh.occluded(points, d.expand_as(points).contiguous())
     return (signed_distance(points, bvh.closest(points), verts, faces) > 0) & (far >= free)
 
+def past_open_edge(
+    model:NeRFlame,
+    points:Float[Tensor, "n 3"],   # scene units
+    within:float=0.08,             # of the edge, scene units (10 mm)
+)->Bool[Tensor, "n"]:
+    "Test which points are past the end of the canonical neck: what masks show there is the rest of the neck."
+    verts, faces = model.canonical_verts, model.head.faces
+    near, edge = MeshBVH(verts, faces).closest(points), torch.zeros(len(verts), dtype=torch.bool, device=points.device)
+    for loop in boundary_loops(faces.cpu().numpy()): edge[torch.as_tensor(loop, device=points.device)] = True
+    on_edge = (near.bary*~edge[faces[near.face_idx]]).sum(1) < 1e-4
+    return on_edge & (near.distance < within)
+
+# %% ../../nbs/56_training.beyond.ipynb #cfda7952
 AROUND_EYES = 0.2   # distance from the middle of an eyeball where lids end, scene units (25 mm)
 
 def may_be_covered(
@@ -186,7 +202,8 @@ def find_beyond(
     for size in CUBES:
         if size != CUBES[0]: cubes = split_cubes(cubes, size)
         cubes = cubes[carve(model, scene, states, space, cubes, size, config)]
-    cubes = cubes[outside_head(model, space.shell.low + (cubes + size/2)*model.config.voxel)]
+    middles = space.shell.low + (cubes + size/2)*model.config.voxel
+    cubes = cubes[outside_head(model, middles) & ~past_open_edge(model, middles)]
     if not len(cubes): return None
     found = replace(space, shell=with_rigid_voxels(space.shell, split_cubes(cubes, 1, size)))
     return replace(found, reach=torch.where(covered_vertices(model, found), model.config.reach, NEVER))

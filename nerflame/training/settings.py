@@ -84,7 +84,7 @@ class ColourConfig:
 @dataclass(frozen=True)
 class BeyondConfig:
     "Settings of the search for what stands off the mesh (hair, glasses, a collar)."
-    share: float = 0.001     # of the masks' pixels that the shell must miss
+    share: float = 0.0005    # of the masks' pixels that the shell must miss
     margin: float = 0.8      # how far around the head to search, scene units (0.1 m)
     coverage: float = 0.04   # of a mask where the edge of something still counts
     wrong: float = 0.05      # share of the views that may be wrong about a place
