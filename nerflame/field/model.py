@@ -324,13 +324,14 @@ def pose(self:NeRFlame,
 def pose_for_training(self:NeRFlame,
     params:HeadParams,         # one row
     epsilon:float|None=None,   # half the thickness of the shell, scene units; None for the largest of the schedule
+    rigid:bool=True,           # with the space off the surface
 )->PosedHead:
     "Return a head to train on: all of its shell, with the density that the field has now. Raises `InputError`."
     verts, cells = posed_verts(self, params), self.cells(1)
     # a whole voxel more, which is a little more than half a diagonal (0.87)
     if epsilon is not None: cells = cells.select(cells.offset.norm(dim=1) < epsilon + self.config.voxel)
     canonical_map = self._map_from(verts, params)
-    shell = warp_cells(canonical_map, cells, epsilon or self.max_epsilon, self.rigid_cells(1))
+    shell = warp_cells(canonical_map, cells, epsilon or self.max_epsilon, self.rigid_cells(1) if rigid else None)
     posed = PosedHead(verts, shell, canonical_map, expression_inputs(params)[0])
     posed.sigma = torch.zeros(shell.face.shape, device=verts.device)
     middles, slots = shell.middles(shell.voxels), shell.slots
@@ -356,7 +357,8 @@ def pose_with_grad(self:NeRFlame,
     "Return a head whose vertices carry gradients to `params`; reuses `posed` while its shell still fits."
     verts = self.scene_verts(params)[0]
     if posed is None or (verts.detach() - posed.canonical_map.posed).norm(dim=1).max() > margin:
-        posed = self.pose_for_training(params.detach(), self.config.mesh_epsilon + margin)
+        # where the mesh is the density, there is none off its surface
+        posed = self.pose_for_training(params.detach(), self.config.mesh_epsilon + margin, rigid=False)
         posed.sigma, posed.with_grad = None, True
     posed.verts = verts
     return posed
@@ -397,11 +399,9 @@ def _sample_one(self:NeRFlame, rays, posed, phase):
     if not posed.with_grad or samples.face_idx is None: return samples, posed.canonical_map.along(rays, samples)
     directions = rays.directions[samples.ray_idx]
     points = rays.origins[samples.ray_idx] + samples.t[:, None]*directions
-    on = (samples.face_idx != RIGID).nonzero()[:, 0]   # the surface
-    near = self.neighbours.closest(points[on], posed.verts, samples.face_idx[on])
-    canonical = posed.canonical_map(points, directions, samples.face_idx.index_copy(0, on, near.face_idx.int()))
-    distance = near.distance*canonical.signed_distance[on].sign()
-    return samples, replace(canonical, signed_distance=canonical.signed_distance.index_copy(0, on, distance))
+    near = self.neighbours.closest(points, posed.verts, samples.face_idx)
+    canonical = posed.canonical_map(points, directions, near.face_idx.int())
+    return samples, replace(canonical, signed_distance=near.distance*canonical.signed_distance.sign())
 
 # %% ../../nbs/39_field.model.ipynb #3826f055
 def drop_views(

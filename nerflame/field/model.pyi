@@ -213,6 +213,7 @@ class NeRFlame(nn.Module):
     def pose_for_training(self,
         params:HeadParams,         # one row
         epsilon:float|None=None,   # half the thickness of the shell, scene units; None for the largest of the schedule
+        rigid:bool=True,           # with the space off the surface
     )->PosedHead:
         "Return a head to train on: all of its shell, with the density that the field has now. Raises `InputError`."
         ...
