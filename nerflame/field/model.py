@@ -124,10 +124,11 @@ class NeRFlame(nn.Module):
     @property
     def device(self)->torch.device: return self.to_scene.device
 
-    @property
-    def max_epsilon(self)->float:
-        "Half the thickness of the shell when it has grown, scene units."
-        return self.config.max_epsilon
+# %% ../../nbs/39_field.model.ipynb #375e0f98
+@patch(as_prop=True)
+def max_epsilon(self:NeRFlame)->float:
+    "Half the thickness of the shell when it has grown, scene units."
+    return self.config.max_epsilon
 
 # %% ../../nbs/39_field.model.ipynb #a3c49983
 @patch

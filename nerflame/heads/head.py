@@ -52,17 +52,19 @@ class Head(nn.Module):
     @property
     def faces(self)->Tensor: return self.flame.faces   # (F, 3) int64, on the device of the head
 
-    def neutral(self,
-        batch:int=1,  # rows
-    )->HeadParams:
-        "Return the neutral state of this head, on its device."
-        return self.flame.neutral(batch)
-
     def forward(self,
         params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
     )->Float[Tensor, "b v 3"]:
         "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
         return self.flame(self.own(params))
+
+# %% ../../nbs/13_heads.head.ipynb #bf516cfd
+@patch
+def neutral(self:Head,
+    batch:int=1,  # rows
+)->HeadParams:
+    "Return the neutral state of this head, on its device."
+    return self.flame.neutral(batch)
 
 # %% ../../nbs/13_heads.head.ipynb #80bf8bc6
 def _require_own(head, params):

@@ -53,16 +53,16 @@ class Head(nn.Module):
     @property
     def faces(self)->Tensor: ...
 
-    def neutral(self,
-        batch:int=1,  # rows
-    )->HeadParams:
-        "Return the neutral state of this head, on its device."
-        ...
-
     def forward(self,
         params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
     )->Float[Tensor, "b v 3"]:
         "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
+        ...
+
+    def neutral(self,
+        batch:int=1,  # rows
+    )->HeadParams:
+        "Return the neutral state of this head, on its device."
         ...
 
     def own(self,
