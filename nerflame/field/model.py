@@ -97,6 +97,9 @@ class Canonical(NamedTuple):
 # %% ../../nbs/39_field.model.ipynb #ab9b302d
 class NeRFlame(nn.Module):
     "A head that gives the shape, and a field in the shell around it that gives density and colour."
+    to_scene: Float[Tensor, "4 4"]
+    canonical_verts: Float[Tensor, "v 3"]
+
     def __init__(self,
         head:Head,
         params:HeadParams,                       # one row: the identity, and the state in which the person was captured
@@ -121,10 +124,11 @@ class NeRFlame(nn.Module):
     @property
     def device(self)->torch.device: return self.to_scene.device
 
-    @property
-    def max_epsilon(self)->float:
-        "Half the thickness of the shell when it has grown, scene units."
-        return self.config.max_epsilon
+# %% ../../nbs/39_field.model.ipynb #375e0f98
+@patch(as_prop=True)
+def max_epsilon(self:NeRFlame)->float:
+    "Half the thickness of the shell when it has grown, scene units."
+    return self.config.max_epsilon
 
 # %% ../../nbs/39_field.model.ipynb #a3c49983
 @patch
@@ -419,7 +423,7 @@ def drop_views(
 
 # %% ../../nbs/39_field.model.ipynb #ab160735
 def query_density(
-    field:nn.Module,                       # a `Field`, or one with the same methods
+    field,                                 # a `Field`, or one with the same methods
     positions:Float[Tensor, "s 3"],        # around the canonical head, scene units
     signed_distance:Float[Tensor, "s"],    # to the mesh, scene units
     code:Float[Tensor, "..."]|None=None,   # of the expression of all samples (rank) or of each (S, rank); None: none
@@ -443,7 +447,7 @@ def sample_alpha(
 
 # %% ../../nbs/39_field.model.ipynb #d59b8c08
 def shade(
-    field:nn.Module,                   # has `density` and `colour`
+    field,                             # a `Field`, or an object with `density` and `colour`
     density,                           # `MeshDensity`, `ShellDensity`, or another object with `learned` and `alpha`
     samples:Samples,                   # S samples on R rays
     points:CanonicalPoints,            # the same samples as the field sees them

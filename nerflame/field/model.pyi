@@ -103,6 +103,9 @@ class Canonical(NamedTuple):
 # %% ../../nbs/39_field.model.ipynb #ab9b302d
 class NeRFlame(nn.Module):
     "A head that gives the shape, and a field in the shell around it that gives density and colour."
+    to_scene: Float[Tensor, "4 4"]
+    canonical_verts: Float[Tensor, "v 3"]
+
     def __init__(self,
         head:Head,
         params:HeadParams,                       # one row: the identity, and the state in which the person was captured
@@ -131,9 +134,6 @@ class NeRFlame(nn.Module):
     def max_epsilon(self)->float:
         "Half the thickness of the shell when it has grown, scene units."
         ...
-
-    to_scene: Tensor
-    canonical_verts: Tensor
 
     def scene_verts(self,
         params:HeadParams,              # B rows
@@ -425,7 +425,7 @@ def drop_views(
 
 # %% ../../nbs/39_field.model.ipynb #ab160735
 def query_density(
-    field:nn.Module,                       # a `Field`, or one with the same methods
+    field,                                 # a `Field`, or one with the same methods
     positions:Float[Tensor, "s 3"],        # around the canonical head, scene units
     signed_distance:Float[Tensor, "s"],    # to the mesh, scene units
     code:Float[Tensor, "..."]|None=None,   # of the expression of all samples (rank) or of each (S, rank); None: none
@@ -445,7 +445,7 @@ def sample_alpha(
 
 # %% ../../nbs/39_field.model.ipynb #d59b8c08
 def shade(
-    field:nn.Module,                   # has `density` and `colour`
+    field,                             # a `Field`, or an object with `density` and `colour`
     density,                           # `MeshDensity`, `ShellDensity`, or another object with `learned` and `alpha`
     samples:Samples,                   # S samples on R rays
     points:CanonicalPoints,            # the same samples as the field sees them

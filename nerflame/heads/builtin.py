@@ -770,12 +770,13 @@ def build_head(
     regressor = joint_regressor(cut, verts, {"root": low, "neck": (low + high)/2, "jaw": hinge})
     faces, uv_faces = split_quads(verts, cut.quads, cut.uv_quads)
     posedirs = jaw_correctives(cut, verts, opening, share*follow, hinge, angle)
-    arrays = dict(v_template=verts, shapedirs=shapedirs, exprdirs=exprdirs, posedirs=posedirs, J_regressor=regressor,
-                  lbs_weights=_skinning(cut, share, follow), uv=cut.uv)
-    names = dict(shape_names=shape_names, expression_names=expression_names, part_names=PART_NAMES, name="anny")
-    return HeadArrays(**{k: np.ascontiguousarray(v, np.float32) for k, v in arrays.items()}, **names,
-                      faces=faces, uv_faces=uv_faces, parents=np.array(PARENTS), vertex_part=cut.part,
-                      landmarks=ibug_landmarks(cut, verts, faces, opening))
+    f32 = lambda values: np.ascontiguousarray(values, np.float32)
+    return HeadArrays(
+        v_template=f32(verts), faces=faces, shapedirs=f32(shapedirs), exprdirs=f32(exprdirs), posedirs=f32(posedirs),
+        J_regressor=f32(regressor), lbs_weights=f32(_skinning(cut, share, follow)), parents=np.array(PARENTS),
+        uv=f32(cut.uv), uv_faces=uv_faces, vertex_part=cut.part, part_names=PART_NAMES, name="anny",
+        shape_names=shape_names, expression_names=expression_names,
+        landmarks=ibug_landmarks(cut, verts, faces, opening))
 
 # %% ../../nbs/12_heads.builtin.ipynb #22e2be92
 _BUILDER = 2   # raise it whenever this notebook builds a different head
@@ -806,18 +807,23 @@ def builtin_head(
 _LIPS = slice(31, 51)     # rows of the fixed landmarks: the outer lips (48 to 59), then the inner ones (60 to 67)
 _LIP_WIDTH = 0.02, 0.10   # between the corners of the mouth of a head that gets teeth, metres
 
+def _marks(arrays)->Landmarks:
+    "Return the landmarks of a head. Raises `InputError` when it has none."
+    if arrays.landmarks is None: raise InputError(f"head {arrays.name}", "landmarks", "points of the face", "none")
+    return arrays.landmarks
+
 def lip_points(
     arrays:HeadArrays,   # with landmarks
     values:np.ndarray,   # (V, ...) of its vertices, such as the template or a basis
 )->np.ndarray:           # (20, ...)
-    "Return values at the landmarks of the lips."
-    marks = arrays.landmarks
+    "Return values at the landmarks of the lips. Raises `InputError` without landmarks."
+    marks = _marks(arrays)
     return np.einsum("pk,pk...->p...", marks.bary[_LIPS], values[arrays.faces[marks.face_idx[_LIPS]]])
 
 def lip_frame(
     arrays:HeadArrays,   # with landmarks
 )->tuple:                # where inner lips meet (3,), and the distance between the corners, metres
-    "Return place and size of a mouth."
+    "Return place and size of a mouth. Raises `InputError` without landmarks."
     points = lip_points(arrays, arrays.v_template)
     return points[12:].mean(0), float(np.linalg.norm(points[6] - points[0]))
 
@@ -893,7 +899,10 @@ def fitted_teeth(
     arrays:HeadArrays,   # with landmarks
     source:HeadArrays,   # the built-in head
 )->Extra:
-    "Return the teeth and the tongue of the built-in head, fitted behind the lips of another."
+    """Return the teeth and the tongue of the built-in head, fitted behind the lips of another.
+    Raises `InputError` without texture coordinates."""
+    if source.uv is None or source.uv_faces is None:
+        raise InputError(f"head {source.name}", "uv", "texture coordinates of teeth", "none")
     names = np.array(source.part_names)[source.vertex_part]
     own = np.isin(names, _INNER)
     (there, width), (here, own_width) = lip_frame(arrays), lip_frame(source)
@@ -923,7 +932,7 @@ def lip_rim(
     sides = face_edges(arrays.faces)
     n, middle = len(arrays.v_template), lip_frame(arrays)[0]
     skin = connected_components(edge_graph(sides, n))[1]
-    sides = sides[skin[sides[:, 0]] == skin[arrays.faces[arrays.landmarks.face_idx[_LIPS][0], 0]]]
+    sides = sides[skin[sides[:, 0]] == skin[arrays.faces[_marks(arrays).face_idx[_LIPS][0], 0]]]
     open_ = sides[~np.isin(sides[:, 0]*n + sides[:, 1], sides[:, 1]*n + sides[:, 0])][:, ::-1]
     piece = connected_components(edge_graph(open_, n))[1]
     for label in np.unique(piece[open_[:, 0]]):

@@ -9,6 +9,7 @@ __all__ = ['FLAME_SITE', 'MODEL_ENDINGS', 'FLAME_WITH_TEETH', 'holds_head', 'loa
 # %% ../../nbs/11_heads.files.ipynb #08a052cd
 import zipfile
 from pathlib import Path
+from typing import Any
 import numpy as np, torch
 from safetensors import safe_open
 from ..core import InputError, atomic_path, require, warn_input
@@ -144,9 +145,10 @@ def load_flame(
                  shape_names=_texts(entries, "shape_names")[:n_shape],
                  name=str(np.asarray(entries.get("name", path.stem))), plain=str(np.asarray(entries.get("plain", ""))),
                  n_plain=int(np.asarray(entries.get("n_plain", 0))))
-    arrays = dict(v_template=f32("v_template"), faces=_numbers(entries, "f", np.int64, path), posedirs=f32("posedirs"),
-                  J_regressor=f32("J_regressor"), lbs_weights=weights, parents=_tree(entries, path),
-                  **directions, **names, **_parts(entries, weights, path), **_texture(entries, path))
+    arrays:dict[str, Any] = dict(
+        v_template=f32("v_template"), faces=_numbers(entries, "f", np.int64, path), posedirs=f32("posedirs"),
+        J_regressor=f32("J_regressor"), lbs_weights=weights, parents=_tree(entries, path),
+        **directions, **names, **_parts(entries, weights, path), **_texture(entries, path))
     check_head_arrays(arrays, path, _FLAME_KEYS)
     arrays["landmarks"] = _landmarks_of(entries, path, landmarks, *(len(arrays[k]) for k in ("v_template", "faces")))
     return HeadArrays(**arrays)

@@ -9,6 +9,7 @@ __all__ = ['Head', 'flame_to_scene', 'transform_points', 'show_head', 'describe'
 # %% ../../nbs/13_heads.head.ipynb #b59b3628
 import dataclasses, difflib, json
 from pathlib import Path
+from typing import Any
 import numpy as np, torch
 import torch.nn.functional as F
 from fastcore.basics import patch
@@ -29,22 +30,27 @@ from .builtin import builtin_head, with_teeth
 # %% ../../nbs/13_heads.head.ipynb #c178fd03
 class Head(nn.Module):
     "A head that accepts its own parameters only."
+    # as in `HeadArrays`
+    name: str
+    fingerprint: str
+    n_shape: int
+    n_expr: int
+    expression_names: tuple[str, ...]
+    shape_names: tuple[str, ...]
+    part_names: tuple[str, ...]
+    vertex_part: np.ndarray | None
+    uv: np.ndarray | None
+    uv_faces: np.ndarray | None
+
     def __init__(self,
         arrays:HeadArrays,  # what it is made of
     ):
         super().__init__()
         self.arrays, self.flame = arrays, FLAME(arrays)
-        for key in ("name", "fingerprint", "n_shape", "n_expr", "expression_names", "shape_names", "part_names",
-                    "vertex_part", "uv", "uv_faces"): setattr(self, key, getattr(arrays, key))
+        for key in Head.__annotations__: setattr(self, key, getattr(arrays, key))
 
     @property
     def faces(self)->Tensor: return self.flame.faces   # (F, 3) int64, on the device of the head
-
-    def neutral(self,
-        batch:int=1,  # rows
-    )->HeadParams:
-        "Return the neutral state of this head, on its device."
-        return self.flame.neutral(batch)
 
     def forward(self,
         params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
@@ -52,12 +58,20 @@ class Head(nn.Module):
         "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
         return self.flame(self.own(params))
 
+# %% ../../nbs/13_heads.head.ipynb #bf516cfd
+@patch
+def neutral(self:Head,
+    batch:int=1,  # rows
+)->HeadParams:
+    "Return the neutral state of this head, on its device."
+    return self.flame.neutral(batch)
+
+# %% ../../nbs/13_heads.head.ipynb #80bf8bc6
 def _require_own(head, params):
     "Raise `InputError` for parameters of another head, also for those of the head without added parts."
     expected = f"parameters of the head {head.name!r} ({head.fingerprint})"
     require(params.head == head.fingerprint, "parameters", "head", expected, params.head or "parameters of no head")
 
-# %% ../../nbs/13_heads.head.ipynb #80bf8bc6
 @patch
 def own(self:Head,
     params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
@@ -223,8 +237,8 @@ def load_saved_head(
     arrays = {k: v for k,v in tensors.items() if "." not in k}
     needed = [f.name for f in dataclasses.fields(HeadArrays) if f.default is dataclasses.MISSING]
     for key in needed: require(key in arrays, path, key, "this tensor of a saved head", "a file without it")
-    names = {k: tuple(v) if k in _LISTS else v for k,v in names.items()}
-    return Head(HeadArrays(**arrays, **names, landmarks=Landmarks(**marks) if marks else None))
+    texts:dict[str, Any] = {k: tuple(v) if k in _LISTS else v for k,v in names.items()}
+    return Head(HeadArrays(**arrays, **texts, landmarks=Landmarks(**marks) if marks else None))
 
 def load_saved_params(
     path,      # .safetensors

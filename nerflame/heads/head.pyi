@@ -10,6 +10,7 @@ __all__ = ['Head', 'flame_to_scene', 'transform_points', 'show_head', 'describe'
 # %% ../../nbs/13_heads.head.ipynb #b59b3628
 import dataclasses, difflib, json
 from pathlib import Path
+from typing import Any
 import numpy as np, torch
 import torch.nn.functional as F
 from fastcore.basics import patch
@@ -30,27 +31,38 @@ from .builtin import builtin_head, with_teeth
 # %% ../../nbs/13_heads.head.ipynb #c178fd03
 class Head(nn.Module):
     "A head that accepts its own parameters only."
+    # as in `HeadArrays`
+    name: str
+    fingerprint: str
+    n_shape: int
+    n_expr: int
+    expression_names: tuple[str, ...]
+    shape_names: tuple[str, ...]
+    part_names: tuple[str, ...]
+    vertex_part: np.ndarray | None
+    uv: np.ndarray | None
+    uv_faces: np.ndarray | None
+
     def __init__(self,
         arrays:HeadArrays,  # what it is made of
     ):
         super().__init__()
         self.arrays, self.flame = arrays, FLAME(arrays)
-        for key in ("name", "fingerprint", "n_shape", "n_expr", "expression_names", "shape_names", "part_names",
-                    "vertex_part", "uv", "uv_faces"): setattr(self, key, getattr(arrays, key))
+        for key in Head.__annotations__: setattr(self, key, getattr(arrays, key))
 
     @property
     def faces(self)->Tensor: ...
-
-    def neutral(self,
-        batch:int=1,  # rows
-    )->HeadParams:
-        "Return the neutral state of this head, on its device."
-        ...
 
     def forward(self,
         params:HeadParams,  # B rows that belong to this head, or to the same head before parts were added
     )->Float[Tensor, "b v 3"]:
         "Return vertices in metres, head frame. Raises `InputError` for parameters of another head."
+        ...
+
+    def neutral(self,
+        batch:int=1,  # rows
+    )->HeadParams:
+        "Return the neutral state of this head, on its device."
         ...
 
     def own(self,
@@ -77,6 +89,7 @@ class Head(nn.Module):
         "Return a row of expression weights from names; the others are 0. Raises `InputError` for unknown names."
         ...
 
+# %% ../../nbs/13_heads.head.ipynb #80bf8bc6
 def _require_own(head, params)->None:
     "Raise `InputError` for parameters of another head, also for those of the head without added parts."
     ...

@@ -25,7 +25,7 @@ from ..cameras import Cameras, image_rays
 from ..heads.flame import HeadParams, joint_transforms, rodrigues, skin
 from ..heads.head import Head, transform_points
 from ..field.canonical import head_share
-from ..field.model import RadianceModel
+from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
 from .motion import ARKIT_WEIGHTS
 from .drive import arkit_mapping
@@ -212,6 +212,7 @@ def make_hair(
     avatar:Avatar,       # of it, so far without hair
 )->Hair|None:            # None: nothing stands off the mesh
     "Make layers of what stands off the mesh of a model."
+    if not isinstance(model, NeRFlame) or model.space is None: return None   # other models have no space off the mesh
     layers, params = layers_off_mesh(model), rest_params(model)
     if layers is None: return None
     numpy, space = lambda t: t.cpu().numpy(), model.space
@@ -241,15 +242,17 @@ def posed_avatar(
     return skin(torch.from_numpy(verts)[None], torch.from_numpy(avatar.weights).double(), moves)[0].numpy()
 
 def posed_hair(
-    avatar:Avatar,           # with hair
+    avatar:Avatar,
     pose:np.ndarray,         # (5, 3) axis-angle of the joints, radians
-)->np.ndarray:               # (V, 3) float64
+)->np.ndarray:               # (V, 3) float64; no vertices without hair
     "Pose the vertices of the hair as a program that reads the file does."
+    hair = avatar.hair
+    if hair is None: return np.zeros((0, 3))
     turns = rodrigues(torch.as_tensor(pose, dtype=torch.float64))
     moves = joint_transforms(turns[None], torch.from_numpy(avatar.joints).double()[None], avatar.parents)[:, :2]
-    share = torch.from_numpy(avatar.hair.share).double()
+    share = torch.from_numpy(hair.share).double()
     weights = torch.stack([1 - share, share], 1)
-    return skin(torch.from_numpy(avatar.hair.verts).double()[None], weights, moves)[0].numpy()
+    return skin(torch.from_numpy(hair.verts).double()[None], weights, moves)[0].numpy()
 
 # %% ../../nbs/83_use.gltf.ipynb #f542ed10
 def posing_error(

@@ -26,7 +26,7 @@ from ..cameras import Cameras, image_rays
 from ..heads.flame import HeadParams, joint_transforms, rodrigues, skin
 from ..heads.head import Head, transform_points
 from ..field.canonical import head_share
-from ..field.model import RadianceModel
+from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
 from .motion import ARKIT_WEIGHTS
 from .drive import arkit_mapping
@@ -173,9 +173,9 @@ def posed_avatar(
     ...
 
 def posed_hair(
-    avatar:Avatar,           # with hair
+    avatar:Avatar,
     pose:np.ndarray,         # (5, 3) axis-angle of the joints, radians
-)->np.ndarray:               # (V, 3) float64
+)->np.ndarray:               # (V, 3) float64; no vertices without hair
     "Pose the vertices of the hair as a program that reads the file does."
     ...
 

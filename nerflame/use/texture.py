@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from torch import Tensor
 from tqdm import tqdm
-from ..core import require
+from ..core import InputError, require
 from ..runtime import launch, warp_arrays
 from ..mesh import Mesh, edge_graph, face_areas, face_normals, interpolate, vertex_normals
 from ..closest import MeshBVH
@@ -32,7 +32,7 @@ from ..scenes.light import sphere_directions
 from ..field.volume import Pixels, composite, crossing, volume_weights
 from ..field.shell import RIGID
 from ..field.march import count_samples
-from ..field.model import RadianceModel
+from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import to_bytes
 
 # %% ../../nbs/82_use.texture.ipynb #9442fcf3
@@ -231,7 +231,7 @@ def choose_layout(
     "Choose the head's own layout or a new one. Raises `InputError` if you ask for its own and there is none."
     kept = np.ones(len(head.faces), bool) if kept is None else kept
     require(head.uv is not None or not own, f"head {head.name!r}", "uv", "texture coordinates of its own", "none")
-    if head.uv is not None and own is not False:
+    if head.uv is not None and head.uv_faces is not None and own is not False:
         rows, corners = np.unique(head.uv_faces[kept], return_inverse=True)
         layout = Layout(head.uv[rows].astype(float), corners.reshape(-1, 3))
         inside = layout.uv.min() >= 0 and layout.uv.max() <= 1
@@ -495,7 +495,7 @@ class Lattice:
         return self.low + torch.cartesian_prod(*axes)*self.spacing
 
 def rigid_lattice(
-    model:RadianceModel,      # with rigid space
+    model:NeRFlame,           # with rigid space
     spacing:float,            # scene units
     margin:int=2,             # points around the space
 )->Lattice|None:              # None: nothing stands off the mesh
@@ -513,16 +513,18 @@ _SOLID = 100.   # density inside the head, per scene unit
 
 @torch.no_grad()
 def density_around(
-    model:RadianceModel,             # with rigid space
+    model:NeRFlame,                  # with rigid space
     points:Float[Tensor, "n 3"],     # around the canonical mesh, scene units
     size:int=1 << 17,                # points at once
 )->tuple[Float[Tensor, "n"], Bool[Tensor, "n"]]:   # per scene unit; whether a place is off the mesh
-    "Return the density of the field around the canonical head, and where it is in rigid space or near to it."
+    """Return the density of the field around the canonical head, and where it is in rigid space or near to it.
+    Raises `InputError` for a model without rigid space."""
     grid, epsilon, parts = model.occupancy, model.density.epsilon, []
     least = model.config.alpha_threshold/model.config.step
     for p in points.split(size):
         there = model.rest_map(p, torch.zeros_like(p), *(grid.shell.near_face(p, f) for f in (None, grid.shell.other)))
         distance, rigid = there.signed_distance, there.rigid
+        if rigid is None: raise InputError("model", "space", "rigid space off the canonical head", "none")
         chosen = ((rigid | (distance.abs() <= epsilon)) & (grid.lookup(p) > least)).nonzero()[:, 0]
         sigma = torch.zeros_like(distance)
         sigma[chosen] = model.density_at(there.positions[chosen], distance[chosen])[0]
@@ -611,12 +613,13 @@ class Layers:
 
 # %% ../../nbs/82_use.texture.ipynb #a105578d
 def layers_off_mesh(
-    model:RadianceModel,       # with rigid space
+    model:RadianceModel,
     spacing:float=0.03,        # of the lattice, about the length of edges, scene units (3.75 mm)
     most:int=110_000,          # faces
 )->Layers|None:                # None: nothing stands off the mesh
     "Make the surfaces around what stands off the mesh of a model."
-    lattice = rigid_lattice(model, spacing) if getattr(model, "space", None) is not None else None
+    if not isinstance(model, NeRFlame) or model.space is None: return None
+    lattice = rigid_lattice(model, spacing)
     layers = None if lattice is None else _layers_on(model, lattice)
     if layers is None or len(layers.faces) <= most: return layers
     return layers_off_mesh(model, 1.02*spacing*math.sqrt(len(layers.faces)/most), most)

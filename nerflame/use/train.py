@@ -292,15 +292,15 @@ def train_folder(
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
 )->Run:
     "Train a face and write the RUN. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
-    footage, device = is_footage(data), pick_device(device)
+    footage, place = is_footage(data), pick_device(device)
     road = "film" if Path(data).is_file() else made_road(data)
     config = chosen_settings(settings, parameters, changes, footage or road is not None, road == "film")
-    model = chosen_head(head, config, changes.no_teeth, device)
+    model = chosen_head(head, config, changes.no_teeth, place)
     finds, looks = config.parameters in ("fit", "refine"), "`parameters=fit` or refine, which look for the head"
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
     reader = model if config.parameters in ("given", "refine") else None
-    note = run_note(photographs, "scene" if footage else data, config, model, device)
-    def load(name): return photographs.load(Path(out)/"scene" if footage else data, name, reader).to(device)
+    note = run_note(photographs, "scene" if footage else data, config, model, place)
+    def load(name): return photographs.load(Path(out)/"scene" if footage else data, name, reader).to(place)
     reads = dict(data=data, landmarks=photographs.landmarks, head=head)
     if footage: return write_run_from_footage(load, model, out, note, reads, photographs.scene)
     return write_run(load, model, out, note, reads, changes.budget(config))
