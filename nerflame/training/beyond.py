@@ -160,7 +160,7 @@ def past_open_edge(
     return on_edge & (near.distance < within)
 
 # %% ../../nbs/56_training.beyond.ipynb #cfda7952
-AROUND_EYES = 0.2   # distance from the middle of an eyeball where lids end, scene units (25 mm)
+AROUND_EYES = 0.15   # distance from the middle of an eyeball where lids end, scene units (19 mm)
 
 def may_be_covered(
     model:NeRFlame,
@@ -175,17 +175,18 @@ def may_be_covered(
     return free
 
 # %% ../../nbs/56_training.beyond.ipynb #95562617
-def covered_vertices(
+def reach_of(
     model:NeRFlame,
     space:RigidSpace,   # its marks say where something may be
-)->Bool[Tensor, "v"]:
-    "Test above which vertices rigid space begins right outside of the shell."
+)->Float[Tensor, "v"]:  # see `RigidSpace`, scene units
+    "Return where space begins that moves rigidly above each vertex: `NEVER` where there is none."
     verts, config = model.canonical_verts, model.config
     normals = vertex_normals(verts, model.head.faces)
     found = torch.zeros(len(verts), dtype=torch.bool, device=verts.device)
     for step in (1, 2, 3):
         found |= space.shell.near_face(verts + (config.max_epsilon + step*config.voxel)*normals) == RIGID
-    return found & may_be_covered(model)
+    begin = torch.where(may_be_covered(model), config.reach, config.max_epsilon)
+    return torch.where(found, begin, NEVER)
 
 # %% ../../nbs/56_training.beyond.ipynb #718db312
 @torch.no_grad()
@@ -206,7 +207,7 @@ def find_beyond(
     cubes = cubes[outside_head(model, middles) & ~past_open_edge(model, middles)]
     if not len(cubes): return None
     found = replace(space, shell=with_rigid_voxels(space.shell, split_cubes(cubes, 1, size)))
-    return replace(found, reach=torch.where(covered_vertices(model, found), model.config.reach, NEVER))
+    return replace(found, reach=reach_of(model, found))
 
 # %% ../../nbs/56_training.beyond.ipynb #d6104649
 def sparsity_loss(
