@@ -127,4 +127,4 @@ class Field(nn.Module):
 _SURE = 0.005     # a prior is taken as at least this, and at most 1 minus this
 _SHIFT = 8.       # factor of the feature
 
-#| export
+# %% ../../nbs/37_field.network.ipynb #ce3e96ea

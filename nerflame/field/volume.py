@@ -151,7 +151,7 @@ class Pixels:
 
     @property
     def blocked(self)->Float[Tensor, "*r"]:
-        "How much of what is behind is not seen, 0 to 1."
+        "Return how much of what is behind is not seen, 0 to 1."
         return self.accumulation if self.hidden is None else self.accumulation + self.hidden
 
 # %% ../../nbs/31_field.volume.ipynb #6b761d37

@@ -459,6 +459,15 @@ def outline_iou(
     return both/max(either, 1)
 
 # %% ../../nbs/40_fitting.outlines.ipynb #f3729125
+def _reduced(scene, config):
+    "Return the silhouettes that a search looks at."
+    return scene[even_frames(len(scene), config.frames)].silhouettes(config.width)
+
+def _crown_of(scene):
+    "Return where the crown of the head is, head frame. Raises `InputError`, see `crown_point`."
+    return transform_points(torch.linalg.inv(scene.flame_to_scene), crown_point(scene))
+
+# %% ../../nbs/40_fitting.outlines.ipynb #5048617e
 def find_head(
     scene:Scene,                               # with masks
     head:Head,
@@ -471,8 +480,8 @@ def find_head(
     "Find identity, pose and scale of a head from outlines. Raises `InputError` for missing or inverted masks."
     scene.require_masks()
     config, best = config or OutlineConfig(), None
-    scene = scene[even_frames(len(scene), config.frames)].silhouettes(config.width)
-    crown = transform_points(torch.linalg.inv(scene.flame_to_scene), crown_point(scene))
+    scene = _reduced(scene, config)
+    crown = _crown_of(scene)
     for heading in headings:   # the first is the convention of scenes, so the others are rarely needed
         fit = search_outlines(scene, head, first_guess(head, crown, heading), config, generator, progress)
         if best is None or fit.iou > best.iou: best = fit
@@ -547,12 +556,11 @@ def under_hair(
     The overlap remains that of `fit`: it says whether masks and cameras are right.
     """
     config = config or OutlineConfig()
-    scene = scene[even_frames(len(scene), config.frames)].silhouettes(config.width)
+    scene = _reduced(scene, config)
     if fit.iou < HAIRY_IOU or side_views(scene, fit.params) < SIDE_VIEWS: return fit
     bare, start = profile_vertices(head), fit.params.replace(betas=torch.zeros_like(fit.params.betas))
     if fit.iou < GROWN_IOU:
-        crown = transform_points(torch.linalg.inv(scene.flame_to_scene), crown_point(scene))
-        start = first_guess(head, crown, float(fit.params.global_orient[0, 1]))
+        start = first_guess(head, _crown_of(scene), float(fit.params.global_orient[0, 1]))
     found = search_outlines(scene, head, start, config, generator, progress, bare)
     away = stand_off(scene, head, found.params, bare, config)
     return fit if away < config.hair else replace(found, iou=fit.iou, hair=away)

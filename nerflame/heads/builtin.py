@@ -876,14 +876,20 @@ def jaw_movement(
     return out
 
 # %% ../../nbs/12_heads.builtin.ipynb #1606cb04
+def open_sides(
+    faces:np.ndarray,   # (F, 3)
+    n:int,              # vertices
+)->np.ndarray:          # (E, 2) in the direction that a face on the other side has
+    "Return the open edges of a mesh, as faces that close it have them."
+    sides = face_edges(faces)
+    return sides[~np.isin(sides[:, 0]*n + sides[:, 1], sides[:, 1]*n + sides[:, 0])][:, ::-1]
+
 def tooth_roots(
     faces:np.ndarray,   # (F, 3) of an arch of teeth, whose rim is one loop
     verts:np.ndarray,   # (V, 3)
 )->np.ndarray:          # (f, 3)
     "Return faces that close an arch of teeth."
-    n, sides = len(verts), face_edges(faces)
-    rim = sides[~np.isin(sides[:, 0]*n + sides[:, 1], sides[:, 1]*n + sides[:, 0])]
-    following = dict(zip(rim[:, 1].tolist(), rim[:, 0].tolist()))   # as a face on the other side has them
+    following = dict(open_sides(faces, len(verts)).tolist())
     loop = [max(following, key=lambda v: verts[v, 2])]              # from the middle of the front
     while following[loop[-1]] != loop[0]: loop.append(following[loop[-1]])
     half = len(loop)//2
@@ -929,11 +935,10 @@ def lip_rim(
     reach:float=0.03,    # from the middle of the lips to that of the rim, at most, metres
 )->np.ndarray:           # (E, 2) in the direction that a face on the other side has; empty: there is none
     "Return the edges of the open rim behind the lips."
-    sides = face_edges(arrays.faces)
     n, middle = len(arrays.v_template), lip_frame(arrays)[0]
-    skin = connected_components(edge_graph(sides, n))[1]
-    sides = sides[skin[sides[:, 0]] == skin[arrays.faces[_marks(arrays).face_idx[_LIPS][0], 0]]]
-    open_ = sides[~np.isin(sides[:, 0]*n + sides[:, 1], sides[:, 1]*n + sides[:, 0])][:, ::-1]
+    skin = connected_components(edge_graph(face_edges(arrays.faces), n))[1]
+    open_ = open_sides(arrays.faces, n)
+    open_ = open_[skin[open_[:, 0]] == skin[arrays.faces[_marks(arrays).face_idx[_LIPS][0], 0]]]
     piece = connected_components(edge_graph(open_, n))[1]
     for label in np.unique(piece[open_[:, 0]]):
         rim = open_[piece[open_[:, 0]] == label]

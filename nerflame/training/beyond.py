@@ -7,16 +7,16 @@ __all__ = ['find_beyond', 'sparsity_loss', 'find_holdout']
 
 # %% ../../nbs/56_training.beyond.ipynb #7de99341
 from dataclasses import replace
-import numpy as np, torch
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 from torch import Tensor
 from ..core import InputError
-from ..mesh import vertex_normals
-from ..closest import MeshBVH, signed_distance
-from ..cameras import pixel_rays, project
-from ..photos.hull import boundary_loops, lowest_but
+from ..mesh import open_edges, vertex_normals
+from ..closest import Closest, MeshBVH, signed_distance
+from ..cameras import Rays, pixel_rays, project
+from ..photos.hull import lowest_but, neck_loop
 from ..scenes.scene import Scene, as_floats
 from ..scenes.light import sphere_directions
 from ..field.density import density_alpha
@@ -24,6 +24,7 @@ from ..field.shell import RIGID, with_rigid_voxels
 from ..field.canonical import RigidSpace
 from ..field.model import NEVER, NeRFlame, posed_verts, rigid_space
 from ..fitting.outlines import downward, even_frames, mask_floor
+from ..fitting.observations import visible_vertices
 from .settings import BeyondConfig
 
 # %% ../../nbs/56_training.beyond.ipynb #cf23063b
@@ -35,6 +36,15 @@ def frames_with(
     known = [i for i, state in enumerate(states) if state is not None]
     return [known[i] for i in even_frames(len(known), most)]
 
+def by_state(
+    states:list,   # of each frame, which frames of a timestep share
+    frames,        # whose states are known
+)->list:           # of pairs: a state, its frames
+    "Return the states of frames, each once."
+    found = {}
+    for frame in frames: found.setdefault(id(states[frame]), (states[frame], []))[1].append(frame)
+    return list(found.values())
+
 def frame_mask(
     scene:Scene,
     frame:int,
@@ -45,6 +55,18 @@ def frame_mask(
     return mask if scene.ignored is None else torch.where(scene.ignored[frame] > 0, torch.nan, mask)
 
 # %% ../../nbs/56_training.beyond.ipynb #5185db29
+def head_rays(
+    scene:Scene,
+    frame:int,
+)->Rays:
+    "Return the rays of the pixels in a frame's mask, but for those below the end of the neck."
+    mask = (frame_mask(scene, frame) > 0.5)[None].float()
+    floor = mask_floor(mask, downward(scene.cameras[[frame]], scene.up))
+    xy = mask[0].nonzero().flip(1) + 0.5
+    xy = xy[floor.above(xy[None])[0]]
+    return pixel_rays(scene.cameras, torch.full((len(xy),), frame, device=scene.device), xy, scene.near, scene.far)
+
+# %% ../../nbs/56_training.beyond.ipynb #8c41bb49
 def share_beyond(
     model:NeRFlame,          # before its first step, with a shell only
     scene:Scene,
@@ -52,18 +74,16 @@ def share_beyond(
     views:int=12,            # to look at, evenly chosen
 )->float:
     "Return the share of the masks' pixels whose rays miss the grown shell. Raises `InputError` without masks."
-    missed = all_pixels = 0
-    for frame in frames_with(states, views):
-        mask = (frame_mask(scene, frame) > 0.5)[None].float()
-        floor = mask_floor(mask, downward(scene.cameras[[frame]], scene.up))
-        xy = mask[0].nonzero().flip(1) + 0.5
-        xy = xy[floor.above(xy[None])[0]]
-        rays = pixel_rays(scene.cameras, torch.full((len(xy),), frame, device=scene.device), xy, scene.near, scene.far)
-        verts, faces = model.pose(states[frame]).verts, model.head.faces
+    missed, all_pixels, faces = 0, 0, model.head.faces
+    for state, frames in by_state(states, frames_with(states, views)):
+        verts = posed_verts(model, state)
         grown = verts + model.config.max_epsilon*vertex_normals(verts, faces)
-        hits = [MeshBVH(v, faces).raycast(rays.origins, rays.directions).face_idx for v in (verts, grown)]
-        missed += int((torch.maximum(*hits) < 0).sum())
-        all_pixels += len(xy)
+        trees = MeshBVH(verts, faces), MeshBVH(grown, faces)
+        for frame in frames:
+            rays = head_rays(scene, frame)
+            hits = [tree.raycast(rays.origins, rays.directions).face_idx for tree in trees]
+            missed += int((torch.maximum(*hits) < 0).sum())
+            all_pixels += len(rays)
     return missed/max(all_pixels, 1)
 
 # %% ../../nbs/56_training.beyond.ipynb #1a6e0d29
@@ -126,7 +146,7 @@ def carve(
 )->Bool[Tensor, "n"]:
     "Test which cubes nearly all views cover."
     half, frames = size*model.config.voxel/2, frames_with(states, config.views)
-    motions = {id(states[f]): model.rigid_motions(states[f], space) for f in frames}
+    motions = {id(state): model.rigid_motions(state, space) for state, _ in by_state(states, frames)}
     kept = []
     for middles in (space.shell.low + cubes*model.config.voxel + half).split(1 << 17):
         at = {state: space.carry(middles, motion) for state, motion in motions.items()}
@@ -135,29 +155,29 @@ def carve(
     return torch.cat(kept)
 
 # %% ../../nbs/56_training.beyond.ipynb #29c2ece0
+def past_open_edge(
+    near:Closest,              # the closest points of a mesh to N points
+    faces:Int[Tensor, "f 3"],  # of the mesh
+    within:float=0.08,         # of the edge, scene units (10 mm)
+)->Bool[Tensor, "n"]:
+    "Test which points are past an open edge: what masks show past that of the neck is the rest of the neck."
+    edge = torch.as_tensor(open_edges(faces.cpu().numpy()), device=faces.device)
+    on_edge = (near.bary*~torch.isin(faces[near.face_idx], edge)).sum(1) < 1e-4
+    return on_edge & (near.distance < within)
+
 def outside_head(
     model:NeRFlame,
     points:Float[Tensor, "n 3"],   # scene units
     directions:int=16,             # to look into
     free:int=4,                    # of them that must lead away from the head
 )->Bool[Tensor, "n"]:
-    "Test which points are outside of the canonical head, and neither in its mouth nor in its nose."
+    "Test which points are outside of the canonical head: not in mouth or nose, nor past the end of the neck."
     verts, faces = model.canonical_verts, model.head.faces
     bvh, far = MeshBVH(verts, faces), torch.zeros(len(points), device=points.device)
     for d in sphere_directions(directions).to(points): far += ~bvh.occluded(points, d.expand_as(points).contiguous())
-    return (signed_distance(points, bvh.closest(points), verts, faces) > 0) & (far >= free)
-
-def past_open_edge(
-    model:NeRFlame,
-    points:Float[Tensor, "n 3"],   # scene units
-    within:float=0.08,             # of the edge, scene units (10 mm)
-)->Bool[Tensor, "n"]:
-    "Test which points are past the end of the canonical neck: what masks show there is the rest of the neck."
-    verts, faces = model.canonical_verts, model.head.faces
-    near, edge = MeshBVH(verts, faces).closest(points), torch.zeros(len(verts), dtype=torch.bool, device=points.device)
-    for loop in boundary_loops(faces.cpu().numpy()): edge[torch.as_tensor(loop, device=points.device)] = True
-    on_edge = (near.bary*~edge[faces[near.face_idx]]).sum(1) < 1e-4
-    return on_edge & (near.distance < within)
+    near = bvh.closest(points)
+    outside = signed_distance(points, near, verts, faces) > 0
+    return outside & (far >= free) & ~past_open_edge(near, faces)
 
 # %% ../../nbs/56_training.beyond.ipynb #cfda7952
 AROUND_EYES = 0.15   # distance from the middle of an eyeball where lids end, scene units (19 mm)
@@ -203,8 +223,7 @@ def find_beyond(
     for size in CUBES:
         if size != CUBES[0]: cubes = split_cubes(cubes, size)
         cubes = cubes[carve(model, scene, states, space, cubes, size, config)]
-    middles = space.shell.low + (cubes + size/2)*model.config.voxel
-    cubes = cubes[outside_head(model, middles) & ~past_open_edge(model, middles)]
+    cubes = cubes[outside_head(model, space.shell.low + (cubes + size/2)*model.config.voxel)]
     if not len(cubes): return None
     found = replace(space, shell=with_rigid_voxels(space.shell, split_cubes(cubes, 1, size)))
     return replace(found, reach=reach_of(model, found))
@@ -228,19 +247,6 @@ def sparsity_loss(
 # %% ../../nbs/56_training.beyond.ipynb #231a4084
 _FACING = 0.2   # cosine between normal and direction to a camera that a vertex faces
 
-def facing_camera(
-    verts:Float[Tensor, "v 3"],    # scene frame
-    normals:Float[Tensor, "v 3"],
-    tree:MeshBVH,                  # of the same mesh
-    position:Float[Tensor, "3"],   # of the camera
-    gap:float,                     # above the surface where the ray to the camera starts, scene units
-)->Bool[Tensor, "v"]:
-    "Test which vertices face a camera with nothing of the mesh between."
-    towards = F.normalize(position - verts, dim=1)
-    hidden = tree.occluded(verts + gap*(normals + towards), towards.contiguous())
-    return ((towards*normals).sum(1) > _FACING) & ~hidden
-
-# %% ../../nbs/56_training.beyond.ipynb #10e5b6e7
 def vertex_coverage(
     model:NeRFlame,
     scene:Scene,        # with masks
@@ -248,17 +254,16 @@ def vertex_coverage(
     views:int,          # to look at, evenly chosen
 )->Float[Tensor, "v"]:  # NaN for vertices that face no camera
     "Return the mean coverage of vertices in the masks of the cameras that they face."
-    total, count, trees = *torch.zeros(2, len(model.canonical_verts), device=scene.device), {}
-    for frame in frames_with(states, views):
-        state = states[frame]
-        if id(state) not in trees:
-            verts = posed_verts(model, state)
-            trees[id(state)] = verts, vertex_normals(verts, model.head.faces), MeshBVH(verts, model.head.faces)
-        verts, normals, tree = trees[id(state)]
-        facing = facing_camera(verts, normals, tree, scene.cameras.c2w[frame, :3, 3], model.config.voxel/2)
-        seen = seen_coverage(scene, frame, verts, 0.)
-        said = facing & seen.isfinite()
-        total, count = total + torch.where(said, seen, 0.), count + said
+    n = len(model.canonical_verts)
+    (total, count), every = torch.zeros(2, n, device=scene.device), torch.arange(n, device=scene.device)
+    for state, frames in by_state(states, frames_with(states, views)):
+        verts = posed_verts(model, state)
+        visible = visible_vertices(verts, model.head.faces, every, scene.cameras, frames, _FACING)
+        for frame in frames:
+            place = visible.place[visible.view == frame]
+            seen = seen_coverage(scene, frame, verts, 0.)[place]
+            total[place] += seen.nan_to_num(0.)
+            count[place] += seen.isfinite()
     return torch.where(count > 0, total/count, torch.nan)
 
 # %% ../../nbs/56_training.beyond.ipynb #4c378264
@@ -301,9 +306,8 @@ def holdout_prior(
     if not len(said): return None
     nearest = KDTree(verts[said].cpu().numpy()).query(verts.cpu().numpy())[1]
     hidden = 1 - coverage[said[torch.as_tensor(nearest, device=said.device)]]
-    loops = boundary_loops(faces.cpu().numpy())
-    if not loops: return None
-    edge = max(loops, key=lambda loop: np.ptp(verts[loop].cpu().numpy(), axis=0).max())
+    edge = neck_loop(verts.cpu().numpy(), faces.cpu().numpy())
+    if edge is None: return None
     prior = torch.where(joined_to(faces, torch.as_tensor(edge, device=faces.device), hidden > 1 - _COVERED), hidden, 0.)
     sure, from_edge = prior > 0.5, distance_to(verts, verts[edge])
     # so near to its end a surface needs no holdout to be empty

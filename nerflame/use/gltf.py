@@ -24,6 +24,7 @@ from ..closest import MeshBVH
 from ..cameras import Cameras, image_rays
 from ..heads.flame import HeadParams, joint_transforms, rodrigues, skin
 from ..heads.head import Head, transform_points
+from ..scenes.person import linear_light
 from ..field.canonical import head_share
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
@@ -403,18 +404,12 @@ def _glb_text(avatar, primitive, nodes, skeleton, image):
         textures=[dict(sampler=0, source=0)], samplers=[linear],
         images=[dict(name="skin", mimeType="image/png", bufferView=image)])
 
-# %% ../../nbs/83_use.gltf.ipynb #f030d380
-def linear_colours(
-    rgb:np.ndarray,   # in [0, 1], sRGB
-)->np.ndarray:
-    "Return linear colours."
-    return np.where(rgb <= 0.04045, rgb/12.92, ((rgb + 0.055)/1.055)**2.4)
-
 # %% ../../nbs/83_use.gltf.ipynb #806603f4
 def _hair_mesh(parts, hair, material):
     "Append the layers of hair; return their mesh and its materials, the first of which has the number `material`."
     whole = lambda shares, kind: np.round(shares*np.iinfo(kind).max).astype(kind)
-    colours = np.concatenate([linear_colours(hair.colours[:, :3]), hair.colours[:, 3:]], 1)
+    rgb, alpha = torch.from_numpy(hair.colours).split([3, 1], 1)
+    colours = torch.cat([linear_light(rgb), alpha], 1).numpy()
     of_neck = whole(hair.share, np.uint8)
     weights = np.stack([255 - of_neck, of_neck, 0*of_neck, 0*of_neck], 1)
     joints = np.tile(np.array([0, 1, 0, 0], np.uint8), (len(weights), 1))

@@ -25,6 +25,7 @@ from ..closest import MeshBVH
 from ..cameras import Cameras, image_rays
 from ..heads.flame import HeadParams, joint_transforms, rodrigues, skin
 from ..heads.head import Head, transform_points
+from ..scenes.person import linear_light
 from ..field.canonical import head_share
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
@@ -262,13 +263,6 @@ def _skeleton(parts, avatar):
 # %% ../../nbs/83_use.gltf.ipynb #c8d57ebb
 def _glb_text(avatar, primitive, nodes, skeleton, image):
     "Return the text of a glb file but for its buffers."
-    ...
-
-# %% ../../nbs/83_use.gltf.ipynb #f030d380
-def linear_colours(
-    rgb:np.ndarray,   # in [0, 1], sRGB
-)->np.ndarray:
-    "Return linear colours."
     ...
 
 # %% ../../nbs/83_use.gltf.ipynb #806603f4

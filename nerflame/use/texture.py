@@ -447,12 +447,13 @@ def _lowest(values):
     return i, (a - c)/max(2*(a - 2*b + c), 1e-9)
 
 # %% ../../nbs/82_use.texture.ipynb #db9fa771
-def _past_hair(model, rays):
-    "Test which rays pass what stands off the mesh."
-    if getattr(model, "space", None) is None: return torch.ones(len(rays), dtype=torch.bool)
-    shell, rays = model.pose(model.params).shell, rays.to(model.device)
+def _passing_rigid(model):
+    "Return a function that says which rays pass hair and what else stands off the mesh of a model."
+    if not isinstance(model, NeRFlame) or model.space is None:
+        return lambda rays: torch.ones(len(rays), dtype=torch.bool)
+    shell = model.pose(model.params).shell
     rigid = replace(shell, face=torch.where(shell.face == RIGID, shell.face, -1), other=None)
-    return count_samples(rays, rigid, model.config.step).cpu() == 0
+    return lambda rays: count_samples(rays.to(model.device), rigid, model.config.step).cpu() == 0
 
 # %% ../../nbs/82_use.texture.ipynb #87feaca9
 @torch.no_grad()
@@ -468,11 +469,11 @@ def skin_height(
     heights = torch.linspace(-0.5, 1, 13)*model.density.epsilon/float(to_scene[:3, 0].norm())
     shown = faces if kept is None else faces[torch.from_numpy(kept)]
     meshes = [MeshBVH(transform_points(to_scene, verts + h*grow), shown) for h in heights]
-    misfit = torch.zeros(len(heights))
+    misfit, passing = torch.zeros(len(heights)), _passing_rigid(model)
     for azimuth in azimuths:
         camera = orbit_camera(azimuth, 0., width=size)
         rays, covered = image_rays(camera), model.render(camera).accumulation.cpu().reshape(-1)
-        past = _past_hair(model, rays)
+        past = passing(rays)
         rays, covered = rays[past], covered[past]
         hits = [mesh.raycast(rays.origins, rays.directions).face_idx >= 0 for mesh in meshes]
         misfit += torch.stack([(hit.float() - covered).square().mean() for hit in hits])
