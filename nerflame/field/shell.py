@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['BRICK', 'MAX_POINT_DEPTH', 'RIGID', 'VoxelShell', 'lattice_near_mesh', 'number_bricks', 'fill_bricks', 'build_shell',
-           'Voxels', 'voxels_struct', 'voxel_slot', 'voxel_value', 'with_rigid_voxels', 'OccupancyGrid']
+           'Voxels', 'voxels_struct', 'voxel_slot', 'voxel_value', 'with_rigid_voxels', 'only_rigid', 'OccupancyGrid']
 
 # %% ../../nbs/32_field.shell.ipynb #41754078
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import torch
 import warp as wp
 from fastcore.basics import patch
@@ -256,6 +256,13 @@ def with_rigid_voxels(
         wider.other = torch.full_like(wider.face, -1)
         wider.other.view(-1)[slots] = shell.other.flatten()[shell.slots]
     return wider
+
+# %% ../../nbs/32_field.shell.ipynb #753c007b
+def only_rigid(
+    shell:VoxelShell,
+)->VoxelShell:
+    "Return a shell with its rigid voxels only."
+    return replace(shell, face=torch.where(shell.face == RIGID, shell.face, -1), other=None)
 
 # %% ../../nbs/32_field.shell.ipynb #721a575e
 class OccupancyGrid:

@@ -5,11 +5,11 @@
 
 # %% auto #0
 __all__ = ['BRICK', 'MAX_POINT_DEPTH', 'RIGID', 'VoxelShell', 'lattice_near_mesh', 'number_bricks', 'fill_bricks', 'build_shell',
-           'Voxels', 'voxels_struct', 'voxel_slot', 'voxel_value', 'with_rigid_voxels', 'OccupancyGrid']
+           'Voxels', 'voxels_struct', 'voxel_slot', 'voxel_value', 'with_rigid_voxels', 'only_rigid', 'OccupancyGrid']
 
 # %% ../../nbs/32_field.shell.ipynb #41754078
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import torch
 import warp as wp
 from fastcore.basics import patch
@@ -181,6 +181,13 @@ def with_rigid_voxels(
     index:Int[Tensor, "n 3"],   # voxels to add, also outside the bricks' box; those that the shell has stay as they are
 )->VoxelShell:                  # its box may begin elsewhere
     "Return a shell with more voxels, which belong to no face (hair, glasses, a collar)."
+    ...
+
+# %% ../../nbs/32_field.shell.ipynb #753c007b
+def only_rigid(
+    shell:VoxelShell,
+)->VoxelShell:
+    "Return a shell with its rigid voxels only."
     ...
 
 # %% ../../nbs/32_field.shell.ipynb #721a575e

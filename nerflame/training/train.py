@@ -317,6 +317,15 @@ def seeded(
         torch.manual_seed(seed)
         return make()
 
+# %% ../../nbs/59_training.train.ipynb #a412b9a0
+@patch
+def fits_mesh(self:Training,
+    model:NeRFlame,
+)->bool:
+    "Test whether `MESH` can improve the head: one that is not given, of one timestep, and without hair or the like."
+    found = self.config.parameters != "given" and len(self.timesteps) == 1
+    return found and (model.space is None or self.config.parameters == "neutral")
+
 # %% ../../nbs/59_training.train.ipynb #6c9875c4
 @patch
 def stages(self:Training,
@@ -325,7 +334,7 @@ def stages(self:Training,
     "Yield the stages that are not done yet."
     c, checkpoint = self.config, self.checkpoint
     self.colours = kept_colours(checkpoint, c, self.scene)
-    if c.parameters != "given" and len(self.timesteps) == 1:
+    if self.fits_mesh(model):
         if StageName.MESH not in checkpoint.stages:
             yield MeshStage(model, self.scene, c, self.generator, self.colours)
             checkpoint.kept["fitted"] = model.params.tensors()

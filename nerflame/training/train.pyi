@@ -119,13 +119,19 @@ class Training:
         "Return the model before its first step."
         ...
 
+    def fits_mesh(self,
+        model:NeRFlame,
+    )->bool:
+        "Test whether `MESH` can improve the head: one that is not given, of one timestep, and without hair or the like."
+        ...
+
     def stages(self,
         model:NeRFlame,
     ):
         "Yield the stages that are not done yet."
         c, checkpoint = self.config, self.checkpoint
         self.colours = kept_colours(checkpoint, c, self.scene)
-        if c.parameters != "given" and len(self.timesteps) == 1:
+        if self.fits_mesh(model):
             if StageName.MESH not in checkpoint.stages:
                 yield MeshStage(model, self.scene, c, self.generator, self.colours)
                 checkpoint.kept["fitted"] = model.params.tensors()

@@ -30,7 +30,7 @@ from ..heads.head import Head, transform_points
 from ..scenes.person import mesh_edges, pack_boxes
 from ..scenes.light import sphere_directions
 from ..field.volume import Pixels, composite, crossing, volume_weights
-from ..field.shell import RIGID
+from ..field.shell import RIGID, only_rigid
 from ..field.march import count_samples
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import to_bytes
@@ -451,8 +451,7 @@ def _passing_rigid(model):
     "Return a function that says which rays pass hair and what else stands off the mesh of a model."
     if not isinstance(model, NeRFlame) or model.space is None:
         return lambda rays: torch.ones(len(rays), dtype=torch.bool)
-    shell = model.pose(model.params).shell
-    rigid = replace(shell, face=torch.where(shell.face == RIGID, shell.face, -1), other=None)
+    rigid = only_rigid(model.pose(model.params).shell)
     return lambda rays: count_samples(rays.to(model.device), rigid, model.config.step).cpu() == 0
 
 # %% ../../nbs/82_use.texture.ipynb #87feaca9
