@@ -62,6 +62,7 @@ class FieldStageConfig:
     residual: int = 16         # length of the expression code that changes the field, with several timesteps; 0: none
     residual_weight: float = 0.05  # of the mean square of the residual
     sparsity_weight: float = 3e-3  # of the mean opacity of voxels off the surface
+    regularise: int = 4        # steps between these three regularisations, which count as much the more
     view_dropout: float = 0.1  # share of rays without the viewing direction, for views unlike any photograph
     refresh: int = 16          # steps between updates of the occupancy grid
     refresh_share: float = 0.08  # share of its cells in an update

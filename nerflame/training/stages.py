@@ -373,18 +373,28 @@ def field_loss(
     batch:PixelBatch,
     background:Tensor,          # (3) that the pictures are composited on
     settings:FieldStageConfig,
-    mouth:UnseenMouth|None,     # None: all of the mouth is seen
     generator:torch.Generator,
     colours:ColourCorrection|None=None,   # of the pictures; None: all were taken alike
 )->StepLoss:
-    "Return the loss of a step of the stage `field`."
+    "Return the loss of a batch of the stage `field`."
     loss, error = batch_loss(model, posed, batch, background, settings.mask_weight, generator, settings.view_dropout,
         colours)
-    prior = settings.mouth_weight*mouth_loss(model, mouth, generator) if mouth else 0
-    if colours: prior = prior + colours.prior(batch.frame)
-    if settings.residual_weight: prior = prior + settings.residual_weight*residual_loss(model, posed, generator)
-    if model.space: prior = prior + settings.sparsity_weight*sparsity_loss(model, generator)
-    return StepLoss(loss + prior, loss, error)
+    return StepLoss(loss + colours.prior(batch.frame) if colours else loss, loss, error)
+
+# %% ../../nbs/57_training.stages.ipynb #62d91838
+def regularisation(
+    model:NeRFlame,
+    posed:list,                 # heads in the states that are being learned
+    settings:FieldStageConfig,
+    mouth:UnseenMouth|None,     # None: all of the mouth is seen
+    generator:torch.Generator,
+)->Float[Tensor, ""]:
+    "Return what we add to the loss for an unseen mouth, for the residual, and for space off the surface."
+    total = torch.zeros((), device=model.device)
+    if mouth: total = total + settings.mouth_weight*mouth_loss(model, mouth, generator)
+    if settings.residual_weight: total = total + settings.residual_weight*residual_loss(model, posed, generator)
+    if model.space: total = total + settings.sparsity_weight*sparsity_loss(model, generator)
+    return total
 
 # %% ../../nbs/57_training.stages.ipynb #483f88f1
 def warm_steps(
@@ -487,8 +497,11 @@ def loss(self:FieldStage, at:Progress):
         model.update_density(share, generator=self.generator, posed=pool.posed[-1])
         pool.refresh()
     batch = pool.batch(s.rays)
-    background, colours = self.scene.background, self.colours
-    return field_loss(model, pool.posed, batch, background, s, self.mouth, self.generator, colours)
+    posed, background, colours = pool.posed, self.scene.background, self.colours
+    step = field_loss(model, posed, batch, background, s, self.generator, colours)
+    if at.step % s.regularise: return step
+    added = s.regularise*regularisation(model, posed, s, self.mouth, self.generator)
+    return step._replace(objective=step.objective + added)
 
 # %% ../../nbs/57_training.stages.ipynb #8f218326
 @patch

@@ -311,11 +311,21 @@ def field_loss(
     batch:PixelBatch,
     background:Tensor,          # (3) that the pictures are composited on
     settings:FieldStageConfig,
-    mouth:UnseenMouth|None,     # None: all of the mouth is seen
     generator:torch.Generator,
     colours:ColourCorrection|None=None,   # of the pictures; None: all were taken alike
 )->StepLoss:
-    "Return the loss of a step of the stage `field`."
+    "Return the loss of a batch of the stage `field`."
+    ...
+
+# %% ../../nbs/57_training.stages.ipynb #62d91838
+def regularisation(
+    model:NeRFlame,
+    posed:list,                 # heads in the states that are being learned
+    settings:FieldStageConfig,
+    mouth:UnseenMouth|None,     # None: all of the mouth is seen
+    generator:torch.Generator,
+)->Float[Tensor, ""]:
+    "Return what we add to the loss for an unseen mouth, for the residual, and for space off the surface."
     ...
 
 # %% ../../nbs/57_training.stages.ipynb #483f88f1

@@ -9,7 +9,7 @@ __all__ = ['Layout', 'box_sides', 'box_layout', 'choose_layout', 'Texels', 'texe
 
 # %% ../../nbs/82_use.texture.ipynb #9ace50fd
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import numpy as np, torch
 import torch.nn.functional as F
 import warp as wp
