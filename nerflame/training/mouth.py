@@ -6,56 +6,63 @@
 __all__ = ['UnseenMouth', 'unseen_mouth', 'mouth_loss', 'residual_loss']
 
 # %% ../../nbs/55_training.mouth.ipynb #82a1342d
+import math
 from dataclasses import dataclass
 import torch
 from torch import Tensor
 from ..core import require
-from ..closest import MeshBVH
+from ..closest import MeshBVH, signed_distance
 from ..heads.head import Head
 from ..field.density import prior_sigma
 from ..field.model import NeRFlame
 
 # %% ../../nbs/55_training.mouth.ipynb #09dff375
 def inner_colours()->dict:
-    "Return plain colours for the parts of a mouth, rgb, as they look in its shadow."
-    teeth = (0.30, 0.25, 0.22)
-    return dict(mouth=(0.10, 0.05, 0.05), tongue=(0.25, 0.13, 0.12), teeth_upper=teeth, teeth_lower=teeth)
+    "Return plain colours for the parts of a mouth, rgb, as they look in its shadow; NaN: none."
+    teeth = dict(teeth_upper=(0.21, 0.13, 0.11), teeth_lower=(0.32, 0.24, 0.21))
+    return dict(mouth=(0.13, 0.06, 0.06), tongue=(0.26, 0.13, 0.12), lips=(math.nan,)*3, **teeth)
 
 # %% ../../nbs/55_training.mouth.ipynb #803ac0f2
 @dataclass(eq=False)
 class UnseenMouth:
-    "Places at and under faces that no training ray hits, with the colours of their prior."
+    "Places near faces that no training ray hits, with the colours of their prior."
     points: Tensor    # (P, 3) on the canonical head, scene units
-    below: Tensor     # (P,) depth under the surface, scene units
+    below: Tensor     # (P,) depth under the surface, negative above it, scene units
     colours: Tensor   # (P, 3) rgb
+    painted: Tensor   # (P,) bool, whether the colour counts
 
 # %% ../../nbs/55_training.mouth.ipynb #651c8b81
-def places_under(
+def places_at(
     verts:Tensor,    # (V, 3) of the canonical head, scene units
     faces:Tensor,    # (F, 3)
     unseen:Tensor,   # (F,) which of them are unseen, bool
-    colours:Tensor,  # (F, 3) of their prior, rgb
+    colours:Tensor,  # (F, 3) of their prior, rgb; NaN: none
     generator:torch.Generator|None=None,
     n:int=100_000,     # places to draw
     depth:float=0.04,  # largest depth, scene units: skin that nobody saw must not shine through from behind
+    height:float=0.03, # largest height above a face, scene units
 )->UnseenMouth:
-    """Draw random places under unseen faces, without those that are near to other faces.
+    """Draw random places under and above unseen faces, without those that are near to other faces.
 
     Raises `InputError` where no face or every face is unseen.
     """
     device, chosen = verts.device, unseen.nonzero()[:, 0]
     some = 0 < len(chosen) < len(faces)
-    require(some, "places_under", "unseen", "some of the faces, not all", f"{len(chosen)} of {len(faces)}")
+    require(some, "places_at", "unseen", "some of the faces, not all", f"{len(chosen)} of {len(faces)}")
     chosen = chosen[torch.randint(len(chosen), (n,), generator=generator, device=device)]
     bary = torch.rand(n, 3, generator=generator, device=device)
     corners = verts[faces[chosen]]
     edges = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     normal = torch.nn.functional.normalize(torch.linalg.cross(*edges), dim=1)
     on_surface = (corners*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1)
-    points = on_surface - depth*torch.rand(n, 1, generator=generator, device=device)*normal
-    below, away = (MeshBVH(verts, faces[some]).closest(points).distance for some in (unseen, ~unseen))
-    keep = away > 2*below   # nearer to seen faces, photographs decide
-    return UnseenMouth(points[keep], below[keep], colours[chosen[keep]])
+    down = (depth + height)*torch.rand(n, 1, generator=generator, device=device) - height
+    points = on_surface - down*normal
+    near, seen = (MeshBVH(verts, f).closest(points) for f in (faces, faces[~unseen]))
+    below = -signed_distance(points, near, verts, faces)
+    keep = seen.distance > 2*near.distance   # nearer to seen faces, photographs decide
+    own = colours[near.face_idx]
+    painted = (below >= 0) & own.isfinite().all(1)
+    return UnseenMouth(*(v[keep] for v in (points, below, own.nan_to_num(0.), painted)))
 
 # %% ../../nbs/55_training.mouth.ipynb #13200988
 def unseen_mouth(
@@ -79,7 +86,7 @@ def unseen_mouth(
     unseen = ~seen & torch.isin(part, torch.tensor(list(known), dtype=part.dtype, device=part.device))
     if not unseen.any() or unseen.all(): return None
     colours = torch.tensor([known.get(i, (0., 0., 0.)) for i in range(len(head.part_names))], device=faces.device)
-    places = places_under(canonical, faces, unseen, colours[part], generator)
+    places = places_at(canonical, faces, unseen, colours[part], generator)
     return places if len(places.points) else None
 
 # %% ../../nbs/55_training.mouth.ipynb #9c396468
@@ -87,7 +94,7 @@ def mouth_loss(
     model:NeRFlame,
     mouth:UnseenMouth,
     generator:torch.Generator|None=None,
-    n:int=256,            # of its places, drawn at random
+    n:int=1024,           # of its places, drawn at random
 )->Tensor:
     "Return the mean squared errors of colour and of relative density at places of an unseen mouth, added."
     device = mouth.points.device
@@ -96,8 +103,8 @@ def mouth_loss(
     below = mouth.below[chosen]
     sigma, features = model.field.density(mouth.points[chosen], -below)
     solid = prior_sigma(torch.zeros_like(below), -below, model.field.max_epsilon)
-    colour = ((model.field.colour(features, directions) - mouth.colours[chosen])**2).mean()
-    return colour + (((sigma - solid)/(sigma + solid))**2).mean()
+    error = (model.field.colour(features, directions) - mouth.colours[chosen])**2
+    return (error*mouth.painted[chosen, None]).mean() + (((sigma - solid)/(sigma + solid))**2).mean()
 
 # %% ../../nbs/55_training.mouth.ipynb #d62fe0de
 def residual_loss(

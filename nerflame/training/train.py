@@ -367,8 +367,9 @@ def kept_mouth(
     "Return the tensors of an unseen mouth that a checkpoint keeps. Raises `InputError`."
     kept = checkpoint.kept.get("mouth")
     if not kept: return kept
-    fits = kept.keys() == {"points", "below", "colours"} and kept["below"].dim() == 1
+    fits = kept.keys() == {"points", "below", "colours", "painted"} and kept["below"].dim() == 1
     fits = fits and kept["points"].shape == kept["colours"].shape == (len(kept["below"]), 3)
+    fits = fits and kept["painted"].dtype == torch.bool and kept["painted"].shape == kept["below"].shape
     fits = fits and all(v.isfinite().all() for v in kept.values())
     shapes = {k: tuple(v.shape) for k, v in kept.items()}
     require(fits, checkpoint.file, "mouth", "as many places as depths and colours", shapes)
