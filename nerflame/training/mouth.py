@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from ..core import require
+from ..mesh import face_normals
 from ..closest import MeshBVH, signed_distance
 from ..heads.head import Head
 from ..field.density import prior_sigma
@@ -52,8 +53,7 @@ def places_at(
     chosen = chosen[torch.randint(len(chosen), (n,), generator=generator, device=device)]
     bary = torch.rand(n, 3, generator=generator, device=device)
     corners = verts[faces[chosen]]
-    edges = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    normal = torch.nn.functional.normalize(torch.linalg.cross(*edges), dim=1)
+    normal = face_normals(verts, faces)[chosen]
     on_surface = (corners*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1)
     down = (depth + height)*torch.rand(n, 1, generator=generator, device=device) - height
     points = on_surface - down*normal
@@ -94,7 +94,7 @@ def mouth_loss(
     model:NeRFlame,
     mouth:UnseenMouth,
     generator:torch.Generator|None=None,
-    n:int=1024,           # of its places, drawn at random
+    n:int=4096,           # of its places, drawn at random
 )->Tensor:
     "Return the mean squared errors of colour and of relative density at places of an unseen mouth, added."
     device = mouth.points.device
