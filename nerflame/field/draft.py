@@ -21,7 +21,7 @@ from .march import enter_box, next_point, ray_arrays, ray_slot
 from .canonical import to_canonical
 from .driven import DrivenHead, Driven
 from .encoding import Level, ShellGrid, trilinear
-from .network import Field, in_pieces
+from .network import Field, in_pieces, seen_from
 from .volume import Pixels, finish_rays
 
 # %% ../../nbs/38_field.draft.ipynb #3ddbea75
@@ -46,7 +46,7 @@ def bake(
     require(0 <= level < len(grid.spacings), "bake", "level", f"0 to {len(grid.spacings) - 1}", level)
     for points in (grid.low + grid.steps(level)*grid.spacings[level]).split(size):
         out = in_pieces(field.density_net, grid(points))
-        rgb = field.colour(out[:, 1:], F.normalize(middle - points, dim=1))
+        rgb = seen_from(field, out[:, 1:], F.normalize(points - middle, dim=1))
         rows.append(torch.cat([out[:, :1], rgb.logit(1e-4)], 1))
     # a generator of its own, so that baking draws no number of torch's
     keys, unused = getattr(grid, f"keys{level}"), torch.Generator(grid.low.device)
@@ -106,7 +106,8 @@ def _draft_kernel(start:int, q:Driven, f:_Draft,
                     held = light*(1.0 - passed)*_held(q, f, at.position)
                     weight = light*(1.0 - passed) - held
                     hidden += held
-                    rgb += weight*wp.vec3(_sigmoid(v[1]), _sigmoid(v[2]), _sigmoid(v[3]))
+                    c = wp.vec3(v[1], v[2], v[3]) + at.shading
+                    rgb += weight*wp.vec3(_sigmoid(c[0]), _sigmoid(c[1]), _sigmoid(c[2]))
                     depth += weight*t
                     light *= passed
         k = next_point(q.posed, slot, k, o, d, t, q.step, 0.5)

@@ -5,8 +5,8 @@
 
 # %% auto #0
 __all__ = ['NEVER', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame', 'expression_inputs',
-           'posed_verts', 'ShellSamples', 'shade', 'render_image', 'rigid_space', 'write_model', 'field_format',
-           'read_model', 'read_head', 'fill_module']
+           'posed_verts', 'ShellSamples', 'shade', 'render_image', 'split_light', 'rigid_space', 'write_model',
+           'field_format', 'read_model', 'read_head', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
 import json
@@ -74,7 +74,7 @@ class ModelConfig:
     reach: float = 0.02             # distance from the surface where rigid space begins, scene units (2.5 mm)
     apart: bool = True              # teeth and tongue of the canonical head stand apart, inside the skull
     # last, because from here on `field` is no longer the function of `dataclasses`
-    field: FieldConfig = field(default_factory=FieldConfig)
+    field: FieldConfig = field(default_factory=lambda: FieldConfig(lit=True))
 
     @property
     def max_epsilon(self)->float:
@@ -197,6 +197,12 @@ class NeRFlame(nn.Module):
         space:RigidSpace,    # of this head
     )->Float[Tensor, "2 3 4"]:
         "Return how body and head move from the canonical to the posed head, in the scene."
+        ...
+
+    def light_change(self,
+        normals:Float[Tensor, "v 3"],   # of the vertices of a posed mesh, scene frame
+    )->Float[Tensor, "v 3"]:
+        "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
         ...
 
     def _map_from(self, verts, params):
@@ -405,6 +411,9 @@ def posed_verts(
     "Return the vertices of one state. Raises `InputError` for several rows, and for parameters that are not finite."
     ...
 
+# %% ../../nbs/39_field.model.ipynb #8daff9cf
+_CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
+
 # %% ../../nbs/39_field.model.ipynb #76cc200d
 class ShellSamples(NamedTuple):
     "S samples of rays in the shell."
@@ -465,6 +474,16 @@ def render_image(
     size:int,          # rays at once
 )->Pixels:             # rgb (H, W, 3), accumulation (H, W), depth (H, W)
     "Render the rays of an image in parts."
+    ...
+
+# %% ../../nbs/39_field.model.ipynb #c2794cbe
+@torch.no_grad()
+def split_light(
+    model:NeRFlame,                  # with a field that is lit
+    camera:Cameras,                  # a single one, scene frame
+    params:HeadParams|None=None,     # one row; None for the captured state
+)->tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:   # rgb in [0, 1]; factors, 1 where there is no head
+    "Return albedo and shading, whose product is the image that `render` gives on white. Raises `InputError`."
     ...
 
 # %% ../../nbs/39_field.model.ipynb #18fe70c3
