@@ -82,8 +82,8 @@ def map_points(
     positions = interpolate(canonical, faces, near.face_idx, near.bary) + turned(offset)
     signed = torch.where(inside, -distance, distance)
     if shading is None: return CanonicalPoints(positions, F.normalize(turned(directions), dim=1), signed)
-    back, shading = mirrored(directions, F.normalize(normal, dim=1)), interpolate(shading, faces, near.face_idx, near.bary)
-    return CanonicalPoints(positions, back, signed, shading=shading)
+    shading = interpolate(shading, faces, near.face_idx, near.bary)
+    return CanonicalPoints(positions, mirrored(directions, F.normalize(normal, dim=1)), signed, shading=shading)
 
 # %% ../../nbs/34_field.canonical.ipynb #b25521ab
 def cat_canonical(

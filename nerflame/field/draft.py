@@ -78,9 +78,15 @@ def _held(q:Driven, f:_Draft, position:wp.vec3):
 def _softplus(x:float):
     return wp.max(x, 0.0) + wp.log(1.0 + wp.exp(-wp.abs(x)))
 
+# %% ../../nbs/38_field.draft.ipynb #8fb59840
 @wp.func
 def _sigmoid(x:float):
     return 1.0/(1.0 + wp.exp(-x))
+
+@wp.func
+def _rgb(v:wp.vec4, shading:wp.vec3):
+    "Return the colour of an entry of the table under a light."
+    return wp.vec3(_sigmoid(v[1] + shading[0]), _sigmoid(v[2] + shading[1]), _sigmoid(v[3] + shading[2]))
 
 # %% ../../nbs/38_field.draft.ipynb #1f55b1ef
 @wp.kernel(enable_backward=False)
@@ -106,8 +112,7 @@ def _draft_kernel(start:int, q:Driven, f:_Draft,
                     held = light*(1.0 - passed)*_held(q, f, at.position)
                     weight = light*(1.0 - passed) - held
                     hidden += held
-                    c = wp.vec3(v[1], v[2], v[3]) + at.shading
-                    rgb += weight*wp.vec3(_sigmoid(c[0]), _sigmoid(c[1]), _sigmoid(c[2]))
+                    rgb += weight*_rgb(v, at.shading)
                     depth += weight*t
                     light *= passed
         k = next_point(q.posed, slot, k, o, d, t, q.step, 0.5)

@@ -296,6 +296,16 @@ def posed_verts(
 # %% ../../nbs/39_field.model.ipynb #8daff9cf
 _CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
 
+# %% ../../nbs/39_field.model.ipynb #e4763aac
+@patch
+def light_change(self:NeRFlame,
+    normals:Float[Tensor, "v 3"],   # of the vertices of a posed mesh, scene frame
+)->Float[Tensor, "v 3"]:
+    "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
+    change = self.field.shading(normals) - self.field.shading(self.rest_map.normals)
+    # no pose makes day of night: light that was found in one pose is a guess in others
+    return change.clamp(-_CHANGE, _CHANGE)
+
 # %% ../../nbs/39_field.model.ipynb #c4d324a6
 @patch
 def rigid_motions(self:NeRFlame,
@@ -307,15 +317,6 @@ def rigid_motions(self:NeRFlame,
     last = motions.new_tensor([0., 0, 0, 1]).expand(2, 1, 4)
     in_scene = self.to_scene @ torch.cat([motions, last], 1) @ torch.linalg.inv(space.rest)
     return in_scene[:, :3]
-
-@patch
-def light_change(self:NeRFlame,
-    normals:Float[Tensor, "v 3"],   # of the vertices of a posed mesh, scene frame
-)->Float[Tensor, "v 3"]:
-    "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
-    change = self.field.shading(normals) - self.field.shading(self.rest_map.normals)
-    # no pose makes day of night: light that was found in one pose is a guess in others
-    return change.clamp(-_CHANGE, _CHANGE)
 
 @patch
 def _map_from(self:NeRFlame, verts, params):
