@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NEVER', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame', 'expression_inputs',
-           'posed_verts', 'ShellSamples', 'shade', 'render_image', 'split_light', 'rigid_space', 'write_model',
-           'field_format', 'read_model', 'read_head', 'fill_module']
+           'posed_verts', 'ShellSamples', 'shade', 'render_image', 'rigid_space', 'write_model', 'field_format',
+           'read_model', 'read_head', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
 import json
@@ -664,18 +664,18 @@ def render(self:NeRFlame,
     return render_image(camera, image_rays(camera).to(self.device), on_background, size or 1 << 18)
 
 # %% ../../nbs/39_field.model.ipynb #c2794cbe
+@patch
 @torch.no_grad()
-def split_light(
-    model:NeRFlame,                  # with a field that is lit
+def split_light(self:NeRFlame,
     camera:Cameras,                  # a single one, scene frame
     params:HeadParams|None=None,     # one row; None for the captured state
 )->tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:   # rgb in [0, 1]; factors, 1 where there is no head
     "Return albedo and shading, whose product is the image that `render` gives on white. Raises `InputError`."
-    require(model.config.field.lit, "split_light", "model", "a field that is lit", "one whose colours are painted on")
-    posed = model.pose(model.params if params is None else params)
-    at, dark = posed.canonical_map, -model.field.shading(model.rest_map.normals)
-    even = CanonicalMap(at.posed, at.canonical, at.neighbours, model.max_epsilon, at.space, at.motions, lambda _: dark)
-    seen, albedo = (model.render(camera, replace(posed, canonical_map=m)).rgb for m in (at, even))
+    require(self.config.field.lit, "split_light", "lit", "a field that is lit", "one whose colours are painted on")
+    posed = self.pose(self.params if params is None else params)
+    at, dark = posed.canonical_map, -self.field.shading(self.rest_map.normals)
+    even = CanonicalMap(at.posed, at.canonical, at.neighbours, self.max_epsilon, at.space, at.motions, lambda _: dark)
+    seen, albedo = (self.render(camera, replace(posed, canonical_map=m)).rgb for m in (at, even))
     return albedo, seen/albedo.clamp(min=1e-6)
 
 # %% ../../nbs/39_field.model.ipynb #18fe70c3

@@ -5,8 +5,8 @@
 
 # %% auto #0
 __all__ = ['NEVER', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame', 'expression_inputs',
-           'posed_verts', 'ShellSamples', 'shade', 'render_image', 'split_light', 'rigid_space', 'write_model',
-           'field_format', 'read_model', 'read_head', 'fill_module']
+           'posed_verts', 'ShellSamples', 'shade', 'render_image', 'rigid_space', 'write_model', 'field_format',
+           'read_model', 'read_head', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
 import json
@@ -192,17 +192,17 @@ class NeRFlame(nn.Module):
         "Return the cells that have density, found again when the occupancy grid has changed."
         ...
 
+    def light_change(self,
+        normals:Float[Tensor, "v 3"],   # of the vertices of a posed mesh, scene frame
+    )->Float[Tensor, "v 3"]:
+        "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
+        ...
+
     def rigid_motions(self,
         params:HeadParams,   # one row
         space:RigidSpace,    # of this head
     )->Float[Tensor, "2 3 4"]:
         "Return how body and head move from the canonical to the posed head, in the scene."
-        ...
-
-    def light_change(self,
-        normals:Float[Tensor, "v 3"],   # of the vertices of a posed mesh, scene frame
-    )->Float[Tensor, "v 3"]:
-        "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
         ...
 
     def _map_from(self, verts, params):
@@ -346,6 +346,14 @@ class NeRFlame(nn.Module):
         "Render an image without gradients. Raises `InputError` for parameters of another head."
         ...
 
+    @torch.no_grad()
+    def split_light(self,
+        camera:Cameras,                  # a single one, scene frame
+        params:HeadParams|None=None,     # one row; None for the captured state
+    )->tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:   # rgb in [0, 1]; factors, 1 where there is no head
+        "Return albedo and shading, whose product is the image that `render` gives on white. Raises `InputError`."
+        ...
+
     def save(self,
         folder,   # where `head.safetensors` and `field.safetensors` go
     )->None:
@@ -474,16 +482,6 @@ def render_image(
     size:int,          # rays at once
 )->Pixels:             # rgb (H, W, 3), accumulation (H, W), depth (H, W)
     "Render the rays of an image in parts."
-    ...
-
-# %% ../../nbs/39_field.model.ipynb #c2794cbe
-@torch.no_grad()
-def split_light(
-    model:NeRFlame,                  # with a field that is lit
-    camera:Cameras,                  # a single one, scene frame
-    params:HeadParams|None=None,     # one row; None for the captured state
-)->tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:   # rgb in [0, 1]; factors, 1 where there is no head
-    "Return albedo and shading, whose product is the image that `render` gives on white. Raises `InputError`."
     ...
 
 # %% ../../nbs/39_field.model.ipynb #18fe70c3
