@@ -21,7 +21,7 @@ from .march import enter_box, next_point, ray_arrays, ray_slot
 from .canonical import to_canonical
 from .driven import DrivenHead, Driven
 from .encoding import Level, ShellGrid, trilinear
-from .network import Field, in_pieces
+from .network import Field, in_pieces, seen_from
 from .volume import Pixels, finish_rays
 
 # %% ../../nbs/38_field.draft.ipynb #3ddbea75
@@ -46,7 +46,7 @@ def bake(
     require(0 <= level < len(grid.spacings), "bake", "level", f"0 to {len(grid.spacings) - 1}", level)
     for points in (grid.low + grid.steps(level)*grid.spacings[level]).split(size):
         out = in_pieces(field.density_net, grid(points))
-        rgb = field.colour(out[:, 1:], F.normalize(middle - points, dim=1))
+        rgb = seen_from(field, out[:, 1:], F.normalize(points - middle, dim=1))
         rows.append(torch.cat([out[:, :1], rgb.logit(1e-4)], 1))
     # a generator of its own, so that baking draws no number of torch's
     keys, unused = getattr(grid, f"keys{level}"), torch.Generator(grid.low.device)
@@ -78,9 +78,15 @@ def _held(q:Driven, f:_Draft, position:wp.vec3):
 def _softplus(x:float):
     return wp.max(x, 0.0) + wp.log(1.0 + wp.exp(-wp.abs(x)))
 
+# %% ../../nbs/38_field.draft.ipynb #8fb59840
 @wp.func
 def _sigmoid(x:float):
     return 1.0/(1.0 + wp.exp(-x))
+
+@wp.func
+def _rgb(v:wp.vec4, shading:wp.vec3):
+    "Return the colour of an entry of the table under a light."
+    return wp.vec3(_sigmoid(v[1] + shading[0]), _sigmoid(v[2] + shading[1]), _sigmoid(v[3] + shading[2]))
 
 # %% ../../nbs/38_field.draft.ipynb #1f55b1ef
 @wp.kernel(enable_backward=False)
@@ -106,7 +112,7 @@ def _draft_kernel(start:int, q:Driven, f:_Draft,
                     held = light*(1.0 - passed)*_held(q, f, at.position)
                     weight = light*(1.0 - passed) - held
                     hidden += held
-                    rgb += weight*wp.vec3(_sigmoid(v[1]), _sigmoid(v[2]), _sigmoid(v[3]))
+                    rgb += weight*_rgb(v, at.shading)
                     depth += weight*t
                     light *= passed
         k = next_point(q.posed, slot, k, o, d, t, q.step, 0.5)

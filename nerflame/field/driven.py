@@ -338,7 +338,7 @@ def _march_and_warp_kernel(start:int, q:Driven, limit:int,
     nears:wp.array(dtype=float), fars:wp.array(dtype=float),
     counts:wp.array(dtype=wp.int64), ends:wp.array(dtype=float), t_out:wp.array(dtype=float),
     positions_out:wp.array(dtype=wp.vec3), directions_out:wp.array(dtype=wp.vec3), distance_out:wp.array(dtype=float),
-    rigid_out:wp.array(dtype=wp.bool)):
+    shading_out:wp.array(dtype=wp.vec3), rigid_out:wp.array(dtype=wp.bool)):
     r = start + wp.tid()
     o, d = origins[r], directions[r]
     first, end = enter_box(q.posed, o, d, nears[r], fars[r], q.step, 0.5)
@@ -355,6 +355,7 @@ def _march_and_warp_kernel(start:int, q:Driven, limit:int,
                     positions_out[i] = mapped.position
                     directions_out[i] = mapped.direction
                     distance_out[i] = mapped.signed_distance
+                    if q.maps.lit: shading_out[i] = mapped.shading
                     if q.maps.rigid.exists: rigid_out[i] = mapped.rigid
                     n += 1
         k = next_point(q.posed, slot, k, o, d, t, q.step, 0.5)
@@ -381,7 +382,7 @@ class DrivenHead:
         alpha_threshold:float=1e-3,          # optical depth of a step below which a place counts as empty
     ):
         self.step, self.device, self.struct = step, shell.face.device, Driven()
-        self.has_rigid = canonical_map.space is not None
+        self.has_rigid, self.lit = canonical_map.space is not None, canonical_map.lit
         q = self.struct
         q.maps, q.posed, q.canonical = canonical_map.struct, voxels_struct(shell), voxels_struct(canonical_shell)
         q.face, q.other, q.sigma = warp_arrays(shell.face.view(-1), shell.other.view(-1), sigma.view(-1))
@@ -398,11 +399,13 @@ def march_and_warp(
     counts, ends = torch.zeros(n, dtype=torch.int64, device=head.device), new(n)
     out = new(n*limit), new(n*limit, 3), new(n*limit, 3), new(n*limit)
     rigid = torch.empty(n*limit if head.has_rigid else 0, dtype=torch.bool, device=head.device)
+    shading = new(n*limit if head.lit else 0, 3)
     if n:
-        arguments = [head.struct, limit, *ray_arrays(rays), *warp_arrays(counts, ends, *out, rigid)]
+        arguments = [head.struct, limit, *ray_arrays(rays), *warp_arrays(counts, ends, *out, shading, rigid)]
         launch(_march_and_warp_kernel, n, arguments, head.device, items=256)
     kept = (torch.arange(limit, device=head.device) < counts[:, None]).view(-1).nonzero()[:, 0]
-    t, positions, directions, distance = (v[kept] for v in out)
+    t, *places = (v[kept] for v in out)
     samples = Samples(t, kept//limit, F.pad(counts.cumsum(0), (1, 0)), None, head.step)
-    points = CanonicalPoints(positions, directions, distance, rigid[kept] if head.has_rigid else None)
+    rigid, shading = rigid[kept] if head.has_rigid else None, shading[kept] if head.lit else None
+    points = CanonicalPoints(*places, rigid, None, shading)
     return WarpedSamples(samples, points, ends)

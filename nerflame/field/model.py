@@ -68,7 +68,7 @@ class ModelConfig:
     reach: float = 0.02             # distance from the surface where rigid space begins, scene units (2.5 mm)
     apart: bool = True              # teeth and tongue of the canonical head stand apart, inside the skull
     # last, because from here on `field` is no longer the function of `dataclasses`
-    field: FieldConfig = field(default_factory=FieldConfig)
+    field: FieldConfig = field(default_factory=lambda: FieldConfig(lit=True))
 
     @property
     def max_epsilon(self)->float:
@@ -293,6 +293,19 @@ def posed_verts(
     require(finite, "pose", "params", "parameters that give finite vertices", "NaN or infinity")
     return verts
 
+# %% ../../nbs/39_field.model.ipynb #8daff9cf
+_CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
+
+# %% ../../nbs/39_field.model.ipynb #e4763aac
+@patch
+def light_change(self:NeRFlame,
+    normals:Float[Tensor, "v 3"],   # of the vertices of a posed mesh, scene frame
+)->Float[Tensor, "v 3"]:
+    "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
+    change = self.field.shading(normals) - self.field.shading(self.rest_map.normals)
+    # no pose makes day of night: light that was found in one pose is a guess in others
+    return change.clamp(-_CHANGE, _CHANGE)
+
 # %% ../../nbs/39_field.model.ipynb #c4d324a6
 @patch
 def rigid_motions(self:NeRFlame,
@@ -309,7 +322,8 @@ def rigid_motions(self:NeRFlame,
 def _map_from(self:NeRFlame, verts, params):
     "Return the map from a posed mesh to the canonical one."
     motions = None if self.space is None else self.rigid_motions(params, self.space)
-    return CanonicalMap(verts, self.canonical_verts, self.neighbours, self.max_epsilon, self.space, motions)
+    light = self.light_change if self.config.field.lit else None
+    return CanonicalMap(verts, self.canonical_verts, self.neighbours, self.max_epsilon, self.space, motions, light)
 
 @patch
 def pose(self:NeRFlame,
@@ -465,7 +479,8 @@ def shade(
     seen = (weights.detach() > weight_threshold).nonzero()[:, 0]
     if learned: features = features[seen]
     else: features = field.density(points.positions[seen], points.signed_distance[seen])[1]
-    rgb = field.colour(features, points.directions[seen])
+    shading = () if p.shading is None else (p.shading[seen],)
+    rgb = field.colour(features, p.directions[seen], *shading)
     holdout = None if p.holdout is None else field.holdout(features, p.holdout[seen])
     rays = len(samples.offsets) - 1
     return composite(weights[seen], rgb, samples.t[seen], samples.ray_idx[seen], rays, background, holdout), weights
@@ -647,6 +662,21 @@ def render(self:NeRFlame,
         seen = look(rays, posed)
         return replace(seen, rgb=seen.rgb + (1 - seen.accumulation)[:, None]*background)
     return render_image(camera, image_rays(camera).to(self.device), on_background, size or 1 << 18)
+
+# %% ../../nbs/39_field.model.ipynb #c2794cbe
+@patch
+@torch.no_grad()
+def split_light(self:NeRFlame,
+    camera:Cameras,                  # a single one, scene frame
+    params:HeadParams|None=None,     # one row; None for the captured state
+)->tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:   # rgb in [0, 1]; factors, 1 where there is no head
+    "Return albedo and shading, whose product is the image that `render` gives on white. Raises `InputError`."
+    require(self.config.field.lit, "split_light", "lit", "a field that is lit", "one whose colours are painted on")
+    posed = self.pose(self.params if params is None else params)
+    at, dark = posed.canonical_map, -self.field.shading(self.rest_map.normals)
+    even = CanonicalMap(at.posed, at.canonical, at.neighbours, self.max_epsilon, at.space, at.motions, lambda _: dark)
+    seen, albedo = (self.render(camera, replace(posed, canonical_map=m)).rgb for m in (at, even))
+    return albedo, seen/albedo.clamp(min=1e-6)
 
 # %% ../../nbs/39_field.model.ipynb #18fe70c3
 NEVER = 1e3   # reach where nothing near the surface moves rigidly, scene units

@@ -74,7 +74,7 @@ class ModelConfig:
     reach: float = 0.02             # distance from the surface where rigid space begins, scene units (2.5 mm)
     apart: bool = True              # teeth and tongue of the canonical head stand apart, inside the skull
     # last, because from here on `field` is no longer the function of `dataclasses`
-    field: FieldConfig = field(default_factory=FieldConfig)
+    field: FieldConfig = field(default_factory=lambda: FieldConfig(lit=True))
 
     @property
     def max_epsilon(self)->float:
@@ -190,6 +190,12 @@ class NeRFlame(nn.Module):
         size:int,       # voxels along the edge of a cell
     )->tuple:           # of `ShellCells` and `RigidCells` or None
         "Return the cells that have density, found again when the occupancy grid has changed."
+        ...
+
+    def light_change(self,
+        normals:Float[Tensor, "v 3"],   # of the vertices of a posed mesh, scene frame
+    )->Float[Tensor, "v 3"]:
+        "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
         ...
 
     def rigid_motions(self,
@@ -340,6 +346,14 @@ class NeRFlame(nn.Module):
         "Render an image without gradients. Raises `InputError` for parameters of another head."
         ...
 
+    @torch.no_grad()
+    def split_light(self,
+        camera:Cameras,                  # a single one, scene frame
+        params:HeadParams|None=None,     # one row; None for the captured state
+    )->tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:   # rgb in [0, 1]; factors, 1 where there is no head
+        "Return albedo and shading, whose product is the image that `render` gives on white. Raises `InputError`."
+        ...
+
     def save(self,
         folder,   # where `head.safetensors` and `field.safetensors` go
     )->None:
@@ -404,6 +418,9 @@ def posed_verts(
 )->Float[Tensor, "v 3"]: # scene units
     "Return the vertices of one state. Raises `InputError` for several rows, and for parameters that are not finite."
     ...
+
+# %% ../../nbs/39_field.model.ipynb #8daff9cf
+_CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
 
 # %% ../../nbs/39_field.model.ipynb #76cc200d
 class ShellSamples(NamedTuple):

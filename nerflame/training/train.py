@@ -27,7 +27,7 @@ from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
 from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
 from .loop import run_stage, torch_threads
-from .beyond import find_beyond, find_holdout
+from .beyond import find_beyond, find_holdout, find_light
 from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
 from .stages import TrackStage, run_head_stage
 from .run import Run, RunConfig, frame_states, save_run, transfer_motion
@@ -305,6 +305,7 @@ def new_model(self:Training)->NeRFlame:
     space = None if c.beyond is None else find_beyond(model, self.scene, states, c.beyond)
     if space is not None: model = new(space)
     model.set_holdout(find_holdout(model, self.scene, states))
+    if settings.field.lit: model.field.light.copy_(find_light(model, self.scene, states))
     return model
 
 # %% ../../nbs/59_training.train.ipynb #b3585441

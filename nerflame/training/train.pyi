@@ -28,7 +28,7 @@ from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
 from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
 from .loop import run_stage, torch_threads
-from .beyond import find_beyond, find_holdout
+from .beyond import find_beyond, find_holdout, find_light
 from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
 from .stages import TrackStage, run_head_stage
 from .run import Run, RunConfig, frame_states, save_run, transfer_motion

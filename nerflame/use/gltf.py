@@ -26,6 +26,7 @@ from ..heads.flame import HeadParams, joint_transforms, rodrigues, skin
 from ..heads.head import Head, transform_points
 from ..scenes.person import linear_light
 from ..field.canonical import head_share
+from ..field.network import seen_from
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
 from .motion import ARKIT_WEIGHTS
@@ -195,7 +196,7 @@ def _first_colours(model, layers):
     "Return the colours (V, 4) that the field has at the vertices of layers; those of the inner one are opaque."
     around, cosines = ring_directions(vertex_normals(layers.verts, layers.faces))
     features = model.density_at(layers.verts, torch.full_like(layers.verts[:, 0], model.config.reach))[1]
-    rgb = sum(c*model.field.colour(features, -d) for c, d in zip(cosines, around))/cosines.sum()
+    rgb = sum(c*seen_from(model.field, features, d) for c, d in zip(cosines, around))/cosines.sum()
     alpha = torch.full_like(rgb[:, :1], 0.3).index_fill(0, layers.faces[:layers.solid].unique(), 1.)
     return torch.cat([rgb, alpha], 1)
 

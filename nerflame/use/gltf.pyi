@@ -27,6 +27,7 @@ from ..heads.flame import HeadParams, joint_transforms, rodrigues, skin
 from ..heads.head import Head, transform_points
 from ..scenes.person import linear_light
 from ..field.canonical import head_share
+from ..field.network import seen_from
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
 from .motion import ARKIT_WEIGHTS

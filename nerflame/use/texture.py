@@ -32,6 +32,7 @@ from ..scenes.light import sphere_directions
 from ..field.volume import Pixels, composite, crossing, volume_weights
 from ..field.shell import RIGID, only_rigid
 from ..field.march import count_samples
+from ..field.network import seen_from
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import to_bytes
 
@@ -319,7 +320,7 @@ def skin_colours(
         at = height.nan_to_num(0.)
         features = model.density_at(p + at[:, None]*n, at)[1]
         around, cosines = ring_directions(n)
-        colours.append(sum(c*model.field.colour(features, -d) for c, d in zip(cosines, around))/cosines.sum())
+        colours.append(sum(c*seen_from(model.field, features, d) for c, d in zip(cosines, around))/cosines.sum())
         heights.append(height)
     return torch.cat(colours), torch.cat(heights)
 
