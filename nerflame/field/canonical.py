@@ -376,7 +376,7 @@ class CanonicalMap:
         m.posed, m.canonical, m.rotations, m.normals = warp_arrays(*tensors)
         launch(_vertices_kernel, len(posed), [m.surface, m.posed, m.canonical, m.rotations, m.normals], posed.device)
         self.lit = m.lit = light is not None
-        self.shading = light(self.normals).detach().float().contiguous() if self.lit else self.normals[:0]
+        self.shading = self.normals[:0] if light is None else light(self.normals).detach().float().contiguous()
         if self.lit: m.shading, = warp_arrays(self.shading)
 
 # %% ../../nbs/34_field.canonical.ipynb #a36ff48b

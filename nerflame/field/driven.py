@@ -404,8 +404,8 @@ def march_and_warp(
         arguments = [head.struct, limit, *ray_arrays(rays), *warp_arrays(counts, ends, *out, shading, rigid)]
         launch(_march_and_warp_kernel, n, arguments, head.device, items=256)
     kept = (torch.arange(limit, device=head.device) < counts[:, None]).view(-1).nonzero()[:, 0]
-    t, *places = (v[kept] for v in out)
+    t, positions, directions, distance = (v[kept] for v in out)
     samples = Samples(t, kept//limit, F.pad(counts.cumsum(0), (1, 0)), None, head.step)
     rigid, shading = rigid[kept] if head.has_rigid else None, shading[kept] if head.lit else None
-    points = CanonicalPoints(*places, rigid, None, shading)
+    points = CanonicalPoints(positions, directions, distance, rigid, None, shading)
     return WarpedSamples(samples, points, ends)

@@ -353,4 +353,4 @@ def find_light(
         normals = interpolate(vertex_normals(verts, faces), faces, hits.face_idx[on], hits.bary[on])
         shown.append(torch.cat([batch.rgb[on], F.normalize(normals, dim=1)], 1))
     shown = torch.cat(shown) if shown else torch.zeros(0, 6, device=scene.device)
-    return fit_light(*shown.split(3, 1))
+    return fit_light(shown[:, :3], shown[:, 3:])
