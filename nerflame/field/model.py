@@ -58,7 +58,7 @@ class RadianceModel(Protocol):
 class ModelConfig:
     "Settings of a `NeRFlame`; lengths in scene units of 1/8 m."
     voxel: float = 0.0125       # edge of the voxels of the canonical shell (1.6 mm)
-    cell_size: int = 2          # voxels along the edge of the cells that move with the head
+    cell_size: int = 1          # voxels along the edge of the cells that move with the head
     step: float = 0.0125        # distance between samples on a ray (1.6 mm)
     mesh_epsilon: float = 0.02  # of `MeshDensity`: distance where its opacity reaches zero (2.5 mm)
     epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, for each step
@@ -325,14 +325,17 @@ def _map_from(self:NeRFlame, verts, params):
     light = self.light_change if self.config.field.lit else None
     return CanonicalMap(verts, self.canonical_verts, self.neighbours, self.max_epsilon, self.space, motions, light)
 
+_DRAFT_CELL = 4   # `cell_size` for drafts
+
 @patch
 def pose(self:NeRFlame,
     params:HeadParams,   # one row
-    draft:bool=False,    # where `can_draft`, with cells twice as large: faster, less exact where parts touch
+    draft:bool=False,    # where `can_draft`, with large cells: faster, less exact where parts touch
 )->PosedHead:
     "Return a head to render: of its shell only what has density now, or all of it in the mesh stage."
     verts = posed_verts(self, params)
-    canonical_map, size = self._map_from(verts, params), self.config.cell_size*(2 if draft and self.can_draft else 1)
+    canonical_map, size = self._map_from(verts, params), self.config.cell_size
+    if draft and self.can_draft: size = max(size, _DRAFT_CELL)
     cells = self.occupied_cells(size) if self.density.learned else (self.cells(size), self.rigid_cells(size))
     shell = warp_cells(canonical_map, cells[0], self.density.epsilon, cells[1])
     return PosedHead(verts, shell, canonical_map, expression_inputs(params)[0])

@@ -42,6 +42,7 @@ def places_at(
     n:int=100_000,     # places to draw
     depth:float=0.04,  # largest depth, scene units: skin that nobody saw must not shine through from behind
     height:float=0.03, # largest height above a face, scene units
+    margin:float=0.016,  # smallest distance from other faces, scene units: coarse features reach that far
 )->UnseenMouth:
     """Draw random places under and above unseen faces, without those that are near to other faces.
 
@@ -59,7 +60,7 @@ def places_at(
     points = on_surface - down*normal
     near, seen = (MeshBVH(verts, f).closest(points) for f in (faces, faces[~unseen]))
     below = -signed_distance(points, near, verts, faces)
-    keep = seen.distance > 2*near.distance   # nearer to seen faces, photographs decide
+    keep = seen.distance > (2*near.distance).clamp(min=margin)   # nearer to seen faces, photographs decide
     own = colours[near.face_idx]
     painted = (below >= 0) & own.isfinite().all(1)
     return UnseenMouth(*(v[keep] for v in (points, below, own.nan_to_num(0.), painted)))
