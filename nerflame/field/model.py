@@ -303,7 +303,7 @@ def light_change(self:NeRFlame,
 )->Float[Tensor, "v 3"]:
     "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
     change = self.field.shading(normals) - self.field.shading(self.rest_map.normals)
-    # no pose makes day of night: light that was found in one pose is a guess in others
+    # no pose makes day of night: light that was found in some poses is a guess in others
     return change.clamp(-_CHANGE, _CHANGE)
 
 # %% ../../nbs/39_field.model.ipynb #fb748bd0

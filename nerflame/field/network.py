@@ -91,7 +91,7 @@ def refine_light(
     found = robust_solve(x, y, prior, gain*guess)
     # misplaced skin changes its colour everywhere, so we look where the light makes a difference
     on = (x @ found).norm(dim=1) > _CLEAR
-    if not on.any(): return found.to(light), 0.
+    if on.float().mean() < 0.01: return found.to(light), 0.
     left, whole = (v[on].norm(dim=1).median() for v in (y - x @ found, y))
     return found.to(light), max(0., 1 - float(left/whole)**2)
 
@@ -104,7 +104,7 @@ class FieldConfig:
     features: int = 15    # numbers that the density network hands to the colour network
     residual: int = 0     # numbers through which an expression changes the field itself; 0: it only moves it
     direct: bool = True   # colour begins as the first three features, and the colour network adds to them
-    lit: bool = False     # colour follows the light of the scene; files of earlier versions do not say so
+    lit: bool = False     # colour follows the light of the scene, if one is found; earlier files do not say so
 
     def __post_init__(self):
         require(self.residual >= 0, "FieldConfig", "residual", "no negative number", self.residual)
