@@ -303,8 +303,18 @@ def light_change(self:NeRFlame,
 )->Float[Tensor, "v 3"]:
     "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
     change = self.field.shading(normals) - self.field.shading(self.rest_map.normals)
-    # no pose makes day of night: light that was found in one pose is a guess in others
+    # no pose makes day of night: light that was found in some poses is a guess in others
     return change.clamp(-_CHANGE, _CHANGE)
+
+# %% ../../nbs/39_field.model.ipynb #fb748bd0
+@patch
+def set_light(self:NeRFlame,
+    light:Float[Tensor, "8 3"]|None,   # from `find_light`; None: colours are painted on
+):
+    "Say under which light the photographs show the head, before the first step."
+    own = replace(self.config.field, lit=light is not None)
+    self.config = replace(self.config, field=own)
+    self.field.config, self.field.light, self._baked = own, light, None
 
 # %% ../../nbs/39_field.model.ipynb #c4d324a6
 @patch

@@ -198,6 +198,14 @@ class NeRFlame(nn.Module):
         "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
         ...
 
+    def set_light(self,
+        light:Float[Tensor, "8 3"]|None,   # from `find_light`; None: colours are painted on
+    ):
+        "Say under which light the photographs show the head, before the first step."
+        own = replace(self.config.field, lit=light is not None)
+        self.config = replace(self.config, field=own)
+        self.field.config, self.field.light, self._baked = own, light, None
+
     def rigid_motions(self,
         params:HeadParams,   # one row
         space:RigidSpace,    # of this head

@@ -7,6 +7,7 @@ __all__ = ['find_beyond', 'sparsity_loss', 'find_holdout', 'find_light']
 
 # %% ../../nbs/56_training.beyond.ipynb #7de99341
 from dataclasses import replace
+from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -22,10 +23,10 @@ from ..scenes.light import sphere_directions
 from ..field.density import density_alpha
 from ..field.shell import RIGID, with_rigid_voxels
 from ..field.canonical import RigidSpace
-from ..field.network import fit_light
+from ..field.network import fit_light, light_changes, refine_light
 from ..field.model import NEVER, NeRFlame, posed_verts, rigid_space
 from ..fitting.outlines import downward, even_frames, mask_floor
-from ..fitting.observations import visible_vertices
+from ..fitting.observations import agreed_colours, read_pictures, visible_vertices
 from .settings import BeyondConfig
 from .pixels import take_pixels
 
@@ -330,6 +331,53 @@ def find_holdout(
     coverage = vertex_coverage(model, scene, states, views)
     return holdout_prior(model.canonical_verts, model.head.faces, coverage)
 
+# %% ../../nbs/56_training.beyond.ipynb #336ebbea
+class SeenSkin(NamedTuple):
+    "Colours of N places, and the normals of the surface there."
+    colours: Float[Tensor, "*n 3"]   # rgb in [0, 1]
+    normals: Float[Tensor, "*n 3"]   # unit, scene frame
+
+def skin_pixels(
+    model:NeRFlame,
+    scene:Scene,
+    state,         # one row
+    frames,        # that show it
+    pixels:int,    # of each, about
+)->SeenSkin:
+    "Return some pixels of a head, evenly chosen."
+    area, verts, faces = scene.cameras.width*scene.cameras.height, posed_verts(model, state), model.head.faces
+    some = torch.arange(0, area, max(1, area//pixels), device=scene.device)
+    index = (torch.as_tensor(frames, device=scene.device)[:, None]*area + some).flatten()
+    if scene.ignored is not None: index = index[scene.ignored.flatten()[index] == 0]
+    batch = take_pixels(scene, index)
+    hits = MeshBVH(verts, faces).raycast(batch.rays.origins, batch.rays.directions)
+    on = hits.face_idx >= 0
+    if batch.mask is not None: on &= batch.mask > 0.99
+    normals = interpolate(vertex_normals(verts, faces), faces, hits.face_idx[on], hits.bary[on])
+    return SeenSkin(batch.rgb[on], F.normalize(normals, dim=1))
+
+# %% ../../nbs/56_training.beyond.ipynb #525df0b8
+_READ = 0.4   # cosine between normal and direction to a camera from which on a colour is taken
+
+def vertex_colours(
+    model:NeRFlame,
+    scene:Scene,
+    state,          # one row
+    frames,         # that show it
+)->tuple[SeenSkin, Bool[Tensor, "v"]]:
+    "Return the colours of all vertices in one state, and which of them its photographs show."
+    part, verts = scene[frames], posed_verts(model, state)
+    every = torch.arange(len(verts), device=scene.device)
+    visible = visible_vertices(verts, model.head.faces, every, part.cameras, list(range(len(part))), _READ)
+    counts = torch.full_like(part.images[..., 0], 255) if part.coverage is None else part.coverage
+    if part.ignored is not None: counts = torch.where(part.ignored > 0, 0, counts)
+    seen = read_pictures(part.rgb, counts, part.cameras, visible, verts)
+    colours, weight = agreed_colours(visible.place, seen.value, seen.weight, len(verts), 0.1)
+    return SeenSkin(colours, visible.normals), weight > _READ/2
+
+# %% ../../nbs/56_training.beyond.ipynb #b32d099a
+_EXPLAINED = 0.33   # share of the changes of colour that light must explain
+
 # %% ../../nbs/56_training.beyond.ipynb #5ea69175
 @torch.no_grad()
 def find_light(
@@ -338,19 +386,13 @@ def find_light(
     states:list,             # of each frame, see `share_beyond`
     views:int=60,            # to look at, evenly chosen
     pixels:int=2000,         # of each, about
-)->Float[Tensor, "8 3"]:     # for `Field.light`; zeros where no pixel shows the head
-    "Find the light in which photographs show the skin."
-    area, faces, shown = scene.cameras.width*scene.cameras.height, model.head.faces, []
-    some = torch.arange(0, area, max(1, area//pixels), device=scene.device)
-    for state, frames in by_state(states, frames_with(states, views)):
-        verts = posed_verts(model, state)
-        index = (torch.as_tensor(frames, device=scene.device)[:, None]*area + some).flatten()
-        if scene.ignored is not None: index = index[scene.ignored.flatten()[index] == 0]
-        batch = take_pixels(scene, index)
-        hits = MeshBVH(verts, faces).raycast(batch.rays.origins, batch.rays.directions)
-        on = hits.face_idx >= 0
-        if batch.mask is not None: on &= batch.mask > 0.99
-        normals = interpolate(vertex_normals(verts, faces), faces, hits.face_idx[on], hits.bary[on])
-        shown.append(torch.cat([batch.rgb[on], F.normalize(normals, dim=1)], 1))
-    shown = torch.cat(shown) if shown else torch.zeros(0, 6, device=scene.device)
-    return fit_light(shown[:, :3], shown[:, 3:])
+)->Float[Tensor, "8 3"]|None:   # for `NeRFlame.set_light`; zeros where no pixel shows the head
+    "Find the light in which photographs show the skin; None where several states do not change as light does."
+    shown = by_state(states, frames_with(states, views))
+    if not shown: return torch.zeros(8, 3, device=scene.device)
+    skin = [skin_pixels(model, scene, state, frames, pixels) for state, frames in shown]
+    light = fit_light(*map(torch.cat, zip(*skin)))
+    if len(shown) == 1: return light
+    skin, seen = zip(*(vertex_colours(model, scene, state, frames) for state, frames in shown))
+    light, share = refine_light(light, *light_changes(*map(torch.stack, zip(*skin)), torch.stack(seen)))
+    return light if share > _EXPLAINED else None

@@ -287,18 +287,17 @@ def states_of(
     "Return the states of the frames that timesteps were made of."
     params = timesteps.params
     if params is None: return [None]*n
-    rows = {frame: params[row] for row, frames in enumerate(timesteps.frames) for frame in frames}
-    return [rows.get(frame) for frame in range(n)]
+    states = [params[row] for row in range(len(params))]
+    of_frame = {frame: states[row] for row, frames in enumerate(timesteps.frames) for frame in frames}
+    return [of_frame.get(frame) for frame in range(n)]
 
 # %% ../../nbs/59_training.train.ipynb #2fb166d7
 @patch
 def new_model(self:Training)->NeRFlame:
     "Return the model before its first step."
     c = self.config
-    several = len(self.timesteps) > 1
-    # several states show how their colours change; one fixed light on top costs 0.3 dB on unseen ones
-    own = dict(residual=c.field.residual if several else 0, lit=c.model.field.lit and not several)
-    settings = replace(c.model, field=replace(c.model.field, **own))
+    residual = c.field.residual if len(self.timesteps) > 1 else 0
+    settings = replace(c.model, field=replace(c.model.field, residual=residual))
     rest, to_scene = rest_state(self.timesteps), self.scene.flame_to_scene
     new = lambda space=None: seeded(c.seed,
         lambda: NeRFlame(self.head, rest, settings, to_scene, self.generator, space=space))
@@ -307,7 +306,7 @@ def new_model(self:Training)->NeRFlame:
     space = None if c.beyond is None else find_beyond(model, self.scene, states, c.beyond)
     if space is not None: model = new(space)
     model.set_holdout(find_holdout(model, self.scene, states))
-    if settings.field.lit: model.field.light.copy_(find_light(model, self.scene, states))
+    if settings.field.lit: model.set_light(find_light(model, self.scene, states))
     return model
 
 # %% ../../nbs/59_training.train.ipynb #b3585441
