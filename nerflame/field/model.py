@@ -314,7 +314,8 @@ def set_light(self:NeRFlame,
     "Say under which light the photographs show the head, before the first step."
     own = replace(self.config.field, lit=light is not None)
     self.config = replace(self.config, field=own)
-    self.field.config, self.field.light, self._baked = own, light, None
+    self.field.register_buffer("light", light)
+    self.field.config, self._baked = own, None
 
 # %% ../../nbs/39_field.model.ipynb #c4d324a6
 @patch

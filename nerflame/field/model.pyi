@@ -64,7 +64,7 @@ class RadianceModel(Protocol):
 class ModelConfig:
     "Settings of a `NeRFlame`; lengths in scene units of 1/8 m."
     voxel: float = 0.0125       # edge of the voxels of the canonical shell (1.6 mm)
-    cell_size: int = 2          # voxels along the edge of the cells that move with the head
+    cell_size: int = 1          # voxels along the edge of the cells that move with the head
     step: float = 0.0125        # distance between samples on a ray (1.6 mm)
     mesh_epsilon: float = 0.02  # of `MeshDensity`: distance where its opacity reaches zero (2.5 mm)
     epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, for each step
@@ -204,7 +204,8 @@ class NeRFlame(nn.Module):
         "Say under which light the photographs show the head, before the first step."
         own = replace(self.config.field, lit=light is not None)
         self.config = replace(self.config, field=own)
-        self.field.config, self.field.light, self._baked = own, light, None
+        self.field.register_buffer("light", light)
+        self.field.config, self._baked = own, None
 
     def rigid_motions(self,
         params:HeadParams,   # one row
@@ -219,7 +220,7 @@ class NeRFlame(nn.Module):
 
     def pose(self,
         params:HeadParams,   # one row
-        draft:bool=False,    # where `can_draft`, with cells twice as large: faster, less exact where parts touch
+        draft:bool=False,    # where `can_draft`, with large cells: faster, less exact where parts touch
     )->PosedHead:
         "Return a head to render: of its shell only what has density now, or all of it in the mesh stage."
         ...
@@ -429,6 +430,10 @@ def posed_verts(
 
 # %% ../../nbs/39_field.model.ipynb #8daff9cf
 _CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
+
+# %% ../../nbs/39_field.model.ipynb #c4d324a6
+
+_DRAFT_CELL = 4   # `cell_size` for drafts
 
 # %% ../../nbs/39_field.model.ipynb #76cc200d
 class ShellSamples(NamedTuple):

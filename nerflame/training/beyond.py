@@ -391,8 +391,10 @@ def find_light(
     shown = by_state(states, frames_with(states, views))
     if not shown: return torch.zeros(8, 3, device=scene.device)
     skin = [skin_pixels(model, scene, state, frames, pixels) for state, frames in shown]
-    light = fit_light(*map(torch.cat, zip(*skin)))
+    light = fit_light(torch.cat([s.colours for s in skin]), torch.cat([s.normals for s in skin]))
     if len(shown) == 1: return light
     skin, seen = zip(*(vertex_colours(model, scene, state, frames) for state, frames in shown))
-    light, share = refine_light(light, *light_changes(*map(torch.stack, zip(*skin)), torch.stack(seen)))
+    colours, normals = torch.stack([s.colours for s in skin]), torch.stack([s.normals for s in skin])
+    harmonics, logits = light_changes(colours, normals, torch.stack(seen))
+    light, share = refine_light(light, harmonics, logits)
     return light if share > _EXPLAINED else None
