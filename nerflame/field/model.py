@@ -336,6 +336,7 @@ def _map_from(self:NeRFlame, verts, params):
     light = self.light_change if self.config.field.lit else None
     return CanonicalMap(verts, self.canonical_verts, self.neighbours, self.max_epsilon, self.space, motions, light)
 
+# %% ../../nbs/39_field.model.ipynb #9c4728d5
 _DRAFT_CELL = 4   # `cell_size` for drafts
 
 @patch

@@ -431,8 +431,7 @@ def posed_verts(
 # %% ../../nbs/39_field.model.ipynb #8daff9cf
 _CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
 
-# %% ../../nbs/39_field.model.ipynb #c4d324a6
-
+# %% ../../nbs/39_field.model.ipynb #9c4728d5
 _DRAFT_CELL = 4   # `cell_size` for drafts
 
 # %% ../../nbs/39_field.model.ipynb #76cc200d

@@ -40,8 +40,8 @@ def places_at(
     colours:Tensor,  # (F, 3) of their prior, rgb; NaN: none
     generator:torch.Generator|None=None,
     n:int=100_000,     # places to draw
-    depth:float=0.04,  # largest depth, scene units: skin that nobody saw must not shine through from behind
-    height:float=0.03, # largest height above a face, scene units
+    # largest depth, so that skin that nobody saw does not shine through from behind, and height; scene units
+    reach:tuple[float, float]=(0.04, 0.03),
     margin:float=0.016,  # smallest distance from other faces, scene units: coarse features reach that far
 )->UnseenMouth:
     """Draw random places under and above unseen faces, without those that are near to other faces.
@@ -53,10 +53,9 @@ def places_at(
     require(some, "places_at", "unseen", "some of the faces, not all", f"{len(chosen)} of {len(faces)}")
     chosen = chosen[torch.randint(len(chosen), (n,), generator=generator, device=device)]
     bary = torch.rand(n, 3, generator=generator, device=device)
-    corners = verts[faces[chosen]]
     normal = face_normals(verts, faces)[chosen]
-    on_surface = (corners*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1)
-    down = (depth + height)*torch.rand(n, 1, generator=generator, device=device) - height
+    on_surface = (verts[faces[chosen]]*(bary/bary.sum(1, keepdim=True))[..., None]).sum(1)
+    down = sum(reach)*torch.rand(n, 1, generator=generator, device=device) - reach[1]
     points = on_surface - down*normal
     near, seen = (MeshBVH(verts, f).closest(points) for f in (faces, faces[~unseen]))
     below = -signed_distance(points, near, verts, faces)
