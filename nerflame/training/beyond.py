@@ -27,6 +27,7 @@ from ..field.network import fit_light, light_changes, refine_light
 from ..field.model import NEVER, NeRFlame, posed_verts, rigid_space
 from ..fitting.outlines import downward, even_frames, mask_floor
 from ..fitting.observations import agreed_colours, read_pictures, visible_vertices
+from ..fitting.track import counted_coverage
 from .settings import BeyondConfig
 from .pixels import take_pixels
 
@@ -369,9 +370,7 @@ def vertex_colours(
     part, verts = scene[frames], posed_verts(model, state)
     every = torch.arange(len(verts), device=scene.device)
     visible = visible_vertices(verts, model.head.faces, every, part.cameras, list(range(len(part))), _READ)
-    counts = torch.full_like(part.images[..., 0], 255) if part.coverage is None else part.coverage
-    if part.ignored is not None: counts = torch.where(part.ignored > 0, 0, counts)
-    seen = read_pictures(part.rgb, counts, part.cameras, visible, verts)
+    seen = read_pictures(part.rgb, counted_coverage(part), part.cameras, visible, verts)
     colours, weight = agreed_colours(visible.place, seen.value, seen.weight, len(verts), 0.1)
     return SeenSkin(colours, visible.normals), weight > _READ/2
 
