@@ -19,7 +19,7 @@ from .density import PRIOR_GAIN, PRIOR_SCALE, PRIOR_STEEPNESS
 from .shell import voxel_value
 from .march import enter_box, next_point, ray_arrays, ray_slot
 from .canonical import to_canonical
-from .driven import DrivenHead, Driven
+from .driven import DrivenHead, Driven, known_faces
 from .encoding import Level, ShellGrid, trilinear
 from .network import Field, in_pieces, seen_from
 from .volume import Pixels, finish_rays
@@ -102,19 +102,19 @@ def _draft_kernel(start:int, q:Driven, f:_Draft,
     t = (float(k) + 0.5)*q.step
     while t < end and light > f.min_transmittance:
         slot = ray_slot(q.posed, o, d, t)
-        if slot >= 0:
-            if q.face[slot] >= 0:
-                at = to_canonical(q.maps, o + d*t, d, q.face[slot], q.other[slot])
-                occupied = voxel_value(q.canonical, q.sigma, at.position) > q.threshold
-                if (at.rigid or wp.abs(at.signed_distance) <= f.epsilon) and occupied:
-                    v = trilinear(f.level, f.table, at.position)
-                    passed = wp.exp(-q.step*f.scale*_softplus(f.gain*v[0] - f.slope*at.signed_distance))
-                    held = light*(1.0 - passed)*_held(q, f, at.position)
-                    weight = light*(1.0 - passed) - held
-                    hidden += held
-                    rgb += weight*_rgb(v, at.shading)
-                    depth += weight*t
-                    light *= passed
+        faces = known_faces(q, slot, o + d*t)
+        if faces[0] >= 0:
+            at = to_canonical(q.maps, o + d*t, d, faces[0], faces[1])
+            occupied = voxel_value(q.canonical, q.sigma, at.position) > q.threshold
+            if (at.rigid or wp.abs(at.signed_distance) <= f.epsilon) and occupied:
+                v = trilinear(f.level, f.table, at.position)
+                passed = wp.exp(-q.step*f.scale*_softplus(f.gain*v[0] - f.slope*at.signed_distance))
+                held = light*(1.0 - passed)*_held(q, f, at.position)
+                weight = light*(1.0 - passed) - held
+                hidden += held
+                rgb += weight*_rgb(v, at.shading)
+                depth += weight*t
+                light *= passed
         k = next_point(q.posed, slot, k, o, d, t, q.step, 0.5)
         t = (float(k) + 0.5)*q.step
     rgb_out[r] = rgb

@@ -31,8 +31,8 @@ from .volume import Pixels, Samples, cat_samples, composite, finish_rays, volume
 from .shell import RIGID, OccupancyGrid, VoxelShell, build_shell
 from .march import march
 from .canonical import CanonicalMap, CanonicalPoints, RigidSpace, cat_canonical
-from .driven import DrivenHead, RigidCells, ShellCells, bind_cells, bind_rigid_cells
-from .driven import march_and_warp, warp_cells, with_contacts
+from .driven import CellLevels, DrivenHead, RigidCells, ShellCells, bind_cells, bind_rigid_cells
+from .driven import march_and_warp, warp_cells, warp_contacts, with_contacts
 from .encoding import ShellGrid
 from .network import Field, FieldConfig
 from .draft import Baked, bake, draft_pixels
@@ -58,7 +58,7 @@ class RadianceModel(Protocol):
 class ModelConfig:
     "Settings of a `NeRFlame`; lengths in scene units of 1/8 m."
     voxel: float = 0.0125       # edge of the voxels of the canonical shell (1.6 mm)
-    cell_size: int = 1          # voxels along the edge of the cells that move with the head
+    cell_size: int = 2          # voxels along the edge of the cells that move with the head, but where parts touch
     step: float = 0.0125        # distance between samples on a ray (1.6 mm)
     mesh_epsilon: float = 0.02  # of `MeshDensity`: distance where its opacity reaches zero (2.5 mm)
     epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, for each step
@@ -81,6 +81,7 @@ class PosedHead:
     "A head in one pose, ready to be rendered."
     verts: Float[Tensor, "v 3"]      # scene frame, scene units
     shell: VoxelShell
+    contacts: VoxelShell | None      # smaller voxels where parts of the surface touch; None: those of `shell` are all
     canonical_map: CanonicalMap      # from points around this mesh to the canonical head
     expression: Float[Tensor, "e"]   # from `expression_inputs`: the expression that the field is evaluated with
     sigma: Float[Tensor, "b 512"] | None = None            # density of its voxels; None: no voxel counts as empty
@@ -268,16 +269,17 @@ def rigid_cells(self:NeRFlame,
 @patch
 def occupied_cells(self:NeRFlame,
     size:int,       # voxels along the edge of a cell
-)->tuple:           # of `ShellCells` and `RigidCells` or None
-    "Return the cells that have density, found again when the occupancy grid has changed."
+)->CellLevels:
+    "Return the cells that have density, and those of one voxel; found again when the occupancy grid has changed."
     sigma, config = self.occupancy.sigma, self.config
     state = _versions([sigma]), config.step, config.alpha_threshold
     known = self._occupied.get(size)
     if known is not None and known[0] is sigma and known[1] == state: return known[2]
     occupied = sigma.flatten()[self.occupancy.slots]*config.step > config.alpha_threshold
-    rigid = self.rigid_cells(size)
-    cells = self.cells(size).holding(occupied), None if rigid is None else rigid.holding(occupied)
-    self._occupied[size] = sigma, state, cells
+    def holding(size):
+        rigid = self.rigid_cells(size)
+        return self.cells(size).holding(occupied), None if rigid is None else rigid.holding(occupied)
+    self._occupied[size] = sigma, state, CellLevels.of(holding(size), holding(1))
     return self._occupied[size][2]
 
 # %% ../../nbs/39_field.model.ipynb #37f2e40e
@@ -347,10 +349,14 @@ def pose(self:NeRFlame,
     "Return a head to render: of its shell only what has density now, or all of it in the mesh stage."
     verts = posed_verts(self, params)
     canonical_map, size = self._map_from(verts, params), self.config.cell_size
-    if draft and self.can_draft: size = max(size, _DRAFT_CELL)
-    cells = self.occupied_cells(size) if self.density.learned else (self.cells(size), self.rigid_cells(size))
-    shell = warp_cells(canonical_map, cells[0], self.density.epsilon, cells[1])
-    return PosedHead(verts, shell, canonical_map, expression_inputs(params)[0])
+    quick = draft and self.can_draft
+    if quick: size = max(size, _DRAFT_CELL)
+    if self.density.learned: levels = self.occupied_cells(size)
+    else: levels = CellLevels.of(*((self.cells(n), self.rigid_cells(n)) for n in (size, 1)))
+    cells, rigid = levels.large
+    shell = warp_cells(canonical_map, cells, self.density.epsilon, rigid)
+    contacts = None if quick or size == 1 else warp_contacts(canonical_map, shell, levels)
+    return PosedHead(verts, shell, contacts, canonical_map, expression_inputs(params)[0])
 
 # %% ../../nbs/39_field.model.ipynb #39e6a53e
 @patch
@@ -365,7 +371,7 @@ def pose_for_training(self:NeRFlame,
     if epsilon is not None: cells = cells.select(cells.offset.norm(dim=1) < epsilon + self.config.voxel)
     canonical_map = self._map_from(verts, params)
     shell = warp_cells(canonical_map, cells, epsilon or self.max_epsilon, self.rigid_cells(1) if rigid else None)
-    posed = PosedHead(verts, shell, canonical_map, expression_inputs(params)[0])
+    posed = PosedHead(verts, shell, None, canonical_map, expression_inputs(params)[0])
     posed.sigma = torch.zeros(shell.face.shape, device=verts.device)
     middles, slots = shell.middles(shell.voxels), shell.slots
     faces = shell.face.flatten()[slots], shell.other.flatten()[slots]
@@ -589,7 +595,8 @@ def _driven(self:NeRFlame, posed, coarser=1):
     # a step twice as long has twice the optical depth
     sigma, threshold = grid.sigma, coarser*config.alpha_threshold
     if not self.density.learned: sigma, threshold = torch.ones_like(sigma), 0.
-    return DrivenHead(posed.canonical_map, posed.shell, grid.shell, sigma, coarser*config.step, threshold)
+    step = coarser*config.step
+    return DrivenHead(posed.canonical_map, posed.shell, grid.shell, sigma, step, threshold, posed.contacts)
 
 # %% ../../nbs/39_field.model.ipynb #7d6e24e3
 @patch

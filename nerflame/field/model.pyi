@@ -32,8 +32,8 @@ from .volume import Pixels, Samples, cat_samples, composite, finish_rays, volume
 from .shell import RIGID, OccupancyGrid, VoxelShell, build_shell
 from .march import march
 from .canonical import CanonicalMap, CanonicalPoints, RigidSpace, cat_canonical
-from .driven import DrivenHead, RigidCells, ShellCells, bind_cells, bind_rigid_cells
-from .driven import march_and_warp, warp_cells, with_contacts
+from .driven import CellLevels, DrivenHead, RigidCells, ShellCells, bind_cells, bind_rigid_cells
+from .driven import march_and_warp, warp_cells, warp_contacts, with_contacts
 from .encoding import ShellGrid
 from .network import Field, FieldConfig
 from .draft import Baked, bake, draft_pixels
@@ -64,7 +64,7 @@ class RadianceModel(Protocol):
 class ModelConfig:
     "Settings of a `NeRFlame`; lengths in scene units of 1/8 m."
     voxel: float = 0.0125       # edge of the voxels of the canonical shell (1.6 mm)
-    cell_size: int = 1          # voxels along the edge of the cells that move with the head
+    cell_size: int = 2          # voxels along the edge of the cells that move with the head, but where parts touch
     step: float = 0.0125        # distance between samples on a ray (1.6 mm)
     mesh_epsilon: float = 0.02  # of `MeshDensity`: distance where its opacity reaches zero (2.5 mm)
     epsilon: EpsilonSchedule = field(default_factory=EpsilonSchedule)  # of `ShellDensity`, for each step
@@ -87,6 +87,7 @@ class PosedHead:
     "A head in one pose, ready to be rendered."
     verts: Float[Tensor, "v 3"]      # scene frame, scene units
     shell: VoxelShell
+    contacts: VoxelShell | None      # smaller voxels where parts of the surface touch; None: those of `shell` are all
     canonical_map: CanonicalMap      # from points around this mesh to the canonical head
     expression: Float[Tensor, "e"]   # from `expression_inputs`: the expression that the field is evaluated with
     sigma: Float[Tensor, "b 512"] | None = None            # density of its voxels; None: no voxel counts as empty
@@ -188,8 +189,8 @@ class NeRFlame(nn.Module):
 
     def occupied_cells(self,
         size:int,       # voxels along the edge of a cell
-    )->tuple:           # of `ShellCells` and `RigidCells` or None
-        "Return the cells that have density, found again when the occupancy grid has changed."
+    )->CellLevels:
+        "Return the cells that have density, and those of one voxel; found again when the occupancy grid has changed."
         ...
 
     def light_change(self,
