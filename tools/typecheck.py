@@ -14,7 +14,7 @@ from stubs import ROOT, merge, stub
 KNOWN = dict(
     reportArgumentType=134, reportAssignmentType=10, reportAttributeAccessIssue=123,
     reportCallIssue=14, reportGeneralTypeIssues=10, reportIndexIssue=1, reportOperatorIssue=12,
-    reportOptionalIterable=3, reportOptionalMemberAccess=62, reportOptionalOperand=11,
+    reportOptionalIterable=3, reportOptionalMemberAccess=61, reportOptionalOperand=11,
     reportOptionalSubscript=40, reportReturnType=15,
 )
 

@@ -297,6 +297,11 @@ def _touched_bricks(cells, c, middle, half, max_epsilon):
     shell.brick = number_bricks(blocks, touched.flatten())
     return shell, int(touched.sum())
 
+# %% ../../nbs/35_field.driven.ipynb #0d4e7b1a
+def _face_arrays(shell):
+    "Return the face of each voxel and that of another part, for kernels."
+    return warp_arrays(shell.face.view(-1), shell.other.view(-1))
+
 # %% ../../nbs/35_field.driven.ipynb #2bd62dca
 def warp_cells(
     canonical_map:CanonicalMap,   # of the posed mesh
@@ -318,8 +323,7 @@ def warp_cells(
     launch_parts(_claim_kernel, n, [voxels_struct(shell), c, False, first, first], device)
     launch_parts(_claim_kernel, n, [voxels_struct(shell), c, True, first, second], device)
     shell.face, shell.other = (torch.full(claims.shape[1:], -1, dtype=torch.int32, device=device) for _ in claims)
-    faces = warp_arrays(shell.face.view(-1), shell.other.view(-1))
-    launch(_settle_kernel, shell.face.numel(), [c, first, second, _NO_CLAIM, *faces], device)
+    launch(_settle_kernel, shell.face.numel(), [c, first, second, _NO_CLAIM, *_face_arrays(shell)], device)
     return shell
 
 # %% ../../nbs/35_field.driven.ipynb #e8acc75b
@@ -369,7 +373,7 @@ def warp_contacts(
     "Return the small voxels of a posed mesh, where the large ones remember two parts of the surface."
     c, middle, _ = _warp_struct(canonical_map, *levels.large)
     near = torch.zeros(len(middle), dtype=torch.bool, device=middle.device)
-    arguments = [voxels_struct(shell), warp_arrays(shell.other.view(-1))[0], c, *warp_arrays(near)]
+    arguments = [voxels_struct(shell), _face_arrays(shell)[1], c, *warp_arrays(near)]
     if len(near): launch(_near_contact_kernel, len(near), arguments, near.device)
     cells, rigid = levels.small
     own, off = near[levels.parent].split([len(cells), len(levels.parent) - len(cells)])
@@ -478,10 +482,10 @@ class DrivenHead:
         self.has_rigid, self.lit = canonical_map.space is not None, canonical_map.lit
         q = self.struct
         q.maps, q.posed, q.canonical = canonical_map.struct, voxels_struct(shell), voxels_struct(canonical_shell)
-        q.face, q.other, q.sigma = warp_arrays(shell.face.view(-1), shell.other.view(-1), sigma.view(-1))
+        (q.face, q.other), (q.sigma,) = _face_arrays(shell), warp_arrays(sigma.view(-1))
         small = shell if contacts is None else contacts
         q.has_contacts, q.contacts = contacts is not None, voxels_struct(small)
-        q.contact_face, q.contact_other = warp_arrays(small.face.view(-1), small.other.view(-1))
+        q.contact_face, q.contact_other = _face_arrays(small)
         q.threshold, q.step = alpha_threshold/step, step
 
 # %% ../../nbs/35_field.driven.ipynb #bb9bebbd
