@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['NEVER', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame', 'expression_inputs',
            'posed_verts', 'ShellSamples', 'shade', 'render_image', 'rigid_space', 'write_model', 'field_format',
-           'read_model', 'read_head', 'fill_module']
+           'read_model', 'read_head', 'saved_config', 'saved_density', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
-import json
+import json, math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -19,16 +19,17 @@ from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
-from ..core import InputError, atomic_path, from_dict, require
-from ..files import read_tensors
+from ..core import InputError, atomic_path, from_dict, parse_json, require
+from ..files import Entry, check_tensors, read_tensors
 from ..mesh import interpolate
 from ..closest import FaceNeighbours, MeshBVH, signed_distance
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
 from ..cameras import Cameras, Rays, image_rays
-from .density import EpsilonSchedule, MeshDensity, density_alpha, density_values, read_density
+from .density import EpsilonSchedule, MeshDensity, ShellDensity, density_alpha, density_values
+from .density import read_density
 from .volume import Pixels, Samples, cat_samples, composite, finish_rays, volume_weights
-from .shell import RIGID, OccupancyGrid, VoxelShell, build_shell
+from .shell import BRICK, RIGID, OccupancyGrid, VoxelShell, build_shell
 from .march import march
 from .canonical import CanonicalMap, CanonicalPoints, RigidSpace, cat_canonical
 from .driven import CellLevels, DrivenHead, RigidCells, ShellCells, bind_cells, bind_rigid_cells
@@ -69,6 +70,19 @@ class ModelConfig:
     apart: bool = True              # teeth and tongue of the canonical head stand apart, inside the skull
     # last, because from here on `field` is no longer the function of `dataclasses`
     field: FieldConfig = field(default_factory=lambda: FieldConfig(lit=True))
+
+    def __post_init__(self):
+        lengths = "voxel", "step", "mesh_epsilon", "reach"
+        for name in lengths:
+            value = getattr(self, name)
+            require(1e-4 <= value <= 10, "ModelConfig", name, "a length from 0.0001 to 10 scene units", value)
+        require(1 <= self.cell_size <= 16, "ModelConfig", "cell_size", "1 to 16 voxels", self.cell_size)
+        for name in "weight_threshold", "alpha_threshold":
+            value = getattr(self, name)
+            require(0 <= value < 1, "ModelConfig", name, "a number from 0 to 1", value)
+        require(abs(self.jaw_open) < 2, "ModelConfig", "jaw_open", "an angle, radians", self.jaw_open)
+        longest = "at most 10 scene units"
+        require(self.epsilon.end <= 10, "ModelConfig", "epsilon.end", longest, self.epsilon.end)
 
     @property
     def max_epsilon(self)->float:
@@ -773,6 +787,21 @@ def read_head(
     require(fits, file, "head", f"the head of {FIELD_FILE} with its parameters", head.fingerprint)
     return head, params.to(device)
 
+def saved_config(
+    kind,            # class of the settings
+    metadata:dict,   # from `read_model`
+    where,           # the file, for messages
+):
+    "Return the settings of a saved model. Raises `InputError`."
+    return from_dict(kind, parse_json(metadata.get("config", ""), where), where)
+
+def saved_density(
+    metadata:dict,   # from `read_model`
+    where,           # the file, for messages
+)->MeshDensity|ShellDensity:
+    "Return the density of a saved model. Raises `InputError`."
+    return read_density(parse_json(metadata.get("density", ""), where), where)
+
 def fill_module(
     module:nn.Module,   # changed in place
     tensors:dict,   # its state
@@ -785,6 +814,19 @@ def fill_module(
 # %% ../../nbs/39_field.model.ipynb #e448ce83
 FORMAT = "nerflame-field-4"
 _SPACE = "reach", "joints", "rest"   # tensors of a `RigidSpace`
+
+def _schema(n_faces:int, rows:int, dims)->dict:
+    "Return what the tensors of a saved model have to be, for a head and a shell of so many bricks."
+    places, voxels = int(BRICK)**3, rows*int(BRICK)**3
+    own = dict(to_scene=Entry((4, 4)), canonical_verts=Entry(("v", 3)), occupancy=Entry(("n",), low=0.))
+    shell = {"low": Entry((3,)), "brick": Entry((None,)*3, "int", -1, rows - 1), "face": Entry((rows, places), "int", -1, RIGID),
+             "second": Entry((2, None), "int", -1 - n_faces, max(voxels, n_faces) - 1)}
+    space = dict(reach=Entry(("v",)), joints=Entry((2, 3)), rest=Entry((4, 4)))
+    more = {f"space.{k}": replace(e, needed=False) for k, e in space.items()}
+    more["holdout"] = Entry(("v",), low=0., high=1., needed=False)
+    keys = {f"grid.keys{i}": Entry((f"points{i}",), "int", 0, math.prod(d) - 1) for i, d in enumerate(dims)}
+    tables = {f"grid.tables.{i}": Entry((f"points{i}", 4)) for i in range(len(dims))}
+    return own | {f"shell.{k}": e for k, e in shell.items()} | more | keys | tables | {"grid.low": Entry((3,))}
 
 @patch
 def save(self:NeRFlame,
@@ -803,6 +845,19 @@ def save(self:NeRFlame,
     metadata = dict(density=json.dumps(density_values(self.density)), dims=json.dumps(self.field.grid.dims))
     write_model(folder, FORMAT, self.config, tensors, metadata, self.head, self.params)
 
+def _check_shell(tensors, n_faces, where):
+    "Raise `InputError` unless all rows and faces that a saved shell names are there."
+    brick, face, (slots, seconds) = (tensors[f"shell.{name}"] for name in ("brick", "face", "second"))
+    rows = brick[brick >= 0]
+    in_order = len(rows) == len(face) and bool((rows == torch.arange(len(face), device=rows.device)).all())
+    require(in_order, where, "shell.brick", f"each of {len(face)} rows once, in order", "others")
+    rigid = "space.reach" in tensors
+    known = (face < n_faces) | (rigid and face == int(RIGID))
+    require(bool(known.all()), where, "shell.face", f"faces from 0 to {n_faces - 1}", "others")
+    # `second` names a face, or the far side of a thin part as -2 - face
+    fits = (slots >= 0) & (slots < face.numel()) & (seconds < n_faces) & (seconds > -2 - n_faces) & (seconds != -1)
+    require(bool(fits.all()), where, "shell.second", "voxels that there are, and faces of the head", "others")
+
 def _saved_shell(config, tensors):
     "Return the shell of a saved model."
     other = torch.full_like(tensors["shell.face"], -1)
@@ -810,6 +865,26 @@ def _saved_shell(config, tensors):
     other.view(-1)[slots.long()] = faces
     low, brick, face = (tensors[f"shell.{name}"] for name in ("low", "brick", "face"))
     return VoxelShell(low, config.voxel, config.max_epsilon, brick, face, other)
+
+def _check_saved(tensors, head, dims, where):
+    "Raise `InputError` unless the tensors of a saved model fit together, and its head."
+    face = tensors.get("shell.face", torch.empty(0))
+    sizes = check_tensors(tensors, _schema(len(head.faces), len(face) if face.ndim else 0, dims), where)
+    verts = len(head.flame.v_template)
+    require(sizes["v"] == verts, where, "canonical_verts", f"{verts} vertices, as the head has", sizes["v"])
+    _check_shell(tensors, len(head.faces), where)
+    for name in "to_scene", "space.rest":
+        regular = name not in tensors or abs(float(torch.linalg.det(tensors[name].double()))) > 1e-12
+        require(regular, where, name, "a matrix that can be inverted", "a singular one")
+
+def _saved_dims(metadata, levels, where):
+    "Return the points of the levels of a saved grid along each axis. Raises `InputError`."
+    dims = parse_json(metadata.get("dims", ""), where)
+    triples = isinstance(dims, list) and all(isinstance(d, list) and len(d) == 3 for d in dims)
+    usable = triples and all(type(n) is int and n > 0 for d in dims for n in d)
+    usable = usable and len(dims) == levels and all(math.prod(d) < 1 << 30 for d in dims)
+    require(usable, where, "dims", f"three numbers of points for each of {levels} levels", "others")
+    return [tuple(d) for d in dims]
 
 # %% ../../nbs/39_field.model.ipynb #b720bd63
 @patch(cls_method=True)
@@ -820,19 +895,21 @@ def load(cls:NeRFlame,
     "Read a model. Raises `InputError` for files that are missing, damaged, of another version, or of different models."
     path = Path(folder)/FIELD_FILE
     metadata, tensors = read_model(folder, FORMAT, device)
-    config = from_dict(ModelConfig, json.loads(metadata["config"]), path)
+    config = saved_config(ModelConfig, metadata, path)
     head, params = read_head(folder, metadata, device)
+    dims = _saved_dims(metadata, len(config.field.spacings), path)
+    _check_saved(tensors, head, dims, path)
     own = ("to_scene", "canonical_verts", "occupancy", "shell.low", "shell.brick", "shell.face", "shell.second")
     known = {name: tensors.pop(name) for name in own}
     rigid = {name: tensors.pop(f"space.{name}") for name in _SPACE if f"space.{name}" in tensors}
-    dims, holdout = [tuple(d) for d in json.loads(metadata["dims"])], tensors.pop("holdout", None)
+    holdout = tensors.pop("holdout", None)
     keys = [tensors[f"grid.keys{i}"] for i in range(len(dims))]
     grid = ShellGrid(tensors["grid.low"], config.field.spacings, dims, keys)
     shell = _saved_shell(config, known)
     space = RigidSpace(shell=shell, distance=config.reach, **rigid) if rigid else None
     canonical = Canonical(known["canonical_verts"], shell, grid)
     model = cls(head, params, config, known["to_scene"], None, canonical, space)
-    model.density = read_density(json.loads(metadata["density"]), path)
+    model.density = saved_density(metadata, path)
     fill_module(model.field, tensors, path)
     memory, cells = model.occupancy, known["occupancy"]
     fits = len(memory.cells) == len(cells)

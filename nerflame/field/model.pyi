@@ -6,10 +6,10 @@
 # %% auto #0
 __all__ = ['NEVER', 'EARLIER', 'FORMAT', 'RadianceModel', 'ModelConfig', 'PosedHead', 'NeRFlame', 'expression_inputs',
            'posed_verts', 'ShellSamples', 'shade', 'render_image', 'rigid_space', 'write_model', 'field_format',
-           'read_model', 'read_head', 'fill_module']
+           'read_model', 'read_head', 'saved_config', 'saved_density', 'fill_module']
 
 # %% ../../nbs/39_field.model.ipynb #fe46d9eb
-import json
+import json, math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -20,16 +20,17 @@ from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn, Tensor
-from ..core import InputError, atomic_path, from_dict, require
-from ..files import read_tensors
+from ..core import InputError, atomic_path, from_dict, parse_json, require
+from ..files import Entry, check_tensors, read_tensors
 from ..mesh import interpolate
 from ..closest import FaceNeighbours, MeshBVH, signed_distance
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, load_saved_head, load_saved_params, save_head, transform_points
 from ..cameras import Cameras, Rays, image_rays
-from .density import EpsilonSchedule, MeshDensity, density_alpha, density_values, read_density
+from .density import EpsilonSchedule, MeshDensity, ShellDensity, density_alpha, density_values
+from .density import read_density
 from .volume import Pixels, Samples, cat_samples, composite, finish_rays, volume_weights
-from .shell import RIGID, OccupancyGrid, VoxelShell, build_shell
+from .shell import BRICK, RIGID, OccupancyGrid, VoxelShell, build_shell
 from .march import march
 from .canonical import CanonicalMap, CanonicalPoints, RigidSpace, cat_canonical
 from .driven import CellLevels, DrivenHead, RigidCells, ShellCells, bind_cells, bind_rigid_cells
@@ -75,6 +76,9 @@ class ModelConfig:
     apart: bool = True              # teeth and tongue of the canonical head stand apart, inside the skull
     # last, because from here on `field` is no longer the function of `dataclasses`
     field: FieldConfig = field(default_factory=lambda: FieldConfig(lit=True))
+
+    def __post_init__(self)->None:
+        ...
 
     @property
     def max_epsilon(self)->float:
@@ -548,6 +552,21 @@ def read_head(
     "Read the head beside a saved field, and its parameters. Raises `InputError` where they do not belong together."
     ...
 
+def saved_config(
+    kind,            # class of the settings
+    metadata:dict,   # from `read_model`
+    where,           # the file, for messages
+):
+    "Return the settings of a saved model. Raises `InputError`."
+    ...
+
+def saved_density(
+    metadata:dict,   # from `read_model`
+    where,           # the file, for messages
+)->MeshDensity|ShellDensity:
+    "Return the density of a saved model. Raises `InputError`."
+    ...
+
 def fill_module(
     module:nn.Module,   # changed in place
     tensors:dict,   # its state
@@ -560,8 +579,24 @@ def fill_module(
 FORMAT = "nerflame-field-4"
 _SPACE = "reach", "joints", "rest"   # tensors of a `RigidSpace`
 
+def _schema(n_faces:int, rows:int, dims)->dict:
+    "Return what the tensors of a saved model have to be, for a head and a shell of so many bricks."
+    ...
+
+def _check_shell(tensors, n_faces, where)->None:
+    "Raise `InputError` unless all rows and faces that a saved shell names are there."
+    ...
+
 def _saved_shell(config, tensors):
     "Return the shell of a saved model."
+    ...
+
+def _check_saved(tensors, head, dims, where)->None:
+    "Raise `InputError` unless the tensors of a saved model fit together, and its head."
+    ...
+
+def _saved_dims(metadata, levels, where):
+    "Return the points of the levels of a saved grid along each axis. Raises `InputError`."
     ...
 
 # %% ../../nbs/39_field.model.ipynb #b720bd63

@@ -110,6 +110,10 @@ class FieldConfig:
         require(self.residual >= 0, "FieldConfig", "residual", "no negative number", self.residual)
         expected = "at least 4: three colours, and what is a holdout"
         require(self.features >= 4, "FieldConfig", "features", expected, self.features)
+        for name in "width", "features", "residual":
+            require(getattr(self, name) <= 4096, "FieldConfig", name, "at most 4096", getattr(self, name))
+        usable = 0 < len(self.spacings) <= 16 and all(1e-4 <= s <= 10 for s in self.spacings)
+        require(usable, "FieldConfig", "spacings", "1 to 16 lengths from 0.0001 to 10 scene units", self.spacings)
 
 # %% ../../nbs/37_field.network.ipynb #cd677d6c
 def in_pieces(

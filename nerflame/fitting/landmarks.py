@@ -6,12 +6,11 @@
 __all__ = ['match_frames', 'load_landmarks_2d']
 
 # %% ../../nbs/42_fitting.landmarks.ipynb #64b4334b
-import json
 from pathlib import Path
 import numpy as np, torch
 from jaxtyping import Float
 from torch import Tensor
-from ..core import InputError, fold_name, read_text, require, warn_input
+from ..core import InputError, fold_name, parse_json, read_text, require, warn_input
 from ..files import read_npz
 from ..scenes.pictures import SUFFIXES
 from ..scenes.scene import Scene
@@ -61,9 +60,7 @@ def _landmark_entries(path)->dict:
     ending = path.suffix.lower()
     require(ending in (".npz", ".json"), path, "file", expected, path.suffix or "a name without ending")
     if ending == ".npz": return read_npz(path)
-    try: content = json.loads(read_text(path))
-    except InputError: raise
-    except (ValueError, RecursionError) as e: raise InputError(path, "content", "readable JSON", e) from None
+    content = parse_json(read_text(path), path)
     require(isinstance(content, dict), path, "top level", "an object: frame name to 68 points", type(content).__name__)
     return content
 
@@ -75,6 +72,7 @@ def _table(value, shapes, path, field):
     expected = f"numbers of shape {' or '.join(map(str, shapes))}"
     got = "something else" if a is None else f"shape {a.shape}"
     require(a is not None and a.shape in shapes, path, field, expected, got)
+    require(not np.isinf(a).any(), path, field, "finite numbers, or null for a point that is not there", "infinity")
     return a
 
 def _landmark_scale(size, path, cameras):

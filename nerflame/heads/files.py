@@ -15,7 +15,7 @@ from safetensors import safe_open
 from ..core import InputError, atomic_path, require, warn_input
 from ..files import error_name, read_npy, read_npz, read_pickle, text_keys
 from .flame import HeadArrays, HeadParams, LANDMARK_SOURCE, Landmarks, check_head_arrays, check_landmarks
-from .flame import param_widths, shape_text
+from .flame import param_limits, param_widths, shape_text
 
 # %% ../../nbs/11_heads.files.ipynb #6bd57199
 FLAME_SITE = "https://flame.is.tue.mpg.de"
@@ -305,8 +305,9 @@ def _size(arrays:HeadArrays)->str:
     components = f"{arrays.n_shape} shape and {arrays.n_expr} expression components"
     return f"the head {arrays.name!r} ({len(arrays.v_template)} vertices, {components})"
 
-def _rows(entries, key:str, width:int, arrays:HeadArrays, path)->np.ndarray:
-    "Return an entry as rows of `width` numbers. Raises `InputError`."
+def _rows(entries, name:str, width:int, arrays:HeadArrays, path)->np.ndarray:
+    "Return a parameter as rows of `width` numbers. Raises `InputError`."
+    key = _FILE_KEYS.get(name, name)
     # components may be fewer, or more if those are zero
     require(key in entries, path, key, "this entry of a head parameter file", "a file without it")
     a = _numbers(entries, key, np.float32, path)
@@ -314,6 +315,9 @@ def _rows(entries, key:str, width:int, arrays:HeadArrays, path)->np.ndarray:
     needed = width if key not in ("shape", "expr") else 0
     require(a.ndim == 2 and a.shape[1] >= needed, path, key, f"rows of {width} numbers", shape_text(a.shape))
     require(bool(np.isfinite(a).all()), path, key, "finite numbers", "NaN or infinity")
+    low, high = param_limits()[name]
+    fits = not a.size or low <= a.min() and a.max() <= high
+    require(fits, path, key, f"numbers from {low:g} to {high:g}", f"{a.min():.3g} to {a.max():.3g}" if a.size else None)
     used = 1 + int(np.nonzero(a.any(0))[0][-1]) if a.any() else 0
     expected = f"at most {width} numbers that are not zero, for {_size(arrays)}"
     require(used <= width, path, key, expected, f"{used} (parameters of another head?)")
@@ -339,6 +343,8 @@ def _offset(entries, key:str, rows:int, arrays:HeadArrays, path)->np.ndarray|Non
     expected = f"an array of shape {shape} for {_size(arrays)}"
     require(fits, path, key, expected, f"{shape_text(a.shape)} (parameters of another head?)")
     require(bool(np.isfinite(a).all()), path, key, "finite numbers", "NaN or infinity")
+    high = param_limits()[key][1]
+    require(not a.any() or np.abs(a).max() <= high, path, key, f"offsets of at most {high:g} m", "larger ones")
     return a if a.any() else None
 
 # %% ../../nbs/11_heads.files.ipynb #2da4eac9
@@ -352,7 +358,7 @@ def load_params(
     expected = f"parameters of {_size(arrays)} with the fingerprint {arrays.fingerprint}"
     require(head in (arrays.fingerprint, arrays.plain), path, "head", expected, head)
     widths = param_widths(arrays.n_shape, arrays.n_expr)
-    rows = {k: _rows(entries, name, widths[k], arrays, path) for k, name in _FILE_KEYS.items()}
+    rows = {k: _rows(entries, k, widths[k], arrays, path) for k in _FILE_KEYS}
     rows["scale"] = _rows(entries, "scale", 1, arrays, path) if "scale" in entries else np.ones((1, 1), np.float32)
     n = max(len(a) for a in rows.values())
     for k, a in rows.items(): require(len(a) in (1, n), path, _FILE_KEYS.get(k, k), f"1 or {n} rows", len(a))

@@ -20,10 +20,10 @@ from matplotlib.figure import Figure
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
-from ..core import InputError, atomic_path, fold_name, require, warn_input
-from ..files import read_tensors, repository
+from ..core import InputError, atomic_path, fold_name, parse_json, require, warn_input
+from ..files import Entry, check_tensors, read_tensors, repository
 from ..plot import new_figure
-from .flame import FLAME, HeadArrays, HeadParams, Landmarks, param_widths
+from .flame import FLAME, HeadArrays, HeadParams, Landmarks, param_limits, param_widths
 from .files import FLAME_SITE, MODEL_ENDINGS, holds_head, load_flame, load_params as _load_params
 from .builtin import builtin_head, with_teeth
 
@@ -222,23 +222,54 @@ def save_head(
     with atomic_path(path) as temporary: save_file(tensors, temporary, metadata=dict(format=HEAD_FORMAT, names=names))
 
 # %% ../../nbs/13_heads.head.ipynb #df720050
+def _saved_schema(shape:str="n_shape", expr:str="n_expr")->dict:
+    "Return what the tensors of a saved head have to be."
+    several = lambda names, *entry: dict.fromkeys(names, Entry(*entry, needed=False))
+    directions = dict(shapedirs=Entry(("v", 3, shape)), exprdirs=Entry(("v", 3, expr)), posedirs=Entry(("v", 3, 36)))
+    needed = dict(v_template=Entry(("v", 3)), faces=Entry(("f", 3), "int", 0), **directions, J_regressor=Entry((5, "v")),
+                  lbs_weights=Entry(("v", 5)), parents=Entry((5,), "int", -1, 4))
+    more = several(("vertex_part",), ("v",), "int", 0) | several(("uv",), (None, 2)) | several(("uv_faces",), ("f", 3), "int", 0)
+    marks = several(("landmarks.face_idx",), (51,), "int", 0) | several(("landmarks.bary",), (51, 3))
+    marks |= several(("landmarks.contour_face_idx",), ("t", 17), "int", 0) | several(("landmarks.contour_bary",), ("t", 17, 3))
+    sizes = dict(betas=shape, expression=expr) | {k: n for k, n in param_widths(0, 0).items() if n}
+    rows = {k: Entry(("b", n), "float", *param_limits()[k], needed=False) for k, n in sizes.items()}
+    offsets = dict(static_offset=("v", 3), dynamic_offset=("b", "v", 3))
+    rows |= {k: Entry(shape, "float", *param_limits()[k], needed=False) for k, shape in offsets.items()}
+    return needed | more | marks | {f"params.{k}": e for k, e in rows.items()}
+
+def _saved_names(metadata, path)->dict:
+    "Return the names in the metadata of a saved head. Raises `InputError`."
+    names = parse_json(metadata.get("names", ""), path)
+    kinds = dict(name=str, plain=str, n_plain=int) | dict.fromkeys(_LISTS, list)
+    require(isinstance(names, dict) and names.keys() == kinds.keys(), path, "names", f"the entries {', '.join(kinds)}", "others")
+    for key, kind in kinds.items():
+        fits = type(names[key]) is kind and (kind is not list or all(type(n) is str for n in names[key]))
+        require(fits, path, f"names.{key}", dict(str="a text", int="a number", list="texts")[kind.__name__], "something else")
+    return names
+
+# %% ../../nbs/13_heads.head.ipynb #2d58884f
 def _open_saved(path):
     "Return names and tensors of a saved head. Raises `InputError`."
     require(Path(path).is_file(), path, "file", "a head as saved by save_head", "no such file")
     metadata, tensors = read_tensors(path, HEAD_FORMAT, "np")
-    return json.loads(metadata["names"]), tensors
+    schema = _saved_schema()
+    odd = next(iter(sorted(tensors.keys() - schema.keys())), "")
+    require(not odd, path, odd[:80], "only the tensors of a saved head", "an unknown one")
+    check_tensors(tensors, schema, path)
+    return _saved_names(metadata, path), tensors
 
+# %% ../../nbs/13_heads.head.ipynb #25fac6fe
 def load_saved_head(
     path,  # .safetensors
 )->Head:
     "Read the head in a file of `save_head`, with equal fingerprint. Raises `InputError`."
     names, tensors = _open_saved(path)
     marks = {k[len("landmarks."):]: v for k,v in tensors.items() if k.startswith("landmarks.")}
+    require(not marks or {"face_idx", "bary"} <= marks.keys(), path, "landmarks", "face_idx and bary", "one of them")
     arrays = {k: v for k,v in tensors.items() if "." not in k}
-    needed = [f.name for f in dataclasses.fields(HeadArrays) if f.default is dataclasses.MISSING]
-    for key in needed: require(key in arrays, path, key, "this tensor of a saved head", "a file without it")
     texts:dict[str, Any] = {k: tuple(v) if k in _LISTS else v for k,v in names.items()}
-    return Head(HeadArrays(**arrays, **texts, landmarks=Landmarks(**marks) if marks else None))
+    try: return Head(HeadArrays(**arrays, **texts, landmarks=Landmarks(**marks) if marks else None))
+    except InputError as e: raise InputError(path, e.field, e.expected, e.got) from None
 
 def load_saved_params(
     path,      # .safetensors
@@ -246,6 +277,8 @@ def load_saved_params(
 )->HeadParams|None:
     "Read the parameters that were saved with a head, or None."
     rows = {k[len("params."):]: torch.as_tensor(v) for k,v in _open_saved(path)[1].items() if k.startswith("params.")}
+    complete = not rows or set(HeadParams.ROWS) <= rows.keys()
+    require(complete, path, "params", f"all of {', '.join(HeadParams.ROWS)}", f"{', '.join(rows)}")
     return HeadParams(**rows, head=head.fingerprint).to(head.flame.v_template) if rows else None
 
 # %% ../../nbs/13_heads.head.ipynb #18151d21

@@ -21,10 +21,10 @@ from matplotlib.figure import Figure
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
-from ..core import InputError, atomic_path, fold_name, require, warn_input
-from ..files import read_tensors, repository
+from ..core import InputError, atomic_path, fold_name, parse_json, require, warn_input
+from ..files import Entry, check_tensors, read_tensors, repository
 from ..plot import new_figure
-from .flame import FLAME, HeadArrays, HeadParams, Landmarks, param_widths
+from .flame import FLAME, HeadArrays, HeadParams, Landmarks, param_limits, param_widths
 from .files import FLAME_SITE, MODEL_ENDINGS, holds_head, load_flame, load_params as _load_params
 from .builtin import builtin_head, with_teeth
 
@@ -161,10 +161,20 @@ def save_head(
     ...
 
 # %% ../../nbs/13_heads.head.ipynb #df720050
+def _saved_schema(shape:str="n_shape", expr:str="n_expr")->dict:
+    "Return what the tensors of a saved head have to be."
+    ...
+
+def _saved_names(metadata, path)->dict:
+    "Return the names in the metadata of a saved head. Raises `InputError`."
+    ...
+
+# %% ../../nbs/13_heads.head.ipynb #2d58884f
 def _open_saved(path):
     "Return names and tensors of a saved head. Raises `InputError`."
     ...
 
+# %% ../../nbs/13_heads.head.ipynb #25fac6fe
 def load_saved_head(
     path,  # .safetensors
 )->Head:

@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['FlameHparams', 'Hparams', 'published_files', 'read_hparams', 'published_rays', 'published_config',
-           'load_published_scene', 'OriginalCheckpoint', 'read_checkpoint', 'import_checkpoint', 'published_states']
+           'load_published_scene', 'OriginalCheckpoint', 'parse_checkpoint', 'read_checkpoint', 'import_checkpoint',
+           'published_states']
 
 # %% ../../nbs/63_published.files.ipynb #26d5ff0c
 import difflib, math, os, re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-import torch
+import numpy as np, torch
 from jaxtyping import Float
 from torch import Tensor
 from ..core import InputError, from_dict, read_yaml, require
-from ..files import repository
+from ..files import open_bytes, read_apart, repository
 from ..heads.flame import HeadParams
 from ..heads.head import Head
 from ..field.density import EpsilonSchedule, ShellDensity
@@ -317,12 +318,39 @@ def _load_error(path, e)->InputError:
     found = f"{type(e).__name__}: {detail[detail.lastindex or 0][:100]}"
     return InputError(path, "content", "a readable file of torch.save", found)
 
+def _as_arrays(x):
+    "Return containers with arrays in place of tensors; a tensor that NumPy cannot hold becomes a text."
+    if isinstance(x, Tensor):
+        plain = x.layout == torch.strided and x.dtype in (torch.float32, torch.float64, torch.float16, torch.int64, torch.int32)
+        return x.detach().numpy() if plain else f"a tensor of type {x.dtype}, {x.layout}"
+    if isinstance(x, dict): return {k: _as_arrays(v) for k, v in x.items()}
+    return type(x)(_as_arrays(v) for v in x) if type(x) in (list, tuple) else x
+
+def _as_tensors(x):
+    "Return containers with tensors in place of arrays."
+    if isinstance(x, np.ndarray): return torch.from_numpy(x)
+    if isinstance(x, dict): return {k: _as_tensors(v) for k, v in x.items()}
+    return type(x)(_as_tensors(v) for v in x) if type(x) in (list, tuple) else x
+
+# %% ../../nbs/63_published.files.ipynb #2fb98e62
+def parse_checkpoint(
+    source,   # an open binary file, which torch.save wrote
+    where,    # its name in messages
+):
+    "Read tensors, numbers and containers in this process, as arrays. Raises `InputError`."
+    try: content = torch.load(source, map_location="cpu", weights_only=True)
+    except MemoryError: raise
+    except Exception as e: raise _load_error(where, e) from None   # torch raises many kinds for damaged files
+    return _as_arrays(content)
+
+# %% ../../nbs/63_published.files.ipynb #cf3a5322
 def _load_tensors(path)->dict:
-    "Load a PyTorch file that contains only tensors, numbers and containers."
+    "Load a PyTorch file that contains only tensors, numbers and containers, in a process of its own."
     expected = "a checkpoint of the published code, such as 040000.tar"
     require(Path(path).is_file(), path, "file", expected, "no such file")
-    try: content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e: raise _load_error(path, e) from None   # torch raises many kinds for damaged files
+    with open_bytes(path, expected) as file:
+        found = read_apart("nerflame.published.files:parse_checkpoint", file, path, "a readable file of torch.save")
+    content = _as_tensors(found)
     require(isinstance(content, dict), path, "content", "a dictionary", type(content).__name__)
     return content
 

@@ -17,18 +17,19 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from torch import nn, Tensor
-from ..core import from_dict, require
+from ..core import require
+from ..files import Entry, check_tensors
 from ..closest import MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..cameras import Cameras, Rays, image_rays
-from ..field.density import EpsilonSchedule, MeshDensity, density_alpha, density_values, read_density
+from ..field.density import EpsilonSchedule, MeshDensity, density_alpha, density_values
 from ..field.volume import Pixels, Samples, pack, spread_pixels
 from ..field.canonical import CanonicalPoints
 from ..field.network import in_pieces
 from ..field.model import (
     EARLIER, FIELD_FILE, FORMAT, NeRFlame, RadianceModel, field_format, fill_module, posed_verts, read_head,
-    read_model, render_image, shade, write_model)
+    read_model, render_image, saved_config, saved_density, shade, write_model)
 from .distance import EdgeBVH, PyTorch3DMesh, mesh_search
 
 # %% ../../nbs/61_published.model.ipynb #4a5e5f9f
@@ -138,8 +139,9 @@ class NetworkConfig:
     view_octaves: int = 0   # of viewing directions; 0: colour does not depend on the view
 
     def __post_init__(self):
-        for name, least in dict(depth=1, width=2, octaves=0, view_octaves=0).items():
-            require(getattr(self, name) >= least, "NetworkConfig", name, f"at least {least}", getattr(self, name))
+        for name, (least, most) in dict(depth=(1, 64), width=(2, 8192), octaves=(0, 32), view_octaves=(0, 32)).items():
+            value = getattr(self, name)
+            require(least <= value <= most, "NetworkConfig", name, f"{least} to {most}", value)
         last = self.depth - 2
         expected = f"-1 to {last}: a layer before the last of {self.depth}"
         require(-1 <= self.skip <= last, "NetworkConfig", "skip", expected, self.skip)
@@ -569,10 +571,12 @@ def load(cls:PublishedNeRFlame,
     "Read a model. Raises `InputError` for files that are missing, damaged, of another version, or of different models."
     path = Path(folder)/FIELD_FILE
     metadata, tensors = read_model(folder, PUBLISHED_FORMAT, device)
-    config = from_dict(PublishedConfig, json.loads(metadata["config"]), path)
+    config = saved_config(PublishedConfig, metadata, path)
     head, params = read_head(folder, metadata, device)
+    verts = len(head.flame.v_template)
+    check_tensors(tensors, dict(to_scene=Entry((4, 4)), canonical_verts=Entry((verts, 3))), path)
     model = cls(head, params, config, tensors.pop("to_scene"), tensors.pop("canonical_verts"))
-    model.density = read_density(json.loads(metadata["density"]), path)
+    model.density = saved_density(metadata, path)
     _fill_networks(model, tensors, path)
     return model
 
@@ -584,7 +588,8 @@ def load(cls:PlainNeRF,
     "Read a model. Raises `InputError` for a file that is missing, cannot be read or is from another version."
     path = Path(folder)/FIELD_FILE
     metadata, tensors = read_model(folder, PLAIN_FORMAT, device)
-    model = cls(from_dict(PlainConfig, json.loads(metadata["config"]), path), tensors.pop("to_scene"))
+    check_tensors(tensors, dict(to_scene=Entry((4, 4))), path)
+    model = cls(saved_config(PlainConfig, metadata, path), tensors.pop("to_scene"))
     _fill_networks(model, tensors, path)
     return model
 

@@ -18,18 +18,19 @@ import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from torch import nn, Tensor
-from ..core import from_dict, require
+from ..core import require
+from ..files import Entry, check_tensors
 from ..closest import MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, transform_points
 from ..cameras import Cameras, Rays, image_rays
-from ..field.density import EpsilonSchedule, MeshDensity, density_alpha, density_values, read_density
+from ..field.density import EpsilonSchedule, MeshDensity, density_alpha, density_values
 from ..field.volume import Pixels, Samples, pack, spread_pixels
 from ..field.canonical import CanonicalPoints
 from ..field.network import in_pieces
 from ..field.model import (
     EARLIER, FIELD_FILE, FORMAT, NeRFlame, RadianceModel, field_format, fill_module, posed_verts, read_head,
-    read_model, render_image, shade, write_model)
+    read_model, render_image, saved_config, saved_density, shade, write_model)
 from .distance import EdgeBVH, PyTorch3DMesh, mesh_search
 
 # %% ../../nbs/61_published.model.ipynb #4a5e5f9f

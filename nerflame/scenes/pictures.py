@@ -5,15 +5,19 @@
 # %% auto #0
 __all__ = ['SUFFIXES', 'DARK', 'LostFile', 'open_image', 'exif_orientation', 'PictureSize', 'picture_size', 'eight_bits',
            'read_image', 'parse_labels', 'read_mask', 'with_coverage', 'peak_brightness', 'composite_image',
-           'area_weights', 'area_resize', 'parse_background']
+           'area_weights', 'area_resize', 'parse_background', 'byte_store']
 
 # %% ../../nbs/20_scenes.pictures.ipynb #4f8c6d91
-import contextlib, reprlib
+import contextlib, math, os, reprlib, shutil, tempfile
 from dataclasses import dataclass
 import numpy as np
+import torch
 from PIL import Image, ImageOps
+from jaxtyping import UInt8
 from scipy.sparse import csr_array
+from torch import Tensor
 from ..core import InputError, require
+from ..files import cache_folder
 
 # %% ../../nbs/20_scenes.pictures.ipynb #340efaf2
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF")
@@ -273,3 +277,24 @@ def parse_background(
     usable = colour.shape == (3,) and bool(((colour >= 0) & (colour <= 1)).all())
     require(usable, "settings", "background", expected, repr(background))
     return colour
+
+# %% ../../nbs/20_scenes.pictures.ipynb #d5d46649
+def byte_store(
+    shape,             # of the tensor
+    in_memory:bool,    # False: in a file without a name in `cache_folder`
+)->UInt8[Tensor, "..."]:
+    "Allocate a tensor of bytes, in memory or in a file. Raises `InputError` when the disk is full."
+    if in_memory: return torch.empty(shape, dtype=torch.uint8)
+    folder = cache_folder()
+    size = max(math.prod(shape), 1)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free < size: raise OSError("the disk is full")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # a file with holes would end the process when the disk is full
+            if hasattr(os, "posix_fallocate"): os.posix_fallocate(file.fileno(), 0, size)
+            else: file.truncate(size)
+            return torch.from_numpy(np.memmap(file, np.uint8, "r+", shape=tuple(shape)))
+    except OSError as e:
+        expected = f"{size/2**20:.0f} MiB for images (see NERFLAME_CACHE), or a larger `memory`"
+        raise InputError(folder, "free space", expected, e) from None

@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 import numpy as np, torch
 from ..core import require, warn_input
-from ..files import byte_store
 from ..runtime import cpu_threads
 from ..cameras import Cameras, check_rigid
 from ..heads.head import flame_to_scene
-from .pictures import LostFile, area_resize, composite_image, parse_background, parse_labels
+from .pictures import LostFile, area_resize, byte_store, composite_image, parse_background, parse_labels
 from .pictures import peak_brightness, read_image, read_mask, with_coverage
 from .transforms import check_entries, entry, find_image, frame_intrinsics, frame_names, number
 from .transforms import read_transforms

@@ -7,28 +7,22 @@ __all__ = ['entry', 'scene_splits', 'read_transforms', 'split_frames', 'check_en
            'frame_intrinsics', 'find_file', 'find_image', 'frame_names']
 
 # %% ../../nbs/21_scenes.transforms.ipynb #7b03636b
-import contextlib, json, math, os, re, reprlib
+import contextlib, math, os, re, reprlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
-from ..core import InputError, fold_name, read_text, require, warn_input
+from ..core import InputError, fold_name, parse_json, read_text, require, warn_input
 from ..cameras import COEFFICIENTS, LENSES, focal_from_fov
 from .pictures import LostFile, SUFFIXES
 
 # %% ../../nbs/21_scenes.transforms.ipynb #258f7ea7
 _PLACE = "place in the file"   # of a frame, because splits hold only some of the frames
 
-def _parse_int(digits):
-    "Read an integer; absurdly long ones become floats, also infinite ones, which are refused at their use."
-    return int(digits) if len(digits) < 16 else float(digits)
-
 def _read_json(
     file,     # of a scene
 )->dict:      # its content, with a list of frames, which may be empty
     "Read a scene file. Raises `InputError`."
-    try: content = json.loads(read_text(file), parse_int=_parse_int)
-    except InputError: raise
-    except (ValueError, RecursionError) as e: raise InputError(file, "content", "readable JSON", e) from None
+    content = parse_json(read_text(file), file)
     require(isinstance(content, dict), file, "top level", "an object", type(content).__name__)
     frames = content.get("frames")
     listed = isinstance(frames, list) and all(isinstance(f, dict) for f in frames)

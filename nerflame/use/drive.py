@@ -7,7 +7,7 @@ __all__ = ['arkit_mapping', 'take_params', 'unused_weights', 'drive_params', 'dr
            'camera_path', 'swing_cameras', 'Film', 'render_film', 'Driver', 'FilmCamera', 'DrivenFilm', 'drive_run']
 
 # %% ../../nbs/81_use.drive.ipynb #a8042325
-import argparse, json, math, sys
+import argparse, math, sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +17,8 @@ from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 from tqdm import tqdm
-from ..core import InputError, read_text, require, warn_input
+from ..core import InputError, parse_json, read_text, require, warn_input
 from ..command import Option, RARE, float_list, int_at_least, positive_float, some_of
-from ..files import byte_store
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head
@@ -28,7 +27,7 @@ from ..evaluation.render import picture_path, render_each, same_identity, save_i
 from ..evaluation.render import write_video
 from .motion import ARKIT_WEIGHTS, Motion, Take, load_motion, name_and_side
 from .motion import read_live_link
-from ..scenes.pictures import parse_background
+from ..scenes.pictures import byte_store, parse_background
 from ..evaluation.outputs import check_folder, output_folder
 from ..evaluation.runs import DeviceName, PathLike, RunFolder, open_run
 
@@ -184,9 +183,7 @@ def _check_view(values, path):
 def _read_keys(path):
     "Read the key frames of a camera path; warn of other entries. Raises `InputError`."
     require(Path(path).is_file(), path, "file", "a camera path, .json")
-    try: content = json.loads(read_text(path))
-    except (ValueError, RecursionError) as e:   # a number of thousands of digits is a ValueError, too
-        raise e if isinstance(e, InputError) else InputError(path, "content", "readable JSON", str(e)[:100]) from None
+    content = parse_json(read_text(path), path)
     others = [k for k in content if k != "keyframes"] if isinstance(content, dict) else []
     count = f"{len(others)} entr{'ies are' if len(others) > 1 else 'y is'} not read"
     if others: warn_input(path, "top level", f"{count}: {', '.join(others[:10])}")
