@@ -20,7 +20,8 @@ from PIL import Image, ImageCms
 from ..core import InputError, atomic_path, fold_name, require
 from ..files import cache_folder, read_npz
 from ..runtime import cpu_threads
-from ..scenes.pictures import SUFFIXES, LostFile, eight_bits, exif_orientation, open_image, picture_size
+from ..scenes.pictures import SUFFIXES, LostFile, eight_bits, exif_orientation, most_pixels, open_image
+from ..scenes.pictures import picture_size
 
 # %% ../../nbs/46_photos.footage.ipynb #26a03b8d
 _FILM_DIAGONAL = math.hypot(36, 24)   # mm
@@ -314,7 +315,7 @@ def _reason(error, path):
     heif = path.suffix.lower() in (".heic", ".heif") and "HEIF" not in Image.OPEN
     if heif: return 'HEIC, which needs the extra photos: pip install "nerflame[photos]"'
     if kind == "UnidentifiedImageError": return "not a picture, or damaged"
-    if kind == "DecompressionBombError": return f"more than {2*(Image.MAX_IMAGE_PIXELS or 0)/1e6:.0f} megapixels"
+    if kind == "DecompressionBombError": return f"more than {most_pixels()/1e6:.0f} megapixels"
     if "truncated" in text or kind in ("EOFError", "SyntaxError"): return f"damaged or cut off ({text})"
     return f"it cannot be read ({text or kind})"
 
