@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv, .venv-lowest and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d test-lowest test-glb test-browser check gate lint types coverage bench lab hooks \
+.PHONY: help install demo test test-pytorch3d test-lowest test-glb test-inputs test-browser check gate lint types coverage bench lab hooks \
         notebooks export readme pictures docs release-check clean
 
 BIN       := .venv/bin
@@ -50,6 +50,9 @@ test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an envir
 
 test-glb: .venv/installed  ## test our glTF files with Khronos' validator and with three.js in a headless browser (Node, Chromium; skipped without); RUN=runs/demo: those of this face; PICTURE=glb.jpg: side by side
 	$(BIN)/python tools/test_glb.py $(RUN) $(if $(PICTURE),--picture "$(PICTURE)")
+
+test-inputs: .venv/installed  ## give all readers bad files and values; fails at a traceback, a hang or a crash (some minutes)
+	$(BIN)/python tools/bad_inputs.py
 
 test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there); screenshots in runs/browser
 	$(BIN)/python tools/browser.py

@@ -81,7 +81,7 @@ def hero(run, pictures=40, size=184):
     states, azimuths = film_states(person, pictures)
     driven, tree, frames = transfer_motion(states, model.params), None, []
     for i in tqdm(range(pictures), "hero"):
-        camera = orbit_camera(azimuths[i], 0.05, 3.1, width=size)
+        camera = orbit_camera(azimuths[i], 0.05, 3.5, width=size)
         posed = model.pose(driven[i])
         if tree is None: tree = MeshBVH(posed.verts, model.head.faces)
         else: tree.refit(posed.verts)

@@ -88,8 +88,9 @@ def _counts(entries, available:int, path)->tuple[int, int]:
     "Return the numbers of identity and expression components in a file. Raises `InputError`."
     if "n_shape" in entries or "n_expr" in entries:
         for key in ("n_shape", "n_expr"):
-            single = key in entries and np.size(entries[key]) == 1
-            require(single, path, key, "one number, beside the other count")
+            single = key in entries and np.size(entries[key]) == 1 and np.asarray(entries[key]).dtype.kind in "iuf"
+            whole = single and float(np.ravel(entries[key])[0]).is_integer()
+            require(whole, path, key, "one whole number, beside the other count")
         n_shape, n_expr = (int(np.asarray(entries[k]).ravel()[0]) for k in ("n_shape", "n_expr"))
     else: n_shape, n_expr = (100, 50) if available == 150 else (300, 100)
     fits = n_shape >= 0 and n_expr >= 0 and n_shape + n_expr == available

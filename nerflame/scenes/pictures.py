@@ -55,6 +55,8 @@ def open_image(
     limit = most_pixels()
     # Pillow refuses twice its own limit before we see the size
     if Image.MAX_IMAGE_PIXELS is not None: Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limit)
+    # a pipe would be waited for
+    if os.path.exists(path) and not os.path.isfile(path): raise LostFile(path, field, _READABLE, "no file but something else")
     try:
         with Image.open(path, formats=formats) as image:
             size = math.prod(image.size)

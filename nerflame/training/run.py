@@ -9,12 +9,12 @@ __all__ = ['MARK', 'RunConfig', 'versions', 'listed_outputs', 'list_outputs', 'i
 
 # %% ../../nbs/58_training.run.ipynb #4ba69e5d
 import json, os, re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 import torch
 from safetensors import SafetensorError, safe_open
-from ..core import InputError, from_dict, read_yaml, require, save_config, write_text
+from ..core import InputError, from_dict, parse_json, read_text, read_yaml, require, save_config, write_text
 from ..heads.flame import HeadParams, cat_params
 from ..heads.files import save_params
 from ..heads.head import Head
@@ -246,10 +246,10 @@ def read_run(
 )->Run:
     "Read a RUN. Raises `InputError` as `read_run_config` does, and for files that cannot be read."
     folder = Path(folder)
-    config = read_run_config(folder, kind)
-    try: metrics = json.loads((folder/"metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise InputError(folder/"metrics.json", "content", "readable JSON", str(e)) from None
+    # a stranger's RUN does not say where else we may read: `data_root` is for the one who opens it
+    config = replace(read_run_config(folder, kind), data_root="")
+    metrics = parse_json(read_text(folder/"metrics.json", 1 << 24), folder/"metrics.json")
+    require(isinstance(metrics, dict), folder/"metrics.json", "top level", "an object", type(metrics).__name__)
     model = load(folder, device)
     stopped = (folder/UNFINISHED).is_file() or (isinstance(metrics, dict) and metrics.get("interrupted") is True)
     timesteps, held_out = (_load_timesteps(folder/name, model) for name in _STATES)
