@@ -19,6 +19,7 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from torch import nn, Tensor
 from ..core import from_dict, require
+from ..mesh import corner_values
 from ..closest import MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, transform_points
