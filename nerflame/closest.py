@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from .core import require
 from .runtime import cpu_threads, launch, quiet_warp, start_warp, stream_of, warp_arrays, warp_vectors
-from .mesh import check_mesh, edge_graph, face_corners, face_edges, interpolate, vertex_normals
+from .mesh import check_mesh, corner_values, edge_graph, face_corners, face_edges, interpolate, vertex_normals
 
 # %% ../nbs/06_closest.ipynb #b71be157
 def _edge_bary(p, ends, i, j):
@@ -319,7 +319,7 @@ def attach_closest(
 )->Closest:
     "Return the closest points on known faces, in the type of `points`; distances and points carry gradients."
     hit = face_idx >= 0
-    corners = verts[faces[face_idx.clamp(min=0)]].to(points.dtype)
+    corners = corner_values(verts, faces[face_idx.clamp(min=0)]).to(points.dtype)
     # the search answers in single precision: enough for the face, not for its barycentrics in double
     if points.dtype == torch.float64:
         only_edges = None if edges is None else edges[face_idx]

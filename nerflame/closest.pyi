@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from .core import require
 from .runtime import cpu_threads, launch, quiet_warp, start_warp, stream_of, warp_arrays, warp_vectors
-from .mesh import check_mesh, edge_graph, face_corners, face_edges, interpolate, vertex_normals
+from .mesh import check_mesh, corner_values, edge_graph, face_corners, face_edges, interpolate, vertex_normals
 
 # %% ../nbs/06_closest.ipynb #b71be157
 def _edge_bary(p, ends, i, j):

@@ -6,7 +6,7 @@
 __all__ = ['random_arrays', 'random_params', 'string', 'python2_array', 'python2_dict', 'torch_archive', 'tensor', 'Harm',
            'stream', 'toy_head', 'toy_person', 'toy_scene', 'small_model', 'PaintedField', 'toy_model', 'capped_model',
            'ball_images', 'ball_cameras', 'soup', 'near_and_far', 'twist', 'extrude', 'Crisp', 'near', 'tree',
-           'output_of', 'count_poses', 'at_call', 'ctrl_c', 'Timer']
+           'repeatable', 'output_of', 'count_poses', 'at_call', 'ctrl_c', 'Timer']
 
 # %% ../nbs/95_testing.ipynb #5d8e7200
 import io, signal
@@ -450,6 +450,13 @@ def tree(
 )->dict:
     "Read all files in a folder: path within it, content."
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+
+# %% ../nbs/95_testing.ipynb #5b00dc40
+def repeatable(
+    examples:int,   # inputs to try
+)->dict:            # the settings
+    "Return settings of Hypothesis that try the same inputs in every run, however long each of them takes."
+    return dict(max_examples=examples, derandomize=True, deadline=None, database=None)
 
 # %% ../nbs/95_testing.ipynb #af01bbcb
 def output_of(

@@ -15,7 +15,7 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from ..runtime import launch, warp_arrays
-from ..mesh import face_frames, interpolate, vertex_normals
+from ..mesh import corner_values, face_frames, interpolate, vertex_normals
 from ..closest import Closest, FaceNeighbours, MeshTopology, walk_to_closest
 from ..cameras import Rays
 from .volume import Samples
@@ -29,7 +29,7 @@ def vertex_rotations(
 )->Float[Tensor, "v 3 3"]:
     "Return the rotation of the surface at every vertex, a mean over its faces by area (chordal; Hartley et al. 2013)."
     turn = face_frames(target, faces) @ face_frames(source, faces).transpose(1, 2)
-    corners = source[faces]
+    corners = corner_values(source, faces)
     area = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]).norm(dim=1)
     total = torch.zeros(len(source), 3, 3, dtype=source.dtype, device=source.device)
     for i in range(3): total.index_add_(0, faces[:, i], turn*area[:, None, None])

@@ -16,7 +16,7 @@ from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from ..runtime import launch, warp_arrays
-from ..mesh import face_frames, interpolate, vertex_normals
+from ..mesh import corner_values, face_frames, interpolate, vertex_normals
 from ..closest import Closest, FaceNeighbours, MeshTopology, walk_to_closest
 from ..cameras import Rays
 from .volume import Samples

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import nn, Tensor
 from ..core import require
 from ..files import Entry, check_tensors
+from ..mesh import corner_values
 from ..closest import MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, transform_points
@@ -198,7 +199,7 @@ def colour(self:FrequencyField,
 # %% ../../nbs/61_published.model.ipynb #43ce8c15
 def _face_axes(verts, faces, unit_normals):
     "Two edges and a normal of every face as rows, (F, 3, 3) in double precision, and which faces have no area."
-    a, b, c = verts.double()[faces].unbind(1)
+    a, b, c = corner_values(verts.double(), faces).unbind(1)
     edges = torch.stack([b - a, c - a], 1)
     normal = torch.linalg.cross(edges[:, 0], edges[:, 1])
     flat = normal.norm(dim=1) <= 1e-5*(edges**2).sum(2).amax(1)
@@ -221,7 +222,9 @@ def map_points_by_face(
     same = torch.eye(3, dtype=here.dtype, device=here.device)
     matrix = torch.linalg.solve(torch.where(still, same, here), torch.where(still, same, there)).to(points.dtype)
     first = faces[face_idx, 0]
-    return ((points - posed[first])[:, None] @ matrix[face_idx])[:, 0] + canonical[first]
+    # `index_select` adds gradients in a fixed order, for any number of threads
+    here, matrix, there = posed.index_select(0, first), matrix.index_select(0, face_idx), canonical.index_select(0, first)
+    return ((points - here)[:, None] @ matrix)[:, 0] + there
 
 # %% ../../nbs/61_published.model.ipynb #085a81e4
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import nn, Tensor
 from ..core import require
 from ..files import Entry, check_tensors
+from ..mesh import corner_values
 from ..closest import MeshBVH
 from ..heads.flame import HeadParams
 from ..heads.head import Head, flame_to_scene, transform_points
