@@ -179,7 +179,7 @@ def _to_disk(path):
         if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise   # some file systems cannot flush
     finally: os.close(handle)
 
-# %% ../nbs/00_core.ipynb #0b75a456
+# %% ../nbs/00_core.ipynb #660ddf6e
 def _named_error(e:SafetensorError, path)->OSError:
     "Return the `OSError` inside an error of safetensors, with the name of the file."
     found = re.search(r"os error (\d+)", str(e))
@@ -187,6 +187,7 @@ def _named_error(e:SafetensorError, path)->OSError:
     number = int(found[1])
     return OSError(number, os.strerror(number), str(path))
 
+# %% ../nbs/00_core.ipynb #0b75a456
 @contextlib.contextmanager
 def atomic_path(
     path,                # the file to write; its folder is made if missing

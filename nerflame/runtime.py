@@ -101,7 +101,8 @@ class HeldInterrupt:
 
     def __exit__(self, kind, value, trace):
         for number, handler in self._before.items():
-            if signal.getsignal(number) == self._note: signal.signal(number, handler)   # else the system has the next one
+            # otherwise the next signal is left to the system
+            if signal.getsignal(number) == self._note: signal.signal(number, handler)
 
 # %% ../nbs/02_runtime.ipynb #7a8ea5d5
 class Outlet:

@@ -78,6 +78,7 @@ def _undo_move(folder):
                 earlier = earlier.rename(folder)
             (earlier/MOVING).unlink()
 
+# %% ../../nbs/73_evaluation.outputs.ipynb #d06318d6
 @contextlib.contextmanager
 def _occupied(folder, earlier):
     "Hold the lock of a folder. Where that fails, give the earlier RUN back if its place is free."
@@ -168,6 +169,7 @@ def run_folder(
             finish_run(folder, earlier)
         except BaseException as e: _leave(e, path, folder, earlier, empty)
 
+# %% ../../nbs/73_evaluation.outputs.ipynb #986962ac
 def _leave(error, path, folder, earlier, empty):
     "Keep what can be gone on with, or undo the preparation; raise the error with a sentence about it."
     face = (folder/"config.yaml").is_file()

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['expression_bounds', 'bounded_step', 'TrackConfig', 'check_track_config', 'counted_coverage', 'Tracker', 'PhotoModel',
-           'HeldOutTracker', 'track_held_out']
+           'track', 'HeldOutTracker']
 
 # %% ../../nbs/44_fitting.track.ipynb #c42ad0d7
 import math
@@ -505,7 +505,8 @@ def run(self:Tracker,
             self.done += 1
             if progress: progress(self.done, sum(config.steps), cost)
     return self.params
-#| export
+
+# %% ../../nbs/44_fitting.track.ipynb #3b501939
 def track(
     scene:Scene,
     head:Head,
@@ -550,37 +551,31 @@ class HeldOutTracker(Tracker):
         self.known, self.lit = known, _copy(known.light)   # the light of the person before the present stage
         self.steps = sum(known.config.steps[1:])
 
-    def state(self):
-        known = dict(light=self.lit, chosen=self.known.chosen)
-        return super().state() | dict(known=known)
+# %% ../../nbs/44_fitting.track.ipynb #ed41e118
+@patch
+def state(self:HeldOutTracker)->dict:   # as that of a `Tracker`
+    "Return what changes between two steps, and what was drawn."
+    known = dict(light=self.lit, chosen=self.known.chosen)
+    return Tracker.state(self) | dict(known=known)
 
-    @torch.no_grad()
-    def run(self,
-        progress=None,   # called with (step, steps, mean cost of a timestep) when a step is complete
-    )->HeadParams:       # one row for each timestep
-        "Take the steps that are left, of all stages but the first."
-        known, config = self.known, self.config
-        if self.done: self.take_up()
-        known.light = _copy(self.lit)
-        known.update_visibility()
-        for _, blur, steps in steps_left(config, self.done, first=1):
-            known.read_person(known.blurred(blur*known.scene.cameras.width/_WIDTH))
-            self.adopt_person(known)
-            pictures = self.blurred(blur*self.scene.cameras.width/_WIDTH)
-            for step in steps:
-                if step % config.renew == 0: self.update_visibility()
-                cost = self.own_step(pictures, HeadParams.TIMESTEP)
-                if step == steps[-1]: self.lit = _copy(known.light)   # the next stage begins with it
-                self.done += 1
-                if progress: progress(self.done, self.steps, cost)
-        return self.params
-
-# %% ../../nbs/44_fitting.track.ipynb #c13ee4c8
-def track_held_out(
-    known:Tracker,      # of other pictures of the person, with their parameters
-    scene:Scene,        # the pictures that are held out
-    start:HeadParams,   # one row for each of their timesteps, with the identity of the person
-    generator:torch.Generator|None=None,   # draws the vertices for outlines
-)->HeadParams:          # the same rows; pose and expression fit the pictures
-    "Find pose and expression of a known person, by all stages of `known.config` but the first. Raises `InputError`."
-    return HeldOutTracker(known, scene, start, generator).run()
+@patch
+@torch.no_grad()
+def run(self:HeldOutTracker,
+    progress=None,   # called with (step, steps, mean cost of a timestep) when a step is complete
+)->HeadParams:       # one row for each timestep
+    "Take the steps that are left, of all stages but the first."
+    known, config = self.known, self.config
+    if self.done: self.take_up()
+    known.light = _copy(self.lit)
+    known.update_visibility()
+    for _, blur, steps in steps_left(config, self.done, first=1):
+        known.read_person(known.blurred(blur*known.scene.cameras.width/_WIDTH))
+        self.adopt_person(known)
+        pictures = self.blurred(blur*self.scene.cameras.width/_WIDTH)
+        for step in steps:
+            if step % config.renew == 0: self.update_visibility()
+            cost = self.own_step(pictures, HeadParams.TIMESTEP)
+            if step == steps[-1]: self.lit = _copy(known.light)   # the next stage begins with it
+            self.done += 1
+            if progress: progress(self.done, self.steps, cost)
+    return self.params

@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['expression_bounds', 'bounded_step', 'TrackConfig', 'check_track_config', 'counted_coverage', 'Tracker', 'PhotoModel',
-           'HeldOutTracker', 'track_held_out']
+           'track', 'HeldOutTracker']
 
 # %% ../../nbs/44_fitting.track.ipynb #c42ad0d7
 import math
@@ -381,8 +381,7 @@ def steps_left(
     "Yield number, blur and remaining steps of each stage of tracking that is not done."
     ...
 
-# %% ../../nbs/44_fitting.track.ipynb #c24b3584
-#| export
+# %% ../../nbs/44_fitting.track.ipynb #3b501939
 def track(
     scene:Scene,
     head:Head,
@@ -409,7 +408,8 @@ class HeldOutTracker(Tracker):
         self.known, self.lit = known, _copy(known.light)   # the light of the person before the present stage
         self.steps = sum(known.config.steps[1:])
 
-    def state(self):
+    def state(self)->dict:   # as that of a `Tracker`
+        "Return what changes between two steps, and what was drawn."
         ...
 
     @torch.no_grad()
@@ -433,12 +433,4 @@ class HeldOutTracker(Tracker):
                 if progress: progress(self.done, self.steps, cost)
         return self.params
 
-# %% ../../nbs/44_fitting.track.ipynb #c13ee4c8
-def track_held_out(
-    known:Tracker,      # of other pictures of the person, with their parameters
-    scene:Scene,        # the pictures that are held out
-    start:HeadParams,   # one row for each of their timesteps, with the identity of the person
-    generator:torch.Generator|None=None,   # draws the vertices for outlines
-)->HeadParams:          # the same rows; pose and expression fit the pictures
-    "Find pose and expression of a known person, by all stages of `known.config` but the first. Raises `InputError`."
-    ...
+# %% ../../nbs/44_fitting.track.ipynb #ed41e118

@@ -248,6 +248,7 @@ def start(self:PublishedMeshStage, at):   # a `Progress`
     self.posed = self.model.pose(self.begin.detach())
     return {}
 
+# %% ../../nbs/62_published.training.ipynb #98d12083
 @patch
 def rates(self:PublishedMeshStage, at):   # a `Progress`
     "Return the rates of the networks and of the head."

@@ -226,7 +226,8 @@ def write_checkpoint(
     with atomic_path(file) as temporary:
         save_file(tensors, temporary, metadata)
         try: read_checkpoint(temporary)
-        except InputError as e: raise OSError(errno.EIO, f"what was read back is damaged: {e.field}", str(file)) from None
+        except InputError as e:
+            raise OSError(errno.EIO, f"what was read back is damaged: {e.field}", str(file)) from None
 
 # %% ../../nbs/53_training.checkpoint.ipynb #a7f3b452
 @patch

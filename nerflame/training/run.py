@@ -124,8 +124,8 @@ _STATES = "flame_param", "held_out_param"   # folders of states: of training pic
 _STEM = r"(config|metrics|versions|sha256|head|field|unfinished|\d+)-[0-9a-z_]{8}"
 _PARTS = (rf"((flame|held_out)_param/|log/)?\.({_STEM}\.(yaml|json|safetensors|npz)|tmp\w{{6}})"
           r"|\.\.(unfinished|moving|nerflame)-[0-9a-f]{8}")
-_FILES = (r"config\.yaml|(metrics|versions|sha256)\.json|(head|field|unfinished)\.safetensors|\.(unfinished|lock|moving)"
-          r"|(flame|held_out)_param/\d+\.npz|log/events\.out\.tfevents\.[^/]+")
+_FILES = (r"config\.yaml|(metrics|versions|sha256)\.json|(head|field|unfinished)\.safetensors"
+          r"|\.(unfinished|lock|moving)|(flame|held_out)_param/\d+\.npz|log/events\.out\.tfevents\.[^/]+")
 _WRITTEN = re.compile(f"{_PARTS}|{_FILES}")
 
 def is_run(
@@ -210,6 +210,15 @@ def _locked(handle):
     except OSError: pass   # a file system without locks
     return True
 
+def _owner(): return f"process {os.getpid()} on {platform.node()}"
+
+def _require_own(handle, folder):
+    "Raise `InputError` where a lock that is held is that of another process."
+    lines = os.read(handle, 999).decode(errors="replace").splitlines()
+    owner = lines[1] if len(lines) > 1 else "another process"
+    free = "a RUN that no other training writes: wait for it, or choose another folder"
+    require(owner == _owner(), folder, "RUN", free, f"one that {owner} writes")
+
 def _same_file(handle, path):
     "Test whether an open file is still the one of this path."
     try: return os.path.samestat(os.fstat(handle), os.stat(path))
@@ -229,22 +238,15 @@ class RunLock:
         while self._handle is None:
             handle = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                if not _locked(handle): return self._held_by(os.read(handle, 999).decode(errors="replace"))
+                if not _locked(handle):
+                    _require_own(handle, self.file.parent)
+                    return self
                 # the file that we opened may have been removed by the one who held it
                 if _same_file(handle, self.file): self._handle, handle = handle, None
             finally:
                 if handle is not None: os.close(handle)
         os.ftruncate(self._handle, 0)
-        os.write(self._handle, f"{_LOCK_FORMAT}\n{self._owner()}\n".encode())
-        return self
-
-    def _owner(self): return f"process {os.getpid()} on {platform.node()}"
-
-    def _held_by(self, text):
-        "Return our own lock; raise `InputError` for that of another process."
-        owner = (text.splitlines() + ["", ""])[1] or "another process"
-        free = "a RUN that no other training writes: wait for it, or choose another folder"
-        require(owner == self._owner(), self.file.parent, "RUN", free, f"one that {owner} writes")
+        os.write(self._handle, f"{_LOCK_FORMAT}\n{_owner()}\n".encode())
         return self
 
     def __exit__(self, kind, value, trace):
@@ -260,7 +262,8 @@ _DIGESTS_FORMAT = "nerflame-sha256-1"
 
 def _digested(folder):
     "Return the paths in a RUN of the files with a digest."
-    files = [folder/"head.safetensors", folder/"field.safetensors", *(p for n in _STATES for p in (folder/n).glob("*.npz"))]
+    states = [p for name in _STATES for p in (folder/name).glob("*.npz")]
+    files = [folder/"head.safetensors", folder/"field.safetensors", *states]
     return sorted(p.relative_to(folder).as_posix() for p in files if p.is_file())
 
 def _digest(path):
@@ -346,7 +349,8 @@ def read_run_config(
         unfinished = (folder/UNFINISHED).is_file()
         finished = f"a RUN that is finished; go on with nerflame_train --resume {folder}"
         require(not unfinished, folder, "config.yaml", finished, "an unfinished one")
-        before, anew = run_before(folder), "a RUN that is finished; nothing was learned here yet: train anew into this folder"
+        anew = "a RUN that is finished; nothing was learned here yet: train anew into this folder"
+        before = run_before(folder)
         aside = f"; the earlier RUN is in {before}" if before else ""
         require(not (folder/MARK).is_file(), folder, "config.yaml", anew + aside, "one whose training was cut short")
         found = "no such file" if folder.is_dir() else "no such folder"
@@ -379,6 +383,7 @@ def read_run(
     timesteps, held_out = (_load_timesteps(folder/name, model) for name in _STATES)
     return Run(folder, config, model, metrics, timesteps, stopped, held_out)
 
+# %% ../../nbs/58_training.run.ipynb #089504a3
 def _require_finite(folder, model):
     "Raise `InputError` for a model with NaN or infinity."
     tensors = {f"params.{k}": v for k, v in model.params.tensors().items()} if model.params is not None else {}

@@ -368,19 +368,26 @@ class MeshStage(Stage):
         pilot = self.pilot_steps
         self.pilot = Pilot(pilot, pilot//2, share=config.mesh.share, max_stage_steps=config.mesh.max_steps)
 
-    def state(self):
-        nets, heads, *adam = self.optimisers
-        state = dict(field=self.model.field, nets=nets, heads=heads, leaves=self.leaves, around=self.around)
-        return state | colour_state(self.colours, adam)
+# %% ../../nbs/57_training.stages.ipynb #4edd4aae
+@patch
+def state(self:MeshStage):
+    "Return field, parameters of the head, optimisers, and gains if they are learned."
+    nets, heads, *adam = self.optimisers
+    state = dict(field=self.model.field, nets=nets, heads=heads, leaves=self.leaves, around=self.around)
+    return state | colour_state(self.colours, adam)
 
-    def start(self, at):   # a `Progress`
-        if at.step:   # a resumed stage goes on with the same shell
-            around = self.begin.replace(**self.around)
-            self.posed = self.model.pose_with_grad(None, around, self.config.mesh.margin)
-        return {}
+@patch
+def start(self:MeshStage, at):   # a `Progress`
+    "Go on with the same shell in a resumed stage."
+    if not at.step: return {}
+    around = self.begin.replace(**self.around)
+    self.posed = self.model.pose_with_grad(None, around, self.config.mesh.margin)
+    return {}
 
-    def finish(self, at):   # a `Progress`
-        self.model.params = with_leaves(self.begin, self.leaves).detach()
+@patch
+def finish(self:MeshStage, at):   # a `Progress`
+    "Keep the parameters of the head."
+    self.model.params = with_leaves(self.begin, self.leaves).detach()
 
 # %% ../../nbs/57_training.stages.ipynb #6fc609ad
 @patch

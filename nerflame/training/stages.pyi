@@ -311,15 +311,18 @@ class MeshStage(Stage):
         self.pilot = Pilot(pilot, pilot//2, share=config.mesh.share, max_stage_steps=config.mesh.max_steps)
 
     def state(self):
+        "Return field, parameters of the head, optimisers, and gains if they are learned."
         ...
 
     def start(self, at):   # a `Progress`
-        if at.step:   # a resumed stage goes on with the same shell
-            around = self.begin.replace(**self.around)
-            self.posed = self.model.pose_with_grad(None, around, self.config.mesh.margin)
+        "Go on with the same shell in a resumed stage."
+        if not at.step: return {}
+        around = self.begin.replace(**self.around)
+        self.posed = self.model.pose_with_grad(None, around, self.config.mesh.margin)
         return {}
 
     def finish(self, at)->None:   # a `Progress`
+        "Keep the parameters of the head."
         ...
 
     def rates(self, at:Progress):

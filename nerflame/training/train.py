@@ -200,6 +200,7 @@ def find(self:Training,
     self.checkpoint.save()
     return replace(timesteps, params=params)
 
+# %% ../../nbs/59_training.train.ipynb #0cc2b1c0
 @patch
 def neutral_head(self:Training)->Timesteps:
     "Return one timestep with the neutral head. Raises `InputError` where no picture shows it."
@@ -256,6 +257,7 @@ def known_person(self:Training,
     scene = self.scene[[i for row in rows for i in ours.frames[row]]]
     return Tracker(scene, self.head, ours.params[rows], c.track, generator=generator, outline=c.outline)
 
+# %% ../../nbs/59_training.train.ipynb #dc0a13fd
 @patch
 def find_held_out(self:Training)->Timesteps|None:   # None: there are none, or their parameters are taken as they are
     "Return the timesteps that only val shows, tracked with the person fixed. Raises `InputError`."
