@@ -8,7 +8,7 @@ __all__ = ['RARE', 'Stopped', 'failure', 'when_interrupted', 'Option', 'with_opt
            'folder_path', 'counter']
 
 # %% ../nbs/09_command.ipynb #d87b78c3
-import argparse, contextlib, sys, threading, warnings
+import argparse, contextlib, signal, sys, threading, warnings
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
@@ -18,7 +18,7 @@ from typing import Literal, get_args, get_origin
 from fastcore.docments import docments
 from tqdm import tqdm
 from .core import InputError, InputWarning
-from .runtime import outlets
+from .runtime import EndSignals, outlets
 
 # %% ../nbs/09_command.ipynb #b1d789c6
 class Stopped(Exception):
@@ -31,6 +31,7 @@ def failure(
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return "there is not enough memory; smaller pictures need less"
+    if isinstance(error, FloatingPointError): return text
     if not isinstance(error, OSError): return ""
     return f"{error.filename}: {error.strerror}" if error.filename is not None else text or type(error).__name__
 
@@ -248,9 +249,11 @@ def input_notes(
         finally: threading.excepthook = in_threads
 
 # %% ../nbs/09_command.ipynb #5274bf82
-def _last_line(error, options):
+def _last_line(error, options, ended):
     "Return the line and the exit code of an error; an empty line for a mistake of the program."
-    if isinstance(error, KeyboardInterrupt): return "; ".join(["interrupted", *filter(None, [str(error)])]), 130
+    if isinstance(error, KeyboardInterrupt):
+        by = "" if ended.number == signal.SIGINT else f" by {ended.number.name}"
+        return "; ".join([f"interrupted{by}", *filter(None, [str(error)])]), ended.exit_code
     if isinstance(error, InputError): return error_with_options(error, options), 2
     return str(error) if isinstance(error, Stopped) else failure(error), 1
 
@@ -259,13 +262,13 @@ def run_command(
     parser:Parser,
     work:Callable,   # takes the values of the options, a dict by the names of the parameters
     arguments=None,  # list of texts; None: those of the process
-)->int:              # the exit code: 0, or 1 for a refusal of the machine, 2 for bad input, 130 for an interrupt
+)->int:              # the exit code: 0, or 1 for a refusal of the machine, 2 for bad input, 128 + n for the signal n
     "Parse a command line, do the work, and report a failure in one line."
-    with outlets(), input_notes(parser.options):
+    with outlets(), input_notes(parser.options), EndSignals() as ended:
         values = vars(parser.parse_args(arguments))
         try: work(values)
         except (Exception, KeyboardInterrupt) as e:
-            line, code = _last_line(e, parser.options)
+            line, code = _last_line(e, parser.options, ended)
             if not line: raise
             for bar in tuple(getattr(tqdm, "_instances", ())): bar.close()   # the line must not continue that of a bar
             print(f"{parser.prog}: {line}", file=sys.stderr)

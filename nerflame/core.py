@@ -206,7 +206,17 @@ def _plain(value):
     if isinstance(value, dict): return {k: _plain(v) for k,v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, (tuple, list)) else value
 
-# %% ../nbs/00_core.ipynb #0b75a456
+# %% ../nbs/00_core.ipynb #d6556a9b
+def _to_disk(path):
+    "Wait until a file, or the names in a folder, are on the disk. Raises `OSError` where the disk refuses them."
+    # Windows flushes only what is open for writing, and no folders
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try: os.fsync(handle)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP): raise   # some file systems cannot flush
+    finally: os.close(handle)
+
+# %% ../nbs/00_core.ipynb #660ddf6e
 def _named_error(e:SafetensorError, path)->OSError:
     "Return the `OSError` inside an error of safetensors, with the name of the file."
     found = re.search(r"os error (\d+)", str(e))
@@ -214,9 +224,11 @@ def _named_error(e:SafetensorError, path)->OSError:
     number = int(found[1])
     return OSError(number, os.strerror(number), str(path))
 
+# %% ../nbs/00_core.ipynb #0b75a456
 @contextlib.contextmanager
 def atomic_path(
-    path,  # the file to write; its folder is made if missing
+    path,                # the file to write; its folder is made if missing
+    durable:bool=True,   # wait until it is on the disk, so that a power cut leaves the old file or the new one
 ):
     "Yield a temporary path beside `path` and rename it to `path` on success. Raises `OSError` with the file's name."
     path = Path(path)
@@ -228,7 +240,10 @@ def atomic_path(
     try:
         yield temporary
         os.chmod(temporary, mode)   # some writers make a new file that only its owner can read
+        if durable: _to_disk(temporary)
         os.replace(temporary, path)
+        with contextlib.suppress(OSError):   # the file is there, and not every system can flush a folder
+            if durable: _to_disk(path.parent)
     except SafetensorError as e: raise _named_error(e, path) from None
     except OSError as e:
         if e.filename is None and e.errno is not None: raise OSError(e.errno, e.strerror, str(path)) from None

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['expression_bounds', 'bounded_step', 'TrackConfig', 'check_track_config', 'counted_coverage', 'Tracker', 'PhotoModel',
-           'track', 'track_held_out']
+           'track', 'HeldOutTracker']
 
 # %% ../../nbs/44_fitting.track.ipynb #c42ad0d7
 import math
@@ -110,6 +110,9 @@ def counted_coverage(
     counted = 255*(scene.ignored == 0).to(torch.uint8)
     return counted if scene.coverage is None else counted.minimum(scene.coverage)
 
+# %% ../../nbs/44_fitting.track.ipynb #ab446404
+def _copy(tensor): return tensor.clone(memory_format=torch.contiguous_format)
+
 # %% ../../nbs/44_fitting.track.ipynb #d0ee619c
 class Tracker:
     "State of tracking. Raises `InputError` for a start or landmarks that do not fit."
@@ -129,7 +132,9 @@ class Tracker:
         self.timesteps = [list(frames) for frames in group_timesteps(scene).frames]
         self._check_start(start)
         self.alike = len(start) == 1            # only the first timestep is known to fit
-        self.params = self._spread(start.detach())
+        self.params = self._spread(start.detach()).map(_copy)
+        self.seen = self.params.map(_copy)      # those by which the visible vertices were found
+        self.done = 0                           # steps
         self.columns = head.flame.jacobian_columns()
         self.bounds = expression_bounds(head)
         self._choose_vertices(generator)
@@ -189,6 +194,7 @@ def _choose_vertices(self:Tracker, generator):
 @patch
 def update_visibility(self:Tracker):
     "Find the visible vertices of every timestep."
+    self.seen = self.params
     find = lambda m, frames: visible_vertices(self.verts(m), self.head.faces, self.chosen, self.scene.cameras, frames)
     self.visible = [find(m, frames) for m, frames in enumerate(self.timesteps)]
 
@@ -451,8 +457,56 @@ def common_step(self:Tracker,
     self.move(steps)
     return cost
 
-# %% ../../nbs/44_fitting.track.ipynb #78d2151c
+# %% ../../nbs/44_fitting.track.ipynb #4fd966d9
+@patch
+def state(self:Tracker)->dict:   # name: dict of tensors, which can be filled in place before `run`
+    "Return what changes between two steps, and what was drawn."
+    drawn = dict(chosen=self.chosen, outlines=self.outline_vertices)
+    return dict(params=self.params.tensors(), seen=self.seen.tensors(), tracking=dict(light=self.light, **drawn))
+
+@patch
+def take_up(self:Tracker):
+    "Find what follows from a state that was filled in."
+    self.outline_used = head_vertices(self.head)[self.outline_vertices]
+    now, self.params = self.params, self.seen
+    self.update_visibility()
+    self.params = now
+
+def steps_left(
+    config:TrackConfig,
+    done:int,           # steps that are taken
+    first:int=0,        # the first stage that counts
+):
+    "Yield number, blur and remaining steps of each stage of tracking that is not done."
+    for stage, (steps, blur) in list(enumerate(zip(config.steps, config.blur)))[first:]:
+        left = range(min(max(done, 0), steps), steps)
+        if left: yield stage, blur, left
+        done -= steps
+
+# %% ../../nbs/44_fitting.track.ipynb #c24b3584
+@patch
 @torch.no_grad()
+def run(self:Tracker,
+    progress=None,   # called with (step, steps, mean cost of a timestep) when a step is complete
+)->HeadParams:       # one row for each timestep
+    "Take the steps that are left."
+    config = self.config
+    if self.done: self.take_up()
+    for stage, blur, steps in steps_left(config, self.done):
+        pictures = self.blurred(blur*self.scene.cameras.width/_WIDTH)
+        names = HeadParams.PLACE if stage == 0 else HeadParams.TIMESTEP if stage == 1 else tuple(self.columns)
+        # until the others have found their place, colours are those of the timestep that fits
+        sources = [0] if stage == 0 and self.alike else range(len(self.timesteps))
+        for step in steps:
+            if step % config.renew == 0: self.update_visibility()
+            self.update_colours(pictures, sources)
+            if stage > 0 and step % 2 == 1: cost = self.common_step(pictures, set(names) - {"expression"})
+            else: cost = self.own_step(pictures, set(names) & set(HeadParams.TIMESTEP))
+            self.done += 1
+            if progress: progress(self.done, sum(config.steps), cost)
+    return self.params
+
+# %% ../../nbs/44_fitting.track.ipynb #3b501939
 def track(
     scene:Scene,
     head:Head,
@@ -464,22 +518,7 @@ def track(
     outline:OutlineConfig|None=None,        # settings of silhouettes; None: `OutlineConfig()`
 )->HeadParams:                              # one row for each timestep; identity and scale the same in all
     "Find the parameters of every timestep. Raises `InputError`."
-    config = config or TrackConfig()
-    tracker, done = Tracker(scene, head, start, config, landmarks, generator, outline), 0
-    for stage, (steps, blur) in enumerate(zip(config.steps, config.blur)):
-        if not steps: continue
-        pictures = tracker.blurred(blur*scene.cameras.width/_WIDTH)
-        names = HeadParams.PLACE if stage == 0 else HeadParams.TIMESTEP if stage == 1 else tuple(tracker.columns)
-        # until the others have found their place, colours are those of the timestep that fits
-        sources = [0] if stage == 0 and tracker.alike else range(len(tracker.timesteps))
-        for step in range(steps):
-            if step % config.renew == 0: tracker.update_visibility()
-            tracker.update_colours(pictures, sources)
-            if stage > 0 and step % 2 == 1: cost = tracker.common_step(pictures, set(names) - {"expression"})
-            else: cost = tracker.own_step(pictures, set(names) & set(HeadParams.TIMESTEP))
-            done += 1
-            if progress: progress(done, sum(config.steps), cost)
-    return tracker.params
+    return Tracker(scene, head, start, config or TrackConfig(), landmarks, generator, outline).run(progress)
 
 # %% ../../nbs/44_fitting.track.ipynb #8570464d
 @patch
@@ -500,23 +539,43 @@ def adopt_person(self:Tracker,
     self.chosen, self.colours, self.trust = known.chosen, known.colours, known.trust
 
 # %% ../../nbs/44_fitting.track.ipynb #447ddb9a
+class HeldOutTracker(Tracker):
+    "State of tracking a known person in pictures that are held out. Raises `InputError` for a start that does not fit."
+    def __init__(self,
+        known:Tracker,      # of other pictures of the person, with their parameters
+        scene:Scene,        # the pictures that are held out
+        start:HeadParams,   # one row for each of their timesteps, with the identity of the person
+        generator:torch.Generator|None=None,   # draws the vertices for outlines
+    ):
+        super().__init__(scene, known.head, start, known.config, generator=generator, outline=known.outline)
+        self.known, self.lit = known, _copy(known.light)   # the light of the person before the present stage
+        self.steps = sum(known.config.steps[1:])
+
+# %% ../../nbs/44_fitting.track.ipynb #ed41e118
+@patch
+def state(self:HeldOutTracker)->dict:   # as that of a `Tracker`
+    "Return what changes between two steps, and what was drawn."
+    known = dict(light=self.lit, chosen=self.known.chosen)
+    return Tracker.state(self) | dict(known=known)
+
+@patch
 @torch.no_grad()
-def track_held_out(
-    known:Tracker,      # of other pictures of the person, with their parameters
-    scene:Scene,        # the pictures that are held out
-    start:HeadParams,   # one row for each of their timesteps, with the identity of the person
-    generator:torch.Generator|None=None,   # draws the vertices for outlines
-)->HeadParams:          # the same rows; pose and expression fit the pictures
-    "Find pose and expression of a known person, by all stages of `known.config` but the first. Raises `InputError`."
-    c = known.config
-    tracker = Tracker(scene, known.head, start, c, generator=generator, outline=known.outline)
+def run(self:HeldOutTracker,
+    progress=None,   # called with (step, steps, mean cost of a timestep) when a step is complete
+)->HeadParams:       # one row for each timestep
+    "Take the steps that are left, of all stages but the first."
+    known, config = self.known, self.config
+    if self.done: self.take_up()
+    known.light = _copy(self.lit)
     known.update_visibility()
-    for steps, blur in zip(c.steps[1:], c.blur[1:]):
-        if not steps: continue
+    for _, blur, steps in steps_left(config, self.done, first=1):
         known.read_person(known.blurred(blur*known.scene.cameras.width/_WIDTH))
-        tracker.adopt_person(known)
-        pictures = tracker.blurred(blur*scene.cameras.width/_WIDTH)
-        for step in range(steps):
-            if step % c.renew == 0: tracker.update_visibility()
-            tracker.own_step(pictures, HeadParams.TIMESTEP)
-    return tracker.params
+        self.adopt_person(known)
+        pictures = self.blurred(blur*self.scene.cameras.width/_WIDTH)
+        for step in steps:
+            if step % config.renew == 0: self.update_visibility()
+            cost = self.own_step(pictures, HeadParams.TIMESTEP)
+            if step == steps[-1]: self.lit = _copy(known.light)   # the next stage begins with it
+            self.done += 1
+            if progress: progress(self.done, self.steps, cost)
+    return self.params

@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['expression_bounds', 'bounded_step', 'TrackConfig', 'check_track_config', 'counted_coverage', 'Tracker', 'PhotoModel',
-           'track', 'track_held_out']
+           'track', 'HeldOutTracker']
 
 # %% ../../nbs/44_fitting.track.ipynb #c42ad0d7
 import math
@@ -90,6 +90,9 @@ def counted_coverage(
     "Return the masks, 0 at pixels that the scene ignores."
     ...
 
+# %% ../../nbs/44_fitting.track.ipynb #ab446404
+def _copy(tensor): ...
+
 # %% ../../nbs/44_fitting.track.ipynb #d0ee619c
 class Tracker:
     "State of tracking. Raises `InputError` for a start or landmarks that do not fit."
@@ -109,7 +112,9 @@ class Tracker:
         self.timesteps = [list(frames) for frames in group_timesteps(scene).frames]
         self._check_start(start)
         self.alike = len(start) == 1            # only the first timestep is known to fit
-        self.params = self._spread(start.detach())
+        self.params = self._spread(start.detach()).map(_copy)
+        self.seen = self.params.map(_copy)      # those by which the visible vertices were found
+        self.done = 0                           # steps
         self.columns = head.flame.jacobian_columns()
         self.bounds = expression_bounds(head)
         self._choose_vertices(generator)
@@ -151,6 +156,7 @@ class Tracker:
 
     def update_visibility(self):
         "Find the visible vertices of every timestep."
+        self.seen = self.params
         find = lambda m, frames: visible_vertices(self.verts(m), self.head.faces, self.chosen, self.scene.cameras, frames)
         self.visible = [find(m, frames) for m, frames in enumerate(self.timesteps)]
 
@@ -300,6 +306,38 @@ class Tracker:
         "Move all timesteps alike, and let colours follow."
         ...
 
+    def state(self)->dict:   # name: dict of tensors, which can be filled in place before `run`
+        "Return what changes between two steps, and what was drawn."
+        ...
+
+    def take_up(self):
+        "Find what follows from a state that was filled in."
+        self.outline_used = head_vertices(self.head)[self.outline_vertices]
+        now, self.params = self.params, self.seen
+        self.update_visibility()
+        self.params = now
+
+    @torch.no_grad()
+    def run(self,
+        progress=None,   # called with (step, steps, mean cost of a timestep) when a step is complete
+    )->HeadParams:       # one row for each timestep
+        "Take the steps that are left."
+        config = self.config
+        if self.done: self.take_up()
+        for stage, blur, steps in steps_left(config, self.done):
+            pictures = self.blurred(blur*self.scene.cameras.width/_WIDTH)
+            names = HeadParams.PLACE if stage == 0 else HeadParams.TIMESTEP if stage == 1 else tuple(self.columns)
+            # until the others have found their place, colours are those of the timestep that fits
+            sources = [0] if stage == 0 and self.alike else range(len(self.timesteps))
+            for step in steps:
+                if step % config.renew == 0: self.update_visibility()
+                self.update_colours(pictures, sources)
+                if stage > 0 and step % 2 == 1: cost = self.common_step(pictures, set(names) - {"expression"})
+                else: cost = self.own_step(pictures, set(names) & set(HeadParams.TIMESTEP))
+                self.done += 1
+                if progress: progress(self.done, sum(config.steps), cost)
+        return self.params
+
     def read_person(self,
         pictures:Float[Tensor, "n h w 3"],   # of the scene, blurred
     )->None:
@@ -333,8 +371,17 @@ class ColourCoupling:
         "Return how much the Hessian shrinks when colours follow."
         ...
 
-# %% ../../nbs/44_fitting.track.ipynb #78d2151c
-@torch.no_grad()
+# %% ../../nbs/44_fitting.track.ipynb #4fd966d9
+
+def steps_left(
+    config:TrackConfig,
+    done:int,           # steps that are taken
+    first:int=0,        # the first stage that counts
+):
+    "Yield number, blur and remaining steps of each stage of tracking that is not done."
+    ...
+
+# %% ../../nbs/44_fitting.track.ipynb #3b501939
 def track(
     scene:Scene,
     head:Head,
@@ -349,12 +396,41 @@ def track(
     ...
 
 # %% ../../nbs/44_fitting.track.ipynb #447ddb9a
-@torch.no_grad()
-def track_held_out(
-    known:Tracker,      # of other pictures of the person, with their parameters
-    scene:Scene,        # the pictures that are held out
-    start:HeadParams,   # one row for each of their timesteps, with the identity of the person
-    generator:torch.Generator|None=None,   # draws the vertices for outlines
-)->HeadParams:          # the same rows; pose and expression fit the pictures
-    "Find pose and expression of a known person, by all stages of `known.config` but the first. Raises `InputError`."
-    ...
+class HeldOutTracker(Tracker):
+    "State of tracking a known person in pictures that are held out. Raises `InputError` for a start that does not fit."
+    def __init__(self,
+        known:Tracker,      # of other pictures of the person, with their parameters
+        scene:Scene,        # the pictures that are held out
+        start:HeadParams,   # one row for each of their timesteps, with the identity of the person
+        generator:torch.Generator|None=None,   # draws the vertices for outlines
+    ):
+        super().__init__(scene, known.head, start, known.config, generator=generator, outline=known.outline)
+        self.known, self.lit = known, _copy(known.light)   # the light of the person before the present stage
+        self.steps = sum(known.config.steps[1:])
+
+    def state(self)->dict:   # as that of a `Tracker`
+        "Return what changes between two steps, and what was drawn."
+        ...
+
+    @torch.no_grad()
+    def run(self,
+        progress=None,   # called with (step, steps, mean cost of a timestep) when a step is complete
+    )->HeadParams:       # one row for each timestep
+        "Take the steps that are left, of all stages but the first."
+        known, config = self.known, self.config
+        if self.done: self.take_up()
+        known.light = _copy(self.lit)
+        known.update_visibility()
+        for _, blur, steps in steps_left(config, self.done, first=1):
+            known.read_person(known.blurred(blur*known.scene.cameras.width/_WIDTH))
+            self.adopt_person(known)
+            pictures = self.blurred(blur*self.scene.cameras.width/_WIDTH)
+            for step in steps:
+                if step % config.renew == 0: self.update_visibility()
+                cost = self.own_step(pictures, HeadParams.TIMESTEP)
+                if step == steps[-1]: self.lit = _copy(known.light)   # the next stage begins with it
+                self.done += 1
+                if progress: progress(self.done, self.steps, cost)
+        return self.params
+
+# %% ../../nbs/44_fitting.track.ipynb #ed41e118

@@ -243,6 +243,13 @@ def state(self:PublishedMeshStage):
     return PublishedStage.state(self) | head
 
 @patch
+def start(self:PublishedMeshStage, at):   # a `Progress`
+    "Begin with the mesh of the first step, also in a resumed stage, so that its search tree is the same."
+    self.posed = self.model.pose(self.begin.detach())
+    return {}
+
+# %% ../../nbs/62_published.training.ipynb #98d12083
+@patch
 def rates(self:PublishedMeshStage, at):   # a `Progress`
     "Return the rates of the networks and of the head."
     return *PublishedStage.rates(self, at), [self.config.schedule.rate_head]
@@ -373,7 +380,6 @@ def train_published(
         config = PublishedRunConfig(head=head.name if head else "", device=scene.device.type, train=config)
     head = None if config.train.preset == "nerf" else head
     training = new_training(PublishedTraining, scene, head, config, val, out, callbacks, budget)
-    training.checkpoint.remove()
     if landmarks is not None: training.checkpoint.kept["landmarks"] = dict(points=landmarks)
     return training.fit()
 

@@ -203,6 +203,11 @@ class PublishedMeshStage(PublishedStage):
         "Return networks, optimisers and the parameters that are optimised."
         ...
 
+    def start(self, at):   # a `Progress`
+        "Begin with the mesh of the first step, also in a resumed stage, so that its search tree is the same."
+        self.posed = self.model.pose(self.begin.detach())
+        return {}
+
     def rates(self, at):   # a `Progress`
         "Return the rates of the networks and of the head."
         ...

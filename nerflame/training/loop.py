@@ -15,7 +15,7 @@ from torch import Tensor
 from ..metrics import mse_to_psnr
 from .settings import StageName
 from .callbacks import call
-from .checkpoint import Checkpointer, Progress, TimeBudget
+from .checkpoint import Checkpointer, Progress, TimeBudget, require_finite
 
 # %% ../../nbs/54_training.loop.ipynb #3b9b8c2f
 def rate_factor(
@@ -96,14 +96,15 @@ def take_step(
     stage:Stage,
     at:Progress,
 )->tuple[float, float]:   # loss and PSNR (dB) of the batch
-    "Compute the loss of a batch and let every optimiser take a step."
+    "Compute the loss of a batch and let every optimiser take a step. Raises FloatingPointError for NaN or infinity."
     for optimiser, rates in zip(stage.optimisers, stage.rates(at)): set_rates(optimiser, rates)
     objective, shown, error = stage.loss(at)
+    require_finite(dict(loss=objective.detach()), f"{stage.name}, step {at.step + 1}")
     for optimiser in stage.optimisers: optimiser.zero_grad()
     objective.backward()
     for optimiser in stage.optimisers: optimiser.step()
-    at.step += 1
     at.counts = stage.counts()
+    at.step += 1   # last: until here the step counts as cut off
     return shown.item(), float(mse_to_psnr(error))
 
 # %% ../../nbs/54_training.loop.ipynb #aa06dd16
@@ -190,7 +191,7 @@ def tell_pace(
 def watch_pace(
     budget:TimeBudget,
     callbacks,         # get the note
-    name:StageName,    # of the stage
+    name:str,          # of the stage
     steps:int,         # of the stage
 ):                     # call it with the number of steps done, after each step
     "Return a function that logs a note after ten steps if a stage takes more than the time left."
@@ -229,7 +230,8 @@ def run_stage(
 )->Progress:
     """Train one stage to its end and return its progress.
 
-    Ctrl-C ends it early. Before its result is worth keeping, `KeyboardInterrupt` is raised.
+    Ctrl-C ends it early. Before its result is worth keeping, and within a step, `KeyboardInterrupt` is raised.
+    Raises FloatingPointError where the loss or the weights become NaN or infinity.
     """
     at = checkpoint.restore(stage, first_progress(stage, budget))
     checkpoint.kept |= stage.start(at)
@@ -245,7 +247,7 @@ def run_stage(
                 loss, psnr = take_step(stage, at)
                 call(callbacks, "after_step", stage.name, at.step, loss, psnr)
     except KeyboardInterrupt:
-        if not stage.worth_keeping(at): raise
+        if not (checkpoint.interrupted and stage.worth_keeping(at)): raise
         call(callbacks, "log", f"interrupted at step {at.step}: keeping what was learned until here")
     stage.finish(at)
     return at

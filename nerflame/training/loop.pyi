@@ -16,7 +16,7 @@ from torch import Tensor
 from ..metrics import mse_to_psnr
 from .settings import StageName
 from .callbacks import call
-from .checkpoint import Checkpointer, Progress, TimeBudget
+from .checkpoint import Checkpointer, Progress, TimeBudget, require_finite
 
 # %% ../../nbs/54_training.loop.ipynb #3b9b8c2f
 def rate_factor(
@@ -93,7 +93,7 @@ def take_step(
     stage:Stage,
     at:Progress,
 )->tuple[float, float]:   # loss and PSNR (dB) of the batch
-    "Compute the loss of a batch and let every optimiser take a step."
+    "Compute the loss of a batch and let every optimiser take a step. Raises FloatingPointError for NaN or infinity."
     ...
 
 # %% ../../nbs/54_training.loop.ipynb #aa06dd16
@@ -157,7 +157,7 @@ def tell_pace(
 def watch_pace(
     budget:TimeBudget,
     callbacks,         # get the note
-    name:StageName,    # of the stage
+    name:str,          # of the stage
     steps:int,         # of the stage
 ):                     # call it with the number of steps done, after each step
     "Return a function that logs a note after ten steps if a stage takes more than the time left."
@@ -184,7 +184,8 @@ def run_stage(
 )->Progress:
     """Train one stage to its end and return its progress.
 
-    Ctrl-C ends it early. Before its result is worth keeping, `KeyboardInterrupt` is raised.
+    Ctrl-C ends it early. Before its result is worth keeping, and within a step, `KeyboardInterrupt` is raised.
+    Raises FloatingPointError where the loss or the weights become NaN or infinity.
     """
     ...
 

@@ -22,15 +22,15 @@ from ..scenes.scene import Scene
 from ..scenes.timesteps import Timesteps, group_timesteps
 from ..field.model import NeRFlame, RadianceModel
 from ..fitting.outlines import even_frames, require_seen
-from ..fitting.track import Tracker, track_held_out
+from ..fitting.track import HeldOutTracker, Tracker
 from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
-from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
+from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished, require_finite
 from .loop import run_stage, torch_threads
 from .beyond import find_beyond, find_holdout, find_light
 from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
-from .stages import TrackStage, run_head_stage
-from .run import Run, RunConfig, frame_states, save_run, transfer_motion
+from .stages import HeldOutStage, TrackStage, run_head_stage
+from .run import Run, RunConfig, RunLock, frame_states, remove_parts, save_run, transfer_motion
 
 # %% ../../nbs/59_training.train.ipynb #d0e7cc93
 @dataclass(eq=False)
@@ -104,7 +104,6 @@ def train(
     if not isinstance(config, RunConfig):
         run = RunConfig(head=head.name, device=scene.device.type, train=config or TrainConfig())
     training = new_training(Training, scene, head, run, val, out, callbacks, budget)
-    training.checkpoint.remove()   # what an earlier training left there
     if landmarks is not None: training.checkpoint.kept["landmarks"] = dict(points=landmarks)
     return training.fit()
 
@@ -143,7 +142,7 @@ FEW_VIEWS = 8   # training pictures below which we warn
 def fit(self:Training)->Run:
     "Find the head, train the model, and write the RUN. Raises `InputError`."
     keep_memory()
-    with torch_threads(cpu_threads()):
+    with RunLock(self.checkpoint.folder), torch_threads(cpu_threads()):
         self.open_folder()
         self.timesteps = self.find_head()
         self.held_out = self.find_held_out()
@@ -165,8 +164,12 @@ def open_folder(self:Training):
         warn_input(self.scene.source, "frames", f"{n} training pictures: what they do not show is guessed; "
                    f"a face needs some {2*FEW_VIEWS} from many sides")
     if folder is None: return
+    remove_parts(folder)   # what a killed process left
     self.callbacks.append(TensorBoardLog(folder/"log", self.shown()))
-    if self.head is not None: save_head(self.head, folder/"head.safetensors")   # a resumed training reads it from here
+    file, resumed = folder/"head.safetensors", self.checkpoint.resumed
+    # a resumed training reads the head from here; in a RUN that can be looked at it is there, with its parameters
+    if self.head is not None and not (resumed and file.is_file()): save_head(self.head, file)
+    if not resumed: self.checkpoint.save()   # in place of what an earlier training left
 
 @patch
 def shown(self:Training)->Scene|None:   # None: images take too long
@@ -190,12 +193,14 @@ def find(self:Training,
     timesteps:Timesteps,
 )->Timesteps:
     "Run a stage that finds the head, and save its result. Raises `InputError`."
-    params, facts = run_head_stage(stage, self.budget, self.callbacks)
+    params, facts = run_head_stage(stage, self.checkpoint, self.callbacks)
+    require_finite(params.tensors(), str(stage.name))
     self.checkpoint.kept["timesteps"] = params.tensors()
     self.checkpoint.note(stage.name, facts)
     self.checkpoint.save()
     return replace(timesteps, params=params)
 
+# %% ../../nbs/59_training.train.ipynb #0cc2b1c0
 @patch
 def neutral_head(self:Training)->Timesteps:
     "Return one timestep with the neutral head. Raises `InputError` where no picture shows it."
@@ -252,6 +257,7 @@ def known_person(self:Training,
     scene = self.scene[[i for row in rows for i in ours.frames[row]]]
     return Tracker(scene, self.head, ours.params[rows], c.track, generator=generator, outline=c.outline)
 
+# %% ../../nbs/59_training.train.ipynb #dc0a13fd
 @patch
 def find_held_out(self:Training)->Timesteps|None:   # None: there are none, or their parameters are taken as they are
     "Return the timesteps that only val shows, tracked with the person fixed. Raises `InputError`."
@@ -265,8 +271,10 @@ def find_held_out(self:Training)->Timesteps|None:   # None: there are none, or t
     if params is None:
         start = transfer_motion(states.params, ours.params[0], self.reference())
         generator = torch.Generator(device=val.device).manual_seed(self.config.seed)   # its own, not the training's
-        params = track_held_out(self.known_person(ours, generator), hidden, start, generator)
+        stage = HeldOutStage(HeldOutTracker(self.known_person(ours, generator), hidden, start, generator))
+        params = run_head_stage(stage, checkpoint, [])[0]
         checkpoint.kept["held_out"] = params.tensors()
+        checkpoint.save()
     return Timesteps(states.timestep, ((),)*len(states), params)
 
 # %% ../../nbs/59_training.train.ipynb #a8838afa

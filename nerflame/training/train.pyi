@@ -23,15 +23,15 @@ from ..scenes.scene import Scene
 from ..scenes.timesteps import Timesteps, group_timesteps
 from ..field.model import NeRFlame, RadianceModel
 from ..fitting.outlines import even_frames, require_seen
-from ..fitting.track import Tracker, track_held_out
+from ..fitting.track import HeldOutTracker, Tracker
 from .settings import StageName, TrainConfig
 from .callbacks import ProgressBar, TensorBoardLog, call
-from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished
+from .checkpoint import Checkpointer, TimeBudget, kept_params, read_unfinished, require_finite
 from .loop import run_stage, torch_threads
 from .beyond import find_beyond, find_holdout, find_light
 from .stages import ColourCorrection, FieldStage, HeadStage, MeshStage, OutlineStage, ReliefStage
-from .stages import TrackStage, run_head_stage
-from .run import Run, RunConfig, frame_states, save_run, transfer_motion
+from .stages import HeldOutStage, TrackStage, run_head_stage
+from .run import Run, RunConfig, RunLock, frame_states, remove_parts, save_run, transfer_motion
 
 # %% ../../nbs/59_training.train.ipynb #d0e7cc93
 @dataclass(eq=False)
@@ -57,7 +57,7 @@ class Training:
     def fit(self)->Run:
         "Find the head, train the model, and write the RUN. Raises `InputError`."
         keep_memory()
-        with torch_threads(cpu_threads()):
+        with RunLock(self.checkpoint.folder), torch_threads(cpu_threads()):
             self.open_folder()
             self.timesteps = self.find_head()
             self.held_out = self.find_held_out()

@@ -33,10 +33,10 @@ from ..fitting.align import Alignment, MaskOptions, align_scene, move_content
 from ..fitting.outlines import OutlineConfig
 from ..training.settings import ColourConfig, TrainConfig
 from ..training.checkpoint import TimeBudget, UNFINISHED, read_unfinished
-from ..training.run import Run, RunConfig, data_folder, run_before, run_scene
+from ..training.run import Run, RunConfig, RunLock, data_folder, run_before, run_scene
 from ..published.training import PublishedTrainConfig
 from ..published.methods import any_unfinished_config, method_of, preset, preset_name
-from ..evaluation.outputs import check_run_folder, finish_run, run_folder, way_on
+from ..evaluation.outputs import check_run_folder, finish_run, run_folder, settle_run, way_on
 from ..evaluation.runs import DataRoot, DeviceName, PathLike
 from ..photos.scene import made_road
 from .scene import SceneOptions, is_footage, make_scene
@@ -315,6 +315,7 @@ def resume_run(
 )->Run:
     "Finish an interrupted training. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
     folder = Path(run)
+    settle_run(folder)
     note, near, far = _begun(folder)
     there = note.device == "cpu" or torch.cuda.is_available()
     require(there, folder/UNFINISHED, "device", f"{note.device}, where the training began", "none that torch can see")
@@ -325,8 +326,8 @@ def resume_run(
     def load(name):
         scene = run_scene(begun, data, name, reader, counter(f"photographs, {name}"))
         return replace(scene, near=near, far=far).to(note.device)
-    pictures, budget = read_training_data(load, data), SettingChanges(started=started).budget(note.train)
-    with when_interrupted(lambda: way_on(folder, run_before(folder))):
+    with RunLock(folder), when_interrupted(lambda: way_on(folder, run_before(folder))):
+        pictures, budget = read_training_data(load, data), SettingChanges(started=started).budget(note.train)
         done = run_training(pictures, head, folder, note, budget, resume=True)
         _say_trained(done)
         finish_run(folder)

@@ -34,10 +34,10 @@ from ..fitting.align import Alignment, MaskOptions, align_scene, move_content
 from ..fitting.outlines import OutlineConfig
 from ..training.settings import ColourConfig, TrainConfig
 from ..training.checkpoint import TimeBudget, UNFINISHED, read_unfinished
-from ..training.run import Run, RunConfig, data_folder, run_before, run_scene
+from ..training.run import Run, RunConfig, RunLock, data_folder, run_before, run_scene
 from ..published.training import PublishedTrainConfig
 from ..published.methods import any_unfinished_config, method_of, preset, preset_name
-from ..evaluation.outputs import check_run_folder, finish_run, run_folder, way_on
+from ..evaluation.outputs import check_run_folder, finish_run, run_folder, settle_run, way_on
 from ..evaluation.runs import DataRoot, DeviceName, PathLike
 from ..photos.scene import made_road
 from .scene import SceneOptions, is_footage, make_scene
