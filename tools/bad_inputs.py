@@ -6,14 +6,15 @@
 
 Each case runs in a process of its own with limits of time and memory. Faults are made from a good file: bytes that
 are cut, changed or replaced, and each value within replaced by others that are wrong in kind, shape or range."""
-import argparse, collections, contextlib, io, json, os, shutil, signal, sys, tempfile, time, traceback, warnings
+import argparse, collections, contextlib, io, itertools, json, os, pickle, shutil, signal, sys, tempfile, time
+import traceback, warnings
 from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np, torch, yaml
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from nerflame.core import InputError, read_yaml
-from nerflame.files import read_tensors
 from nerflame.fitting.landmarks import load_landmarks_2d
 from nerflame.heads.files import load_landmarks, save_head_arrays, save_params
 from nerflame.heads.flame import cat_params
@@ -43,9 +44,10 @@ def byte_faults(data):
     random = np.random.default_rng(0)
     noise = bytearray(data)
     for i in random.integers(0, len(data), 20): noise[i] ^= 0xff
+    latin, page = "größer".encode("latin-1")*9, b"<!DOCTYPE html><title>Login</title>"
     return cut | {"empty": b"", "zeros": bytes(len(data)), "random": random.bytes(2000), "text": b"hello\n"*20,
-                  "changed bytes": bytes(noise), "CRLF": data.replace(b"\n", b"\r\n"), "Latin-1": "größer".encode("latin-1")*9,
-                  "web page": b"<!DOCTYPE html><title>Login</title>", "twice": data + data}
+                  "changed bytes": bytes(noise), "CRLF": data.replace(b"\n", b"\r\n"), "Latin-1": latin,
+                  "web page": page, "twice": data + data}
 
 
 def place_faults(path):
@@ -56,8 +58,9 @@ def place_faults(path):
             make()
         return act
     def closed(): path.chmod(0)
-    found = {"missing": path.unlink, "a folder": replace_by(path.mkdir), "a link to itself": replace_by(lambda: path.symlink_to(path)),
-             "a pipe": replace_by(lambda: os.mkfifo(path)), "a link to /dev/zero": replace_by(lambda: path.symlink_to("/dev/zero"))}
+    link = lambda to: replace_by(lambda: path.symlink_to(to))
+    found = {"missing": path.unlink, "a folder": replace_by(path.mkdir), "a link to itself": link(path),
+             "a pipe": replace_by(lambda: os.mkfifo(path)), "a link to /dev/zero": link("/dev/zero")}
     return found if os.geteuid() == 0 else found | {"no permission": closed}
 
 
@@ -86,13 +89,17 @@ def array_faults(arrays):
     found = {}
     for name, a in arrays.items():
         a = np.asarray(a)
-        wrong = dict(missing=None, texts=np.array(["a", "b"]), empty=a[:0] if a.ndim else np.zeros(0), flat=a.reshape(-1)[:7])
-        if a.dtype.kind == "f": wrong |= dict(nan=np.full_like(a, np.nan), huge=np.full_like(a, 1e30), negative=-np.abs(a) - 1)
+        empty = a[:0] if a.ndim else np.zeros(0)
+        wrong = dict(missing=None, texts=np.array(["a", "b"]), empty=empty, flat=a.reshape(-1)[:7])
+        if a.dtype.kind == "f":
+            wrong |= dict(nan=np.full_like(a, np.nan), huge=np.full_like(a, 1e30), negative=-np.abs(a) - 1)
         if a.dtype.kind in "iu": wrong |= dict(beyond=a + 10**7, negative=a*0 - 5, halves=a + 0.5)
-        wrong |= dict(wide=np.concatenate([np.atleast_1d(a)]*2, -1), dates=np.full(a.shape, "2001-01-01", "datetime64[D]"),
-                      objects=np.full(a.shape, None, object))
+        dates = np.full(a.shape, "2001-01-01", "datetime64[D]")
+        wrong |= dict(wide=np.concatenate([np.atleast_1d(a)]*2, -1), dates=dates)
+        wrong |= dict(objects=np.full(a.shape, None, object))
+        others = {k: v for k, v in arrays.items() if k != name}
         for kind, value in wrong.items():
-            found[f"{name} {kind}"] = {k: v for k, v in arrays.items() if k != name} | ({} if value is None else {name: value})
+            found[f"{name} {kind}"] = others if value is None else others | {name: value}
     return found
 
 
@@ -113,7 +120,6 @@ def npz_cases(file):
 def tensor_cases(file):
     "Yield cases of a safetensors file."
     with torch.no_grad(): tensors = load_file(file)
-    from safetensors import safe_open
     with safe_open(str(file), "pt") as opened: metadata = opened.metadata()
     arrays = {k: t.numpy() for k, t in tensors.items()}
     for name, wrong in array_faults(arrays).items():
@@ -161,9 +167,9 @@ def make_kinds(root):
     Image.fromarray((scene.rgb[0]*255).byte().numpy()).save(root/"picture"/"a.png")
     Image.fromarray((scene.mask[0]*255).byte().numpy()).save(root/"picture"/"a.jpg", quality=95)
     (root/"pickle").mkdir()
-    import pickle
     arrays = HEAD.arrays
-    entries = dict(v_template=arrays.v_template, f=arrays.faces, shapedirs=np.concatenate([arrays.shapedirs, arrays.exprdirs], 2),
+    basis = np.concatenate([arrays.shapedirs, arrays.exprdirs], 2)
+    entries = dict(v_template=arrays.v_template, f=arrays.faces, shapedirs=basis,
         posedirs=arrays.posedirs, J_regressor=arrays.J_regressor, weights=arrays.lbs_weights, n_shape=4, n_expr=3,
         kintree_table=np.stack([arrays.parents, np.arange(5)]))
     (root/"pickle"/"head.pkl").write_bytes(pickle.dumps(entries, 2))
@@ -184,7 +190,8 @@ def make_kinds(root):
     (root/"csv"/"face.csv").write_text("\n".join([header, *rows]) + "\n")
     run = root/"run"
     warnings.simplefilter("ignore")
-    train(load_scene(capture, "train", None, HEAD), HEAD, TrainConfig(parameters="given", minutes=None, steps=2, model=small_model()), out=run, callbacks=[])
+    config = TrainConfig(parameters="given", minutes=None, steps=2, model=small_model())
+    train(load_scene(capture, "train", None, HEAD), HEAD, config, out=run, callbacks=[])
     return _kinds(root, scene)
 
 
@@ -198,13 +205,16 @@ def _kinds(root, scene):
     run, field, own_head = (root/"run"/name for name in ("config.yaml", "field.safetensors", "head.safetensors"))
     read_run = lambda: load_run(root/"run").model.render(scene.cameras[0])
     rows = (root/"csv"/"face.csv").read_text().splitlines()
-    cells = [(f"line {i} column {j} = {w!r}"[:60], i, j, w) for i in (0, 1, 4) for j in range(7) for w in ("", "text", "nan", "1e400", "\x00", "9"*200)]
+    face, wrong_cells = root/"csv"/"face.csv", ("", "text", "nan", "1e400", "\x00", "9"*200)
     def csv_cases():
-        for name, i, j, wrong in cells:
+        for i, j, wrong in itertools.product((0, 1, 4), range(7), wrong_cells):
             changed = [r.split(",") for r in rows]
             changed[i][j] = wrong
-            yield name, lambda changed=changed: (root/"csv"/"face.csv").write_text("\n".join(map(",".join, changed)))
-    times = np.linspace(0, 2, 5)
+            yield f"line {i} column {j} = {wrong!r}"[:60], lambda changed=changed: face.write_text("\n".join(map(",".join, changed)))
+    def npz_kind(name, read):
+        file = root/name
+        return Kind(file.parent, file, lambda: read(file), list(npz_cases(file)))
+    times, pickled = np.linspace(0, 2, 5), root/"pickle"/"head.pkl"
     first_picture = root/"scene"/content["frames"][0]["file_path"]
     if not first_picture.is_file(): first_picture = next((root/"scene"/"train").glob("*.png"))
     return dict(
@@ -213,23 +223,20 @@ def _kinds(root, scene):
         scene_picture=Kind(root/"scene", first_picture, read_scene),
         picture=Kind(root/"picture", root/"picture"/"a.png", lambda: read_image(root/"picture"/"a.png")),
         mask=Kind(root/"picture", root/"picture"/"a.jpg", lambda: read_mask(root/"picture"/"a.jpg")),
-        flame_param=Kind(root/"params", root/"params"/"00000.npz", lambda: HEAD.load_params(root/"params"/"00000.npz"),
-                         list(npz_cases(root/"params"/"00000.npz"))),
-        motion=Kind(root/"motion", root/"motion"/"motion.npz", lambda: load_motion(root/"motion"/"motion.npz", HEAD),
-                    list(npz_cases(root/"motion"/"motion.npz"))),
-        head_npz=Kind(root/"head", root/"head"/"head.npz", lambda: load_head(root/"head"/"head.npz", teeth=False),
-                      list(npz_cases(root/"head"/"head.npz"))),
-        head_pickle=Kind(root/"pickle", root/"pickle"/"head.pkl", lambda: load_head(root/"pickle"/"head.pkl", teeth=False)),
-        saved_head=Kind(root/"saved", saved, lambda: load_saved_params(saved, load_saved_head(saved)), list(tensor_cases(saved))),
-        landmark_embedding=Kind(root/"marks", root/"marks"/"landmark_embedding.npz",
-            lambda: load_landmarks(root/"marks"/"landmark_embedding.npz"), list(npz_cases(root/"marks"/"landmark_embedding.npz"))),
+        flame_param=npz_kind("params/00000.npz", HEAD.load_params),
+        motion=npz_kind("motion/motion.npz", lambda file: load_motion(file, HEAD)),
+        head_npz=npz_kind("head/head.npz", lambda file: load_head(file, teeth=False)),
+        head_pickle=Kind(root/"pickle", pickled, lambda: load_head(pickled, teeth=False)),
+        saved_head=Kind(root/"saved", saved, lambda: load_saved_params(saved, load_saved_head(saved)),
+                        list(tensor_cases(saved))),
+        landmark_embedding=npz_kind("marks/landmark_embedding.npz", load_landmarks),
         landmarks=Kind(root/"points", points, lambda: load_landmarks_2d(points, scene),
                        list(text_cases(points, json.loads(points.read_text()), json.dumps))),
         camera_path=Kind(root/"path", path, lambda: camera_path(path, times),
                          list(text_cases(path, json.loads(path.read_text()), json.dumps))),
         published_yaml=Kind(root/"yaml", job, lambda: read_hparams(job),
                             list(text_cases(job, read_yaml(job), yaml.safe_dump))),
-        recording=Kind(root/"csv", root/"csv"/"face.csv", lambda: read_live_link(root/"csv"/"face.csv"), list(csv_cases())),
+        recording=Kind(root/"csv", face, lambda: read_live_link(face), list(csv_cases())),
         run_config=Kind(root/"run", run, read_run, list(text_cases(run, config, yaml.safe_dump))),
         run_metrics=Kind(root/"run", root/"run"/"metrics.json", read_run),
         run_field=Kind(root/"run", field, read_run, list(tensor_cases(field))),
@@ -240,12 +247,13 @@ def _kinds(root, scene):
 # ---- the command line -----------------------------------------------------------------------------------------------
 
 VALUES = dict(
-    render=("--size", "--fps", "--turntable", "--expression", "--jaw", "--neck", "--camera", "--background", "--out", "--zoom"),
+    render=("--size", "--fps", "--turntable", "--expression", "--jaw", "--neck", "--camera", "--background", "--out",
+            "--zoom"),
     drive=("--source", "--arkit", "--fps", "--smooth", "--size", "--out", "--turns", "--camera_path"),
     export=("--glb", "--texture", "--out", "--frames"),
     train=("--minutes", "--steps", "--rays", "--seed", "--resolution", "--out", "--frames", "--size"))
-TEXTS = ("", "-1", "0", "nan", "inf", "1e30", "1000000000000", "99999999999999999999999", "text", "a=1,a=2", "jawOpen=1e30", "1,2", "1e5,0,0",
-         "\udcff", "x"*5000, "/proc/none/x", "/dev/null/x")
+TEXTS = ("", "-1", "0", "nan", "inf", "1e30", "1000000000000", "99999999999999999999999", "text", "a=1,a=2",
+         "jawOpen=1e30", "1,2", "1e5,0,0", "\udcff", "x"*5000, "/proc/none/x", "/dev/null/x")
 
 
 def command_cases(root):
@@ -253,7 +261,9 @@ def command_cases(root):
     data = {"train": root/"scene"}
     for command, options in VALUES.items():
         for option in options:
-            for text in TEXTS: yield f"{command} {option} {text[:20]!r}", command, [str(data.get(command, root/"run")), f"{option}={text}"]
+            for text in TEXTS:
+                place = str(data.get(command, root/"run"))
+                yield f"{command} {option} {text[:20]!r}", command, [place, f"{option}={text}"]
 
 
 # ---- running --------------------------------------------------------------------------------------------------------
@@ -270,7 +280,8 @@ def in_child(work):
         resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()): outcome = attempt(work)
+            quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+            with quiet[0], quiet[1]: outcome = attempt(work)
             os.write(writes, json.dumps(outcome).encode()[:4000])
         finally: os._exit(0)
     os.close(writes)
@@ -337,7 +348,9 @@ def report(name, results, shown):
     for outcome in "traceback", "hang", "crash", "accepted", "refused":
         some = [r for r in results if r[1] == outcome]
         limit = len(some) if outcome in ("traceback", "hang", "crash") else shown
-        for fault, _, message, seconds in some[:limit]: print(f"  {outcome}: {fault}: {message.strip().splitlines()[-1][:220] if message.strip() else ''}")
+        for fault, _, message, _ in some[:limit]:
+            last = (message.strip().splitlines() or [""])[-1]
+            print(f"  {outcome}: {fault}: {last[:220]}", flush=True)
 
 
 def run_commands(root, shown):
@@ -357,14 +370,12 @@ def run_commands(root, shown):
 def table(found):
     "Return the results as a table in Markdown."
     head = ["| input | cases | " + " | ".join(OUTCOMES) + " | slowest |", "|---|" + "---:|"*(len(OUTCOMES) + 2)]
-    rows = []
-    for name, results in found.items():
+    def row(name, results):
         counts = collections.Counter(r[1] for r in results)
-        cells = [str(counts[o]) for o in OUTCOMES]
-        rows.append(f"| {name.replace('_', ' ')} | {len(results)} | {' | '.join(cells)} | {max(r[3] for r in results):.1f} s |")
+        cells = name, len(results), *(counts[o] for o in OUTCOMES), f"{max(r[3] for r in results):.1f} s"
+        return f"| {' | '.join(map(str, cells))} |"
     every = [r for results in found.values() for r in results]
-    counts = collections.Counter(r[1] for r in every)
-    rows.append(f"| **all** | {len(every)} | " + " | ".join(str(counts[o]) for o in OUTCOMES) + f" | {max(r[3] for r in every):.1f} s |")
+    rows = [row(name.replace("_", " "), results) for name, results in found.items()] + [row("**all**", every)]
     return "\n".join(head + rows) + "\n"
 
 

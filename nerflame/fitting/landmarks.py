@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np, torch
 from jaxtyping import Float
 from torch import Tensor
-from ..core import InputError, fold_name, parse_json, read_text, require, warn_input
+from ..core import fold_name, parse_json, read_text, require, warn_input
 from ..files import read_npz
 from ..scenes.pictures import SUFFIXES
 from ..scenes.scene import Scene
