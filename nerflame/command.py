@@ -8,7 +8,7 @@ __all__ = ['RARE', 'Stopped', 'failure', 'when_interrupted', 'Option', 'with_opt
            'folder_path', 'counter']
 
 # %% ../nbs/09_command.ipynb #d87b78c3
-import argparse, contextlib, signal, sys, threading, warnings
+import argparse, contextlib, math, signal, sys, threading, warnings
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
@@ -277,14 +277,15 @@ def run_command(
 
 # %% ../nbs/09_command.ipynb #f73d9e06
 def float_list(
-    *counts:int,   # how many numbers are allowed
+    *counts:int,         # how many numbers are allowed
+    most:float=1e6,      # the largest absolute value
 )->Callable:
     "Make a parser of numbers with commas between them."
-    expected = f"expected {' or '.join(map(str, counts))} numbers with commas between them"
+    expected = f"expected {' or '.join(map(str, counts))} numbers with commas between them, none beyond {most:g}"
     def parse(text:str)->tuple[float, ...]:
         try: values = tuple(float(v) for v in text.split(","))
         except ValueError: values = ()
-        if len(values) not in counts or not all(abs(v) < 1e6 for v in values):
+        if len(values) not in counts or not all(abs(v) <= most for v in values):
             raise argparse.ArgumentTypeError(f"{expected}, got {text!r}")
         return values
     return parse
@@ -296,9 +297,12 @@ def name_weights(
     found = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
-        try: found[name.strip()] = float(value)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"expected NAME=WEIGHT with commas between, got {text!r}") from None
+        try: weight = float(value)
+        except ValueError: weight = math.nan
+        if not abs(weight) <= 100 or name.strip() in found:
+            expected = "expected NAME=WEIGHT with commas between, each name once, with weights up to 100"
+            raise argparse.ArgumentTypeError(f"{expected}, got {text!r}")
+        found[name.strip()] = weight
     return found
 
 # %% ../nbs/09_command.ipynb #b11edab1
@@ -308,17 +312,20 @@ def positive_float(
     "Parse a positive number."
     try: value = float(text)
     except ValueError: value = 0.
-    if not 0 < value < float("inf"): raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    # nothing that we count, be it minutes or pixels, is larger
+    if not 0 < value <= 1e6: raise argparse.ArgumentTypeError(f"expected a positive number up to 1000000, got {text!r}")
     return value
 
 def int_at_least(
-    least:int,   # the smallest number that is allowed
+    least:int,               # the smallest number that is allowed
+    most:int=1_000_000_000,  # the largest
 )->Callable:
     "Make a parser of whole numbers."
     def parse(text:str)->int:
         try: value = int(text)
         except ValueError: value = least - 1
-        if value < least: raise argparse.ArgumentTypeError(f"expected a whole number from {least}, got {text!r}")
+        expected = f"expected a whole number from {least} to {most}"
+        if not least <= value <= most: raise argparse.ArgumentTypeError(f"{expected}, got {text[:80]!r}")
         return value
     return parse
 

@@ -119,7 +119,7 @@ def npz_cases(file):
 
 def tensor_cases(file):
     "Yield cases of a safetensors file."
-    with torch.no_grad(): tensors = load_file(file)
+    tensors = {k: t.clone() for k, t in load_file(file).items()}   # not the file itself, which we write over
     with safe_open(str(file), "pt") as opened: metadata = opened.metadata()
     arrays = {k: t.numpy() for k, t in tensors.items()}
     for name, wrong in array_faults(arrays).items():
@@ -210,7 +210,8 @@ def _kinds(root, scene):
         for i, j, wrong in itertools.product((0, 1, 4), range(7), wrong_cells):
             changed = [r.split(",") for r in rows]
             changed[i][j] = wrong
-            yield f"line {i} column {j} = {wrong!r}"[:60], lambda changed=changed: face.write_text("\n".join(map(",".join, changed)))
+            name = f"line {i} column {j} = {wrong!r}"[:60]
+            yield name, lambda changed=changed: face.write_text("\n".join(map(",".join, changed)))
     def npz_kind(name, read):
         file = root/name
         return Kind(file.parent, file, lambda: read(file), list(npz_cases(file)))

@@ -30,13 +30,13 @@ Vector = Sequence[float] | None
 class FaceState:
     "A state to render: changes to the captured state, or to parameters of a file."
     # rotation of the jaw, radians; +X opens: `jaw_pose=0.3,0,0`; None: as captured
-    jaw_pose: Annotated[Vector, Option("X,Y,Z", float_list(3))] = None
+    jaw_pose: Annotated[Vector, Option("X,Y,Z", float_list(3, most=100.))] = None
     # weights of named expressions, mostly 0 to 1; None: as captured
     expression: Annotated[dict | None, Option("NAME=W,..", name_weights)] = None
     # rotation of the head on the neck, radians; +X nods, +Y turns to the subject's left; None: as captured
-    neck_pose: Annotated[Vector, Option("X,Y,Z", float_list(3))] = None
+    neck_pose: Annotated[Vector, Option("X,Y,Z", float_list(3, most=100.))] = None
     # rotation of the eyes, radians, both or left and right; +Y looks to the subject's left; None: as captured
-    eye_pose: Annotated[Vector, Option("X,Y,Z[,X,Y,Z]", float_list(3, 6))] = None
+    eye_pose: Annotated[Vector, Option("X,Y,Z[,X,Y,Z]", float_list(3, 6, most=100.))] = None
     # parameters of one or more frames (keys of VHAP and GaussianAvatars); poses and expressions that you give
     # replace theirs; None: as captured
     params: Annotated[PathLike | None, Option("FILE.npz")] = None
@@ -69,12 +69,12 @@ def _with_expression(params, head, expression):
 class View:
     "The cameras to render from."
     # N pictures from all around, at the elevation and distance of `camera`; None: no turntable
-    turntable: Annotated[int | None, Option("N", int_at_least(2))] = None
+    turntable: Annotated[int | None, Option("N", int_at_least(2, 100_000))] = None
     # azimuth and elevation of the camera, radians (0,0 is in front of the face, +AZ on the subject's left),
     # and its distance from the origin, scene units (1/8 m)
     camera: Annotated[Sequence[float], Option("AZ,EL,R", float_list(3), either="view")] = (0., 0., 4.)
     # width of the pictures, pixels; None: 400, with `split` the width that was trained on
-    size: Annotated[int | None, Option("PX", int_at_least(8))] = None
+    size: Annotated[int | None, Option("PX", int_at_least(8, 16_384))] = None
     # use the cameras of this split of the RUN's scene instead; None: `camera`
     split: Annotated[str | None, Option("NAME", either="view")] = None
     # scene folder for `split`; None: the one that the RUN was trained on

@@ -239,7 +239,7 @@ def _colour(text):
 class Film:
     "The pictures of a film and the files that are written."
     # width and height of the pictures, pixels
-    size: Annotated[int, Option("PX", int_at_least(8))] = 400
+    size: Annotated[int, Option("PX", int_at_least(8, 16_384))] = 400
     # pictures of the film a second; None: the driver's, at most 30
     fps: Annotated[float | None, Option("N", positive_float)] = None
     # behind the head, white, black or three numbers from 0 to 1; None: the RUN's

@@ -37,11 +37,11 @@ class ExportFiles:
 class ExportForm:
     "The form of exported files."
     # width and height of the texture, texels
-    texture: Annotated[int, Option("PX", int_at_least(16))] = 1024
+    texture: Annotated[int, Option("PX", int_at_least(16, 16_384))] = 1024
     # pictures of `frames`
-    count: Annotated[int, Option("N", int_at_least(1))] = 60
+    count: Annotated[int, Option("N", int_at_least(1, 100_000))] = 60
     # width and height of the pictures, pixels
-    size: Annotated[int, Option("PX", int_at_least(8))] = 400
+    size: Annotated[int, Option("PX", int_at_least(8, 16_384))] = 400
     # texture coordinates: the head's own, or new ones; None: its own where it has some that fill two fifths of the
     # texture, else new ones
     uv: Annotated[Literal["own", "new"] | None, Option(group=RARE)] = None

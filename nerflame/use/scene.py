@@ -173,7 +173,7 @@ class SceneOptions:
     # frames of a film that are used, at most
     frames: Annotated[int, Option("N", int_at_least(3), PHOTOS)] = 60
     # side of the squares around the head, at most, pixels
-    size: Annotated[int, Option("PX", int_at_least(64), PHOTOS)] = 1024
+    size: Annotated[int, Option("PX", int_at_least(64, 16_384), PHOTOS)] = 1024
     # every so many photographs one is kept for validation; 0: none
     val_every: Annotated[int, Option("N", int_at_least(0), PHOTOS)] = 10
 

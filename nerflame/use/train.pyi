@@ -64,7 +64,7 @@ MaskLabels = Annotated[tuple, Option("1,2,..|#RRGGBB,..", _labels, RARE, names=_
 class PhotoOptions:
     "The way to read the photographs of a scene."
     # width of the images to work with, pixels; None: their own
-    resolution: Annotated[int | None, Option("PX", int_at_least(8))] = None
+    resolution: Annotated[int | None, Option("PX", int_at_least(8, 16_384))] = None
     # 68 points of the face in the training pictures, which help to find the head and what it does: .npz or .json,
     # by the names of the frames, in pixels of the pictures; None: the pictures alone
     landmarks: Annotated[PathLike | None, Option("FILE", group=RARE)] = None
@@ -100,9 +100,9 @@ class SettingChanges:
     # schedule faster; None: `minutes` decides
     steps: Annotated[int | None, Option("N", int_at_least(1), either="length")] = None
     # rays a step; None: the preset's
-    rays: Annotated[int | None, Option("N", int_at_least(1), RARE)] = None
+    rays: Annotated[int | None, Option("N", int_at_least(1, 1 << 20), RARE)] = None
     # of all random numbers; None: 0
-    seed: Annotated[int | None, Option("S", int_at_least(0), RARE)] = None
+    seed: Annotated[int | None, Option("S", int_at_least(0, 2**63 - 1), RARE)] = None
     # what finds the closest faces: our tree, or PyTorch3D, which tries all of them (needs the extra pytorch3d);
     # None: bvh
     backend: Backend = None
@@ -280,7 +280,7 @@ def align_folder(
     # overlap of head and masks (intersection over union) below which no file is written
     min_iou:Annotated[float, Option("IOU", positive_float, RARE, names=("--least",))]=0.85,
     resolution:Annotated[int, Option("PX", int_at_least(8), RARE)]=200,   # width to which masks are reduced, pixels
-    seed:Annotated[int, Option("S", int_at_least(0), RARE)]=0,            # of all random numbers
+    seed:Annotated[int, Option("S", int_at_least(0, 2**63 - 1), RARE)]=0,            # of all random numbers
     # for masks that are label maps, as face parsing gives them: the numbers (or palette entries) or colours of all
     # that is the person; empty: masks are white where the person is
     mask_labels:MaskLabels=(),
