@@ -176,7 +176,8 @@ def main():
     run = train(scene, head, TrainConfig(minutes=options.minutes), val=scene[:2], callbacks=[log])
     draw_pictures(run, options.pictures, log)
     rows = io.StringIO()
-    csv.writer(rows, lineterminator="\n").writerows([[f.name for f in fields(Sample)], *map(astuple, log.samples)])
+    lines = [[v if isinstance(v, str) else round(v, 3) for v in astuple(s)] for s in log.samples]
+    csv.writer(rows, lineterminator="\n").writerows([[f.name for f in fields(Sample)], *lines])
     text = report(log.samples, options, run.metrics)
     Path(options.out).parent.mkdir(parents=True, exist_ok=True)
     write_text(f"{options.out}.csv", rows.getvalue())

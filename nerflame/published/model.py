@@ -223,8 +223,8 @@ def map_points_by_face(
     matrix = torch.linalg.solve(torch.where(still, same, here), torch.where(still, same, there)).to(points.dtype)
     first = faces[face_idx, 0]
     # `index_select` adds gradients in a fixed order, for any number of threads
-    here, matrix, there = posed.index_select(0, first), matrix.index_select(0, face_idx), canonical.index_select(0, first)
-    return ((points - here)[:, None] @ matrix)[:, 0] + there
+    here, there = posed.index_select(0, first), canonical.index_select(0, first)
+    return ((points - here)[:, None] @ matrix.index_select(0, face_idx))[:, 0] + there
 
 # %% ../../nbs/61_published.model.ipynb #085a81e4
 @dataclass(frozen=True)
