@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv, .venv-lowest and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-pytorch3d test-lowest test-glb test-inputs test-browser check gate lint types coverage bench lab hooks \
+.PHONY: help install demo test test-faults test-pytorch3d test-lowest test-glb test-inputs test-browser check gate lint types coverage bench lab hooks \
         notebooks export readme pictures docs release-check clean
 
 BIN       := .venv/bin
@@ -41,6 +41,10 @@ demo: .venv/installed  ## photograph the built-in head, train on it, evaluate an
 # shapes in signatures are checked under test; one thread each, because the notebooks run side by side
 test: .venv/installed check  ## run the tests in all notebooks; check that notebooks, modules and README agree
 	NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers $(WORKERS) --do_print --timing
+
+# a short form of it runs in the tests (nbs/95_testing.ipynb)
+test-faults: .venv/installed  ## kill trainings, fill disks, remove folders, and compare what goes on with a training without faults; half an hour; SHORT=1: a minute; ONLY="kills disk": these kinds
+	$(BIN)/python tools/faults.py $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY))
 
 # PyTorch3D tries every face for every point, so its parity tests are small. Without it they fail here instead of being skipped.
 test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an environment of its own (6 GB; Linux x86-64 only)

@@ -55,7 +55,8 @@ def save_figure(
     dpi:int=100,    # pixels per inch
 ):
     "Write `figure` to `path` in one step."
-    with atomic_path(path) as temporary: figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.05)
+    with atomic_path(path, durable=False) as temporary:
+        figure.savefig(temporary, dpi=dpi, bbox_inches="tight", pad_inches=0.05)
 
 # %% ../nbs/04_plot.ipynb #114e4c3f
 @dataclass(frozen=True)

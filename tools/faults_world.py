@@ -38,6 +38,12 @@ class Row:
         "Count a fault, and what went wrong after it."
         self.injected += 1
         if problems: self.failures.append(f"{self.kind}, {where}: {'; '.join(problems)}")
+        if problems or self.injected % 10 == 0: self.tell()
+
+    def tell(self):
+        "Print how far a long series is, and its last failure."
+        text = f"{self.kind}: {self.survived} of {self.injected} survived"
+        print(text, *self.failures[-1:], file=sys.stderr, flush=True)
 
 @dataclass
 class Done:
@@ -225,7 +231,7 @@ def names(folder):
 
 def opens(run):
     "Return the problem of a RUN that neither opens nor names its remedy."
-    remedies = "--resume", "train anew", "no such folder"
+    remedies = "--resume", "train anew", "an earlier RUN is in"
     try: load_run(run)
     except InputError as e:
         if not any(remedy in str(e) for remedy in remedies): return [f"does not open: {e}"]

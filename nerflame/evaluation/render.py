@@ -81,7 +81,7 @@ def save_image(
 ):
     "Write a picture as 8-bit PNG, in one step."
     picture = Image.fromarray(to_bytes(image))
-    with atomic_path(path) as temporary: picture.save(temporary, format="PNG", compress_level=6)
+    with atomic_path(path, durable=False) as temporary: picture.save(temporary, format="PNG", compress_level=6)
 
 def picture_path(
     folder,              # where the pictures of all frames go
@@ -214,7 +214,7 @@ def write_video(
     path, frames = Path(path), to_bytes(frames)
     require(path.suffix in (".mp4", ".gif"), path, "video", "a name that ends in .mp4 or .gif")
     require(len(frames) > 0, path, "frames", "at least one picture", 0)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=False) as temporary:
         if path.suffix == ".mp4": _write_mp4(frames, temporary, fps, quality)
         else: _write_gif(frames, temporary, fps)
     return path

@@ -700,7 +700,7 @@ def _write_frame(frame, path):
     if frame.shape[-1] == 4 and not transparent:
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, _WHITE), picture).convert("RGB")
     options = dict(compress_level=4) if transparent else dict(quality=95, subsampling=0)
-    with atomic_path(path) as temporary: picture.save(temporary, "PNG" if transparent else "JPEG", **options)
+    with atomic_path(path, durable=False) as part: picture.save(part, "PNG" if transparent else "JPEG", **options)
 
 # %% ../../nbs/46_photos.footage.ipynb #07360dba
 _BATCH = 500    # frames of a run, because command lines have a greatest length

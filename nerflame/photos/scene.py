@@ -110,14 +110,14 @@ def _save_square(photograph, matte, square, size, path, finish):
     scale = max(image.shape[:2])/longest
     colours = crop_square(image, replace(square, centre=square.centre*scale, size=square.size*scale), size)
     alpha = (255*crop_square(matte, square, size).clip(0, 1)).round().astype(np.uint8)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=False) as temporary:
         Image.fromarray(finish(np.dstack([colours, alpha]))).save(temporary, format="PNG", compress_level=4)
 
 # %% ../../nbs/49_photos.scene.ipynb #8d68d1e4
 def _save_ignored(ignored, square, size, path):
     "Write the pixels of a square that training ignores."
     shown = crop_square(ignored.astype(np.float32), square, size, 1.) > 0.1
-    with atomic_path(path) as temporary: Image.fromarray(shown).save(temporary, format="PNG")
+    with atomic_path(path, durable=False) as temporary: Image.fromarray(shown).save(temporary, format="PNG")
 
 def save_frame(
     folder:Path,          # of the scene

@@ -36,7 +36,8 @@ def write_image(
 ):
     "Write an 8-bit PNG in one step."
     pixels = (image.detach().cpu().clamp(0, 1)*255 + 0.5).to(torch.uint8).numpy()
-    with atomic_path(path) as temporary: Image.fromarray(pixels).save(temporary, format="PNG", compress_level=4)
+    with atomic_path(path, durable=False) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=4)
 
 # %% ../../nbs/24_scenes.writing.ipynb #820ab70b
 def frame_entry(

@@ -332,6 +332,14 @@ class Run:
     interrupted: bool = False            # before its end; the training can be resumed
     held_out: Timesteps | None = None    # states that only val shows, if training found them; frames are not known
 
+# %% ../../nbs/58_training.run.ipynb #57b7a305
+def _put_aside(folder):
+    "Return the RUNs that were put aside for one in this folder."
+    folder = Path(folder).resolve()
+    beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+    name = re.compile(rf"{re.escape(folder.name)}\.earlier\d*")
+    return sorted(p for p in beside if name.fullmatch(p.name) and is_run(p))
+
 # %% ../../nbs/58_training.run.ipynb #12388d74
 def read_run_config(
     folder,              # a RUN
@@ -349,12 +357,10 @@ def read_run_config(
         unfinished = (folder/UNFINISHED).is_file()
         finished = f"a RUN that is finished; go on with nerflame_train --resume {folder}"
         require(not unfinished, folder, "config.yaml", finished, "an unfinished one")
-        anew = "a RUN that is finished; nothing was learned here yet: train anew into this folder"
-        before = run_before(folder)
-        aside = f"; the earlier RUN is in {before}" if before else ""
-        require(not (folder/MARK).is_file(), folder, "config.yaml", anew + aside, "one whose training was cut short")
+        anew = "; nothing was learned here yet: train anew into this folder" if is_run(folder) else ""
+        aside = "".join(f"; an earlier RUN is in {p}" for p in _put_aside(folder))
         found = "no such file" if folder.is_dir() else "no such folder"
-        raise InputError(folder, "config.yaml", "a RUN folder that nerflame_train finished", found)
+        raise InputError(folder, "config.yaml", f"a RUN folder that nerflame_train finished{anew}{aside}", found)
     values = read_yaml(file)
     found = values.get("format", "none")
     require(found == RUN_FORMAT, file, "format", f"{RUN_FORMAT}, which this version of nerflame reads{EARLIER}", found)
