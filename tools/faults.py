@@ -9,6 +9,7 @@ and compare the weights with those of a training without faults: they must be th
 import argparse, os, sys
 # with one thread sums are added in one order; threads, those of CUDA too, would not live on in a forked child
 os.environ.update(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", TQDM_DISABLE="1")
+os.environ.pop("NERFLAME_TYPECHECK", None)   # checks of shapes would take as long as the work
 import random, tempfile, time
 from pathlib import Path
 from faults_kinds import KINDS

@@ -99,10 +99,10 @@ def take_step(
     "Compute the loss of a batch and let every optimiser take a step. Raises FloatingPointError for NaN or infinity."
     for optimiser, rates in zip(stage.optimisers, stage.rates(at)): set_rates(optimiser, rates)
     objective, shown, error = stage.loss(at)
-    require_finite(dict(loss=objective.detach()), f"{stage.name}, step {at.step + 1}")
     for optimiser in stage.optimisers: optimiser.zero_grad()
     objective.backward()
     for optimiser in stage.optimisers: optimiser.step()
+    require_finite(dict(loss=objective.detach()), f"{stage.name}, step {at.step + 1}")   # no checkpoint has this step
     at.counts = stage.counts()
     at.step += 1   # last: until here the step counts as cut off
     return shown.item(), float(mse_to_psnr(error))

@@ -158,7 +158,8 @@ def run_before(
     lines = mark.read_text(encoding="utf-8", errors="replace").splitlines() if mark.is_file() else []
     name = lines[1] if len(lines) > 1 and lines[0].startswith("nerflame-mark-") else ""
     found = Path(folder).resolve().with_name(name) if re.fullmatch(r"[^/\\]+\.earlier\d*", name) else None
-    return found if found and is_run(found) else None
+    if found is None or not found.is_dir(): return None
+    return found if is_run(found) or not any(found.iterdir()) else None   # empty: its removal was cut short
 
 # %% ../../nbs/58_training.run.ipynb #7d1ecf32
 _LAST = {UNFINISHED: 1, "config.yaml": 2, MARK: 3, LOCK: 4}   # the order in which these go, after all others

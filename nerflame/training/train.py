@@ -169,7 +169,9 @@ def open_folder(self:Training):
     file, resumed = folder/"head.safetensors", self.checkpoint.resumed
     # a resumed training reads the head from here; in a RUN that can be looked at it is there, with its parameters
     if self.head is not None and not (resumed and file.is_file()): save_head(self.head, file)
-    if not resumed: self.checkpoint.save()   # in place of what an earlier training left
+    if resumed: return
+    self.checkpoint.remove()   # what an earlier training left
+    self.checkpoint.save()
 
 @patch
 def shown(self:Training)->Scene|None:   # None: images take too long
