@@ -112,6 +112,7 @@ def _indices(frames, key, where):
     if all(v is None for v in values): return None
     for i, v in enumerate(values):
         require(v is not None, where, entry(frames, i, key), "a whole number for every frame, or for none", "nothing")
+        require(0 <= v < 1_000_000, where, entry(frames, i, key), "a whole number from 0 to 999999", v)
     return tuple(values)
 
 def _load_cameras(files, sizes):

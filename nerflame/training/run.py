@@ -385,19 +385,11 @@ def read_run(
     require(isinstance(metrics, dict), folder/"metrics.json", "top level", "an object", type(metrics).__name__)
     check_digests(folder)
     model = load(folder, device)
-    _require_finite(folder, model)
     stopped = (folder/UNFINISHED).is_file() or (isinstance(metrics, dict) and metrics.get("interrupted") is True)
     timesteps, held_out = (_load_timesteps(folder/name, model) for name in _STATES)
     return Run(folder, config, model, metrics, timesteps, stopped, held_out)
 
 # %% ../../nbs/58_training.run.ipynb #089504a3
-def _require_finite(folder, model):
-    "Raise `InputError` for a model with NaN or infinity."
-    tensors = {f"params.{k}": v for k, v in model.params.tensors().items()} if model.params is not None else {}
-    for name, v in {**dict(model.named_parameters()), **tensors}.items():
-        finite = "finite numbers, as a training that went well writes them; train anew"
-        require(bool(v.isfinite().all()), folder, name, finite, "NaN" if bool(v.isnan().any()) else "infinity")
-
 def _load_timesteps(folder, model):
     "Return the states that a RUN noted, or None."
     files = sorted(folder.glob("*.npz"))
