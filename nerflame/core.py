@@ -148,7 +148,8 @@ def parse_json(
     "Return what JSON says. Raises `InputError`. Very long integers become floats, which may be infinite."
     number = lambda digits: int(digits) if len(digits) < 16 else float(digits)
     try: return json.loads(text, parse_int=number)
-    except (ValueError, RecursionError) as e: raise InputError(where, "content", "readable JSON", str(e)[:100]) from None
+    except (ValueError, RecursionError) as e:
+        raise InputError(where, "content", "readable JSON", str(e)[:100]) from None
 
 # %% ../nbs/00_core.ipynb #42d5d084
 def fold_name(

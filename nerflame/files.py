@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['read_tensors', 'Entry', 'check_tensors', 'can_write', 'cache_folder', 'repository', 'shared', 'text_keys',
-           'error_name', 'parse_pickle', 'Budget', 'read_apart', 'open_bytes', 'read_pickle', 'read_npy', 'read_npz']
+           'error_name', 'Budget', 'read_apart', 'open_bytes', 'read_pickle', 'read_npy', 'read_npz']
 
 # %% ../nbs/01_files.ipynb #95b06f6a
-import contextlib, functools, importlib, io, json, math, os, pickle, pickletools, signal, stat, subprocess, sys, tempfile
-import zipfile
+import contextlib, functools, importlib, io, json, math, os, pickle, pickletools, signal, stat, subprocess, sys
+import tempfile, zipfile
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -39,7 +39,7 @@ def read_tensors(
 # %% ../nbs/01_files.ipynb #b29b7c2f
 @dataclass(frozen=True)
 class Entry:
-    "What a tensor in a file has to be."
+    "Shape, kind and range that a tensor in a file must have."
     shape: tuple            # sizes; None: any; a text: any, but the same wherever the text stands
     kind: str = "float"     # or "int"
     low: float = -1e9       # smallest value
@@ -83,7 +83,8 @@ def _check_tensor(tensor, entry, sizes, where, name):
     _check_finite(tensor, where, name)
     if not math.prod(shape): return
     low, high = tensor.min().item(), tensor.max().item()
-    require(entry.low <= low and high <= entry.high, where, name, f"numbers from {entry.low} to {entry.high}", f"{low} to {high}")
+    expected = f"numbers from {entry.low} to {entry.high}"
+    require(entry.low <= low and high <= entry.high, where, name, expected, f"{low} to {high}")
 
 # %% ../nbs/01_files.ipynb #47ca84df
 def can_write(
@@ -431,6 +432,7 @@ def error_name(
     "Return kind and message of an exception as one line."
     return " ".join(f"{type(e).__name__}: {e}".split())
 
+# %% ../nbs/01_files.ipynb #78a0c555
 def parse_pickle(
     source,   # an open binary file
     where,    # its name in messages
@@ -453,7 +455,7 @@ def parse_pickle(
 # %% ../nbs/01_files.ipynb #68246de4
 @dataclass(frozen=True)
 class Budget:
-    "What reading one file may cost."
+    "Limits of time, memory and size for reading one file."
     seconds: float = 60.       # of computing, and three times as many to pass
     memory: int = 1 << 30      # bytes of memory, beside the program's own
     per_byte: int = 24         # and as many more for each byte of the file
@@ -479,7 +481,8 @@ class _Plain:
         self.left -= 1
         if self.left < 0: raise ValueError("too many values")
         if level > self.depth: raise ValueError("containers within containers")
-        if value is None or isinstance(value, (bool, str, int, float)) and not isinstance(value, np.generic): return value
+        plain = isinstance(value, (bool, str, int, float)) and not isinstance(value, np.generic)
+        if value is None or plain: return value
         if isinstance(value, bytes): return ["b", value.decode("latin1")]
         if isinstance(value, (np.ndarray, np.generic)): return self.array(np.asarray(value))
         if isinstance(value, dict):
@@ -546,14 +549,15 @@ def _run(reader, budget, source, out):
     code = f"import sys; sys.path[:] = {paths!r}; from nerflame import files; {call}"
     # one thread for its arithmetic, and no type checks, which would load torch
     env = {k: v for k, v in os.environ.items() if k != "NERFLAME_TYPECHECK"} | dict(OPENBLAS_NUM_THREADS="1")
-    given = dict(input=source) if isinstance(source, bytes) else dict(stdin=source)
-    command, streams = [sys.executable, "-c", code], given | dict(stdout=out, stderr=subprocess.DEVNULL)
-    try: return subprocess.run(command, env=env, timeout=3*budget.seconds, **streams).returncode
+    data, file = (source, None) if isinstance(source, bytes) else (None, source)
+    command, silent = [sys.executable, "-c", code], subprocess.DEVNULL
+    try: return subprocess.run(command, input=data, stdin=file, stdout=out, stderr=silent, env=env,
+                               timeout=3*budget.seconds).returncode
     except subprocess.TimeoutExpired: return None
 
 # %% ../nbs/01_files.ipynb #cb810e90
-_BY_SIGNAL = dict(SIGXCPU="takes too long to read", SIGKILL="takes too much memory", SIGSEGV="ends Python's interpreter",
-    SIGABRT="ends Python's interpreter", SIGBUS="ends Python's interpreter")
+_BY_SIGNAL = dict(SIGXCPU="takes too long to read", SIGKILL="takes too much memory")
+_BY_SIGNAL |= dict.fromkeys(("SIGSEGV", "SIGABRT", "SIGBUS"), "ends Python's interpreter")
 _ENDS = {-getattr(signal, name): text for name, text in _BY_SIGNAL.items() if hasattr(signal, name)}
 
 def _taken(file, code):
@@ -576,7 +580,7 @@ def read_apart(
     expected:str,   # what would be right, as a phrase
     budget:Budget|None=None,   # None: `Budget()`
 ):
-    "Return what a function finds in a file: plain data and arrays. It runs in a process of its own. Raises `InputError`."
+    "Return the plain data and arrays that a function finds in a file, in a process of its own. Raises `InputError`."
     own = "the path of an interpreter, because files of others are read in a process of its own"
     require(sys.executable, "this Python", "sys.executable", own, "none")
     try: os.lseek(source.fileno(), source.tell(), os.SEEK_SET)   # from where we are in it
@@ -655,7 +659,8 @@ def read_npy(
 def _entries(archive, names, size):
     "Check entries of an archive by what it says about them. Raises ValueError."
     infos = [archive.getinfo(f"{n}.npy") for n in names]
-    odd = next((i for i in infos if i.flag_bits & 1 or i.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)), None)
+    usual = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+    odd = next((i for i in infos if i.flag_bits & 1 or i.compress_type not in usual), None)
     if odd: raise ValueError(f"{odd.filename}, which is encrypted or packed in another way")
     total = sum(i.file_size for i in infos)
     if total > _WHOLE + _GROWTH*size: raise ValueError(f"{total/2**20:.0f} MiB in a file of {size/2**20:.1f} MiB")

@@ -54,6 +54,19 @@ class RadianceModel(Protocol):
     def load(cls, folder, device="cpu")->Any:   # as `save` wrote it
         "Read a model from a folder."
 
+# %% ../../nbs/39_field.model.ipynb #e2da14fb
+def _check_settings(config):
+    "Raise `InputError` for settings of a model that are beyond all use."
+    for name in "voxel", "step", "mesh_epsilon", "reach":
+        value = getattr(config, name)
+        require(1e-4 <= value <= 10, "ModelConfig", name, "a length from 0.0001 to 10 scene units", value)
+    require(1 <= config.cell_size <= 16, "ModelConfig", "cell_size", "1 to 16 voxels", config.cell_size)
+    for name in "weight_threshold", "alpha_threshold":
+        value = getattr(config, name)
+        require(0 <= value < 1, "ModelConfig", name, "a number from 0 to 1", value)
+    require(abs(config.jaw_open) < 2, "ModelConfig", "jaw_open", "an angle, radians", config.jaw_open)
+    require(config.epsilon.end <= 10, "ModelConfig", "epsilon.end", "at most 10 scene units", config.epsilon.end)
+
 # %% ../../nbs/39_field.model.ipynb #2d44d331
 @dataclass(frozen=True)
 class ModelConfig:
@@ -71,18 +84,7 @@ class ModelConfig:
     # last, because from here on `field` is no longer the function of `dataclasses`
     field: FieldConfig = field(default_factory=lambda: FieldConfig(lit=True))
 
-    def __post_init__(self):
-        lengths = "voxel", "step", "mesh_epsilon", "reach"
-        for name in lengths:
-            value = getattr(self, name)
-            require(1e-4 <= value <= 10, "ModelConfig", name, "a length from 0.0001 to 10 scene units", value)
-        require(1 <= self.cell_size <= 16, "ModelConfig", "cell_size", "1 to 16 voxels", self.cell_size)
-        for name in "weight_threshold", "alpha_threshold":
-            value = getattr(self, name)
-            require(0 <= value < 1, "ModelConfig", name, "a number from 0 to 1", value)
-        require(abs(self.jaw_open) < 2, "ModelConfig", "jaw_open", "an angle, radians", self.jaw_open)
-        longest = "at most 10 scene units"
-        require(self.epsilon.end <= 10, "ModelConfig", "epsilon.end", longest, self.epsilon.end)
+    def __post_init__(self): _check_settings(self)
 
     @property
     def max_epsilon(self)->float:
@@ -802,6 +804,7 @@ def saved_density(
     "Return the density of a saved model. Raises `InputError`."
     return read_density(parse_json(metadata.get("density", ""), where), where)
 
+# %% ../../nbs/39_field.model.ipynb #b2b1b247
 def fill_module(
     module:nn.Module,   # changed in place
     tensors:dict,   # its state
@@ -819,8 +822,9 @@ def _schema(n_faces:int, rows:int, dims)->dict:
     "Return what the tensors of a saved model have to be, for a head and a shell of so many bricks."
     places, voxels = int(BRICK)**3, rows*int(BRICK)**3
     own = dict(to_scene=Entry((4, 4)), canonical_verts=Entry(("v", 3)), occupancy=Entry(("n",), low=0.))
-    shell = {"low": Entry((3,)), "brick": Entry((None,)*3, "int", -1, rows - 1), "face": Entry((rows, places), "int", -1, RIGID),
-             "second": Entry((2, None), "int", -1 - n_faces, max(voxels, n_faces) - 1)}
+    shell = dict(low=Entry((3,)), brick=Entry((None,)*3, "int", -1, rows - 1))
+    shell |= dict(face=Entry((rows, places), "int", -1, int(RIGID)))
+    shell |= dict(second=Entry((2, None), "int", -1 - n_faces, max(voxels, n_faces) - 1))
     space = dict(reach=Entry(("v",)), joints=Entry((2, 3)), rest=Entry((4, 4)))
     more = {f"space.{k}": replace(e, needed=False) for k, e in space.items()}
     more["holdout"] = Entry(("v",), low=0., high=1., needed=False)
@@ -828,6 +832,7 @@ def _schema(n_faces:int, rows:int, dims)->dict:
     tables = {f"grid.tables.{i}": Entry((f"points{i}", 4)) for i in range(len(dims))}
     return own | {f"shell.{k}": e for k, e in shell.items()} | more | keys | tables | {"grid.low": Entry((3,))}
 
+# %% ../../nbs/39_field.model.ipynb #0171fc05
 @patch
 def save(self:NeRFlame,
     folder,   # where `head.safetensors` and `field.safetensors` go
@@ -845,6 +850,7 @@ def save(self:NeRFlame,
     metadata = dict(density=json.dumps(density_values(self.density)), dims=json.dumps(self.field.grid.dims))
     write_model(folder, FORMAT, self.config, tensors, metadata, self.head, self.params)
 
+# %% ../../nbs/39_field.model.ipynb #b309ebb1
 def _check_shell(tensors, n_faces, where):
     "Raise `InputError` unless all rows and faces that a saved shell names are there."
     brick, face, (slots, seconds) = (tensors[f"shell.{name}"] for name in ("brick", "face", "second"))
@@ -858,6 +864,7 @@ def _check_shell(tensors, n_faces, where):
     fits = (slots >= 0) & (slots < face.numel()) & (seconds < n_faces) & (seconds > -2 - n_faces) & (seconds != -1)
     require(bool(fits.all()), where, "shell.second", "voxels that there are, and faces of the head", "others")
 
+# %% ../../nbs/39_field.model.ipynb #ee258ab6
 def _saved_shell(config, tensors):
     "Return the shell of a saved model."
     other = torch.full_like(tensors["shell.face"], -1)

@@ -60,6 +60,11 @@ class RadianceModel(Protocol):
         "Read a model from a folder."
         ...
 
+# %% ../../nbs/39_field.model.ipynb #e2da14fb
+def _check_settings(config)->None:
+    "Raise `InputError` for settings of a model that are beyond all use."
+    ...
+
 # %% ../../nbs/39_field.model.ipynb #2d44d331
 @dataclass(frozen=True)
 class ModelConfig:
@@ -77,8 +82,7 @@ class ModelConfig:
     # last, because from here on `field` is no longer the function of `dataclasses`
     field: FieldConfig = field(default_factory=lambda: FieldConfig(lit=True))
 
-    def __post_init__(self)->None:
-        ...
+    def __post_init__(self)->None: ...
 
     @property
     def max_epsilon(self)->float:
@@ -567,6 +571,7 @@ def saved_density(
     "Return the density of a saved model. Raises `InputError`."
     ...
 
+# %% ../../nbs/39_field.model.ipynb #b2b1b247
 def fill_module(
     module:nn.Module,   # changed in place
     tensors:dict,   # its state
@@ -583,10 +588,12 @@ def _schema(n_faces:int, rows:int, dims)->dict:
     "Return what the tensors of a saved model have to be, for a head and a shell of so many bricks."
     ...
 
+# %% ../../nbs/39_field.model.ipynb #b309ebb1
 def _check_shell(tensors, n_faces, where)->None:
     "Raise `InputError` unless all rows and faces that a saved shell names are there."
     ...
 
+# %% ../../nbs/39_field.model.ipynb #ee258ab6
 def _saved_shell(config, tensors):
     "Return the shell of a saved model."
     ...

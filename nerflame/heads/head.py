@@ -224,13 +224,14 @@ def save_head(
 # %% ../../nbs/13_heads.head.ipynb #df720050
 def _saved_schema(shape:str="n_shape", expr:str="n_expr")->dict:
     "Return what the tensors of a saved head have to be."
-    several = lambda names, *entry: dict.fromkeys(names, Entry(*entry, needed=False))
     directions = dict(shapedirs=Entry(("v", 3, shape)), exprdirs=Entry(("v", 3, expr)), posedirs=Entry(("v", 3, 36)))
-    needed = dict(v_template=Entry(("v", 3)), faces=Entry(("f", 3), "int", 0), **directions, J_regressor=Entry((5, "v")),
-                  lbs_weights=Entry(("v", 5)), parents=Entry((5,), "int", -1, 4))
-    more = several(("vertex_part",), ("v",), "int", 0) | several(("uv",), (None, 2)) | several(("uv_faces",), ("f", 3), "int", 0)
-    marks = several(("landmarks.face_idx",), (51,), "int", 0) | several(("landmarks.bary",), (51, 3))
-    marks |= several(("landmarks.contour_face_idx",), ("t", 17), "int", 0) | several(("landmarks.contour_bary",), ("t", 17, 3))
+    needed = dict(v_template=Entry(("v", 3)), faces=Entry(("f", 3), "int", 0), J_regressor=Entry((5, "v")),
+                  lbs_weights=Entry(("v", 5)), parents=Entry((5,), "int", -1, 4)) | directions
+    index = lambda name, *shape: {name: Entry(shape, "int", 0, needed=False)}
+    number = lambda name, *shape: {name: Entry(shape, needed=False)}
+    more = index("vertex_part", "v") | number("uv", None, 2) | index("uv_faces", "f", 3)
+    marks = index("landmarks.face_idx", 51) | number("landmarks.bary", 51, 3)
+    marks |= index("landmarks.contour_face_idx", "t", 17) | number("landmarks.contour_bary", "t", 17, 3)
     sizes = dict(betas=shape, expression=expr) | {k: n for k, n in param_widths(0, 0).items() if n}
     rows = {k: Entry(("b", n), "float", *param_limits()[k], needed=False) for k, n in sizes.items()}
     offsets = dict(static_offset=("v", 3), dynamic_offset=("b", "v", 3))
@@ -241,10 +242,12 @@ def _saved_names(metadata, path)->dict:
     "Return the names in the metadata of a saved head. Raises `InputError`."
     names = parse_json(metadata.get("names", ""), path)
     kinds = dict(name=str, plain=str, n_plain=int) | dict.fromkeys(_LISTS, list)
-    require(isinstance(names, dict) and names.keys() == kinds.keys(), path, "names", f"the entries {', '.join(kinds)}", "others")
+    complete = isinstance(names, dict) and names.keys() == kinds.keys()
+    require(complete, path, "names", f"the entries {', '.join(kinds)}", "others")
+    words = dict(str="a text", int="a number", list="texts")
     for key, kind in kinds.items():
         fits = type(names[key]) is kind and (kind is not list or all(type(n) is str for n in names[key]))
-        require(fits, path, f"names.{key}", dict(str="a text", int="a number", list="texts")[kind.__name__], "something else")
+        require(fits, path, f"names.{key}", words[kind.__name__], "something else")
     return names
 
 # %% ../../nbs/13_heads.head.ipynb #2d58884f

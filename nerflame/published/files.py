@@ -4,8 +4,7 @@
 
 # %% auto #0
 __all__ = ['FlameHparams', 'Hparams', 'published_files', 'read_hparams', 'published_rays', 'published_config',
-           'load_published_scene', 'OriginalCheckpoint', 'parse_checkpoint', 'read_checkpoint', 'import_checkpoint',
-           'published_states']
+           'load_published_scene', 'OriginalCheckpoint', 'read_checkpoint', 'import_checkpoint', 'published_states']
 
 # %% ../../nbs/63_published.files.ipynb #26d5ff0c
 import difflib, math, os, re
@@ -321,7 +320,8 @@ def _load_error(path, e)->InputError:
 def _as_arrays(x):
     "Return containers with arrays in place of tensors; a tensor that NumPy cannot hold becomes a text."
     if isinstance(x, Tensor):
-        plain = x.layout == torch.strided and x.dtype in (torch.float32, torch.float64, torch.float16, torch.int64, torch.int32)
+        known = torch.float32, torch.float64, torch.float16, torch.int64, torch.int32
+        plain = x.layout == torch.strided and x.dtype in known
         return x.detach().numpy() if plain else f"a tensor of type {x.dtype}, {x.layout}"
     if isinstance(x, dict): return {k: _as_arrays(v) for k, v in x.items()}
     return type(x)(_as_arrays(v) for v in x) if type(x) in (list, tuple) else x

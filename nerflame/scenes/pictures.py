@@ -34,6 +34,7 @@ def _add_heif():
     register_heif_opener()
     return True
 
+# %% ../../nbs/20_scenes.pictures.ipynb #ebc8ee5c
 def most_pixels()->int:
     "Return how many pixels a picture may have: NERFLAME_MEGAPIXELS millions. Raises `InputError`."
     said = os.environ.get("NERFLAME_MEGAPIXELS", "120")   # phones have up to 108
@@ -44,6 +45,7 @@ def most_pixels()->int:
 class LostFile(InputError):
     "A file of a frame that is missing or cannot be read; among many frames we leave such a one out."
 
+# %% ../../nbs/20_scenes.pictures.ipynb #e0c62acd
 @contextlib.contextmanager
 def open_image(
     path,             # the file
@@ -56,7 +58,8 @@ def open_image(
     # Pillow refuses twice its own limit before we see the size
     if Image.MAX_IMAGE_PIXELS is not None: Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, limit)
     # a pipe would be waited for
-    if os.path.exists(path) and not os.path.isfile(path): raise LostFile(path, field, _READABLE, "no file but something else")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise LostFile(path, field, _READABLE, "no file but something else")
     try:
         with Image.open(path, formats=formats) as image:
             size = math.prod(image.size)
