@@ -187,7 +187,7 @@ def read_yaml(
     path = Path(path)
     require(path.is_file(), path, "file", "an existing YAML file")
     text = read_text(path, _YAML_LIMIT)
-    try: values = yaml.load(text, _Loader)
+    try: values = _Loader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as e:
         # PyYAML raises most of these for dates that do not exist, and for odd keys and numbers
         raise InputError(path, "content", "readable YAML", str(e)[:300] or type(e).__name__) from None
