@@ -6,7 +6,7 @@
 __all__ = ['check_run_folder', 'way_on', 'finish_run', 'settle_run', 'run_folder', 'check_folder', 'output_folder']
 
 # %% ../../nbs/73_evaluation.outputs.ipynb #c1c5878b
-import contextlib, re, os, sys
+import contextlib, os, sys
 from pathlib import Path
 from tqdm import tqdm
 from ..core import InputError, require, warn_input, write_text
@@ -14,7 +14,8 @@ from ..files import can_write
 from ..command import Stopped, failure
 from ..training.checkpoint import BEGINNING, UNFINISHED, interrupted_at
 from ..training.run import (
-    LOCK, MARK, MOVING, RunLock, is_run, list_outputs, listed_outputs, mark_run, remove_parts, remove_run, run_before)
+    LOCK, MARK, MOVING, RunLock, is_run, list_outputs, listed_outputs, mark_run, put_aside_for, remove_parts,
+    remove_run, run_before)
 from ..published.methods import load_run
 
 # %% ../../nbs/73_evaluation.outputs.ipynb #2f260f0b
@@ -69,9 +70,7 @@ def _put_aside(folder):
 
 def _undo_move(folder):
     "Give a RUN back that a killed process put aside and had not begun to replace."
-    name = re.compile(rf"{re.escape(folder.name)}\.earlier\d*")
-    beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
-    for earlier in [p for p in beside if name.fullmatch(p.name) and (p/MOVING).is_file()]:
+    for earlier in [p for p in put_aside_for(folder) if (p/MOVING).is_file()]:
         with RunLock(folder):
             remove_parts(folder)
             if not (folder/MARK).is_file() and not set(os.listdir(folder)) - {LOCK} and not remove_run(folder):

@@ -33,9 +33,19 @@ def _renumber(member, voxels, n):
     number = F.pad(torch.where(keep, keep.cumsum(0) - 1, -1), (0, 1), value=-1)
     return keep, number[member]
 
+# %% ../../nbs/35_field.driven.ipynb #76f7bed5
+class _Cells:
+    "Cells that know the voxels in them, and of which some can be selected."
+    def holding(self,
+        voxels:Bool[Tensor, "m"],   # of the shell that they were made of
+    ):
+        "Return the cells that hold at least one of the chosen voxels."
+        keep, member = _renumber(self.member, voxels, len(self))
+        return replace(self.select(keep), member=member)
+
 # %% ../../nbs/35_field.driven.ipynb #0e1e584c
 @dataclass(frozen=True, eq=False)
-class ShellCells:
+class ShellCells(_Cells):
     "N cubes around the canonical mesh, bound to its surface."
     face: Int[Tensor, "n"]        # int32, the face that is closest to the middle of each
     bary: Float[Tensor, "n 3"]    # weights of its corners at the closest point
@@ -46,13 +56,6 @@ class ShellCells:
 
     def __len__(self): return len(self.face)
 
-    def holding(self,
-        voxels:Bool[Tensor, "m"],   # of the shell that they were made of
-    )->"ShellCells":
-        "Return the cells that hold at least one of the chosen voxels."
-        keep, member = _renumber(self.member, voxels, len(self))
-        return replace(self.select(keep), member=member)
-
     def select(self,
         keep:Bool[Tensor, "n"],   # of these cells
     )->"ShellCells":
@@ -62,20 +65,13 @@ class ShellCells:
 
 # %% ../../nbs/35_field.driven.ipynb #c05da480
 @dataclass(frozen=True, eq=False)
-class RigidCells:
+class RigidCells(_Cells):
     "N cubes off the canonical mesh, which move rigidly."
     middle: Float[Tensor, "n 3"]   # scene units
     edge: float                    # of a cube, scene units
     member: Int[Tensor, "m"]       # the cell of each voxel of the shell, int64; -1: none; empty: not known
 
     def __len__(self): return len(self.middle)
-
-    def holding(self,
-        voxels:Bool[Tensor, "m"],   # of the shell that they were made of
-    )->"RigidCells":
-        "Return the cells that hold at least one of the chosen voxels."
-        keep, member = _renumber(self.member, voxels, len(self))
-        return replace(self.select(keep), member=member)
 
     def select(self,
         keep:Bool[Tensor, "n"],   # of these cells

@@ -295,7 +295,8 @@ def occupied_cells(self:NeRFlame,
     def holding(size):
         rigid = self.rigid_cells(size)
         return self.cells(size).holding(occupied), None if rigid is None else rigid.holding(occupied)
-    self._occupied[size] = sigma, state, CellLevels.of(holding(size), holding(1))
+    large = holding(size)
+    self._occupied[size] = sigma, state, CellLevels.of(large, large if size == 1 else holding(1))
     return self._occupied[size][2]
 
 # %% ../../nbs/39_field.model.ipynb #37f2e40e

@@ -222,9 +222,10 @@ def save_head(
     with atomic_path(path) as temporary: save_file(tensors, temporary, metadata=dict(format=HEAD_FORMAT, names=names))
 
 # %% ../../nbs/13_heads.head.ipynb #df720050
-def _saved_schema(shape:str="n_shape", expr:str="n_expr")->dict:
+def _saved_schema()->dict:
     "Return what the tensors of a saved head have to be."
-    directions = dict(shapedirs=Entry(("v", 3, shape)), exprdirs=Entry(("v", 3, expr)), posedirs=Entry(("v", 3, 36)))
+    directions = dict(shapedirs=Entry(("v", 3, "n_shape")), exprdirs=Entry(("v", 3, "n_expr")))
+    directions |= dict(posedirs=Entry(("v", 3, 36)))
     needed = dict(v_template=Entry(("v", 3)), faces=Entry(("f", 3), "int", 0), J_regressor=Entry((5, "v")),
                   lbs_weights=Entry(("v", 5)), parents=Entry((5,), "int", -1, 4)) | directions
     index = lambda name, *shape: {name: Entry(shape, "int", 0, needed=False)}
@@ -232,7 +233,7 @@ def _saved_schema(shape:str="n_shape", expr:str="n_expr")->dict:
     more = index("vertex_part", "v") | number("uv", None, 2) | index("uv_faces", "f", 3)
     marks = index("landmarks.face_idx", 51) | number("landmarks.bary", 51, 3)
     marks |= index("landmarks.contour_face_idx", "t", 17) | number("landmarks.contour_bary", "t", 17, 3)
-    sizes = dict(betas=shape, expression=expr) | {k: n for k, n in param_widths(0, 0).items() if n}
+    sizes = dict(betas="n_shape", expression="n_expr") | {k: n for k, n in param_widths(0, 0).items() if n}
     rows = {k: Entry(("b", n), "float", *param_limits()[k], needed=False) for k, n in sizes.items()}
     offsets = dict(static_offset=("v", 3), dynamic_offset=("b", "v", 3))
     rows |= {k: Entry(shape, "float", *param_limits()[k], needed=False) for k, shape in offsets.items()}

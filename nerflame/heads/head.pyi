@@ -161,7 +161,7 @@ def save_head(
     ...
 
 # %% ../../nbs/13_heads.head.ipynb #df720050
-def _saved_schema(shape:str="n_shape", expr:str="n_expr")->dict:
+def _saved_schema()->dict:
     "Return what the tensors of a saved head have to be."
     ...
 

@@ -7,7 +7,7 @@ __all__ = ['PICTURES', 'FILMS', 'Photograph', 'sharpness', 'blurred', 'Refused',
            'camera_numbers', 'blurred_by_camera', 'blurred_photographs', 'read_footage']
 
 # %% ../../nbs/46_photos.footage.ipynb #de42ab7c
-import contextlib, functools, hashlib, io, math, re, subprocess, threading, unicodedata, warnings
+import contextlib, functools, io, math, re, subprocess, threading, unicodedata, warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ import imageio_ffmpeg, numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageCms
 from ..core import InputError, atomic_path, fold_name, require
-from ..files import cache_folder, read_npz
+from ..files import cache_folder, file_digest, read_npz
 from ..runtime import cpu_threads
 from ..scenes.pictures import SUFFIXES, LostFile, eight_bits, exif_orientation, most_pixels, open_image
 from ..scenes.pictures import picture_size
@@ -346,10 +346,7 @@ def _unique_names(paths):
 # %% ../../nbs/46_photos.footage.ipynb #cca97ccf
 def _content_key(path):
     "Return a text that tells files of different content apart."
-    digest = hashlib.blake2b()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20): digest.update(block)
-    return digest.hexdigest()
+    return file_digest(path, "blake2b")
 
 def _repeated_files(paths):
     "Return {path: the earlier file with the same content}."

@@ -4,17 +4,18 @@
 
 # %% auto #0
 __all__ = ['MARK', 'LOCK', 'MOVING', 'RunConfig', 'versions', 'listed_outputs', 'list_outputs', 'is_run', 'mark_run',
-           'run_before', 'remove_run', 'remove_parts', 'RunLock', 'save_run', 'Run', 'read_run', 'data_folder',
-           'run_scene', 'same_params', 'transfer_motion', 'same_identity', 'frame_states']
+           'run_before', 'remove_run', 'remove_parts', 'RunLock', 'save_run', 'Run', 'put_aside_for', 'read_run',
+           'data_folder', 'run_scene', 'same_params', 'transfer_motion', 'same_identity', 'frame_states']
 
 # %% ../../nbs/58_training.run.ipynb #4ba69e5d
-import contextlib, hashlib, json, os, platform, re
+import contextlib, json, os, platform, re
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 import torch
 from safetensors import SafetensorError, safe_open
 from ..core import InputError, from_dict, parse_json, read_text, read_yaml, require, save_config, write_text
+from ..files import file_digest
 from ..heads.flame import HeadParams, cat_params
 from ..heads.files import save_params
 from ..heads.head import Head
@@ -267,19 +268,12 @@ def _digested(folder):
     files = [folder/"head.safetensors", folder/"field.safetensors", *states]
     return sorted(p.relative_to(folder).as_posix() for p in files if p.is_file())
 
-def _digest(path):
-    "Return the SHA-256 of a file, in hexadecimal digits."
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20): digest.update(block)
-    return digest.hexdigest()
-
 # %% ../../nbs/58_training.run.ipynb #e70bf529
 def write_digests(
     folder,   # a RUN
 ):
     "Note the digests of the files of a RUN."
-    found = {name: _digest(Path(folder)/name) for name in _digested(Path(folder))}
+    found = {name: file_digest(Path(folder)/name) for name in _digested(Path(folder))}
     write_text(Path(folder)/DIGESTS, json.dumps(dict(format=_DIGESTS_FORMAT, files=found), indent=1) + "\n")
 
 def check_digests(
@@ -288,14 +282,13 @@ def check_digests(
     "Raise `InputError` where a file is not as it was written; without digests nothing is checked."
     file = Path(folder)/DIGESTS
     if not file.is_file(): return
-    try: noted = json.loads(read_text(file))
-    except (ValueError, RecursionError) as e: raise InputError(file, "content", "readable JSON", str(e)) from None
+    noted = parse_json(read_text(file), file)
     files = noted.get("files") if isinstance(noted, dict) and noted.get("format") == _DIGESTS_FORMAT else None
     require(isinstance(files, dict), file, "format", f"{_DIGESTS_FORMAT} with files", "another")
     anyway = f"to read it anyway, remove {DIGESTS}"
     for name in _digested(file.parent):
         expected = f"the content that {DIGESTS} notes: the file was damaged or changed; {anyway}"
-        require(files.get(name) == _digest(file.parent/name), file.parent/name, "sha256", expected)
+        require(files.get(name) == file_digest(file.parent/name), file.parent/name, "sha256", expected)
 
 # %% ../../nbs/58_training.run.ipynb #15ce5104
 def save_run(
@@ -334,12 +327,14 @@ class Run:
     held_out: Timesteps | None = None    # states that only val shows, if training found them; frames are not known
 
 # %% ../../nbs/58_training.run.ipynb #57b7a305
-def _put_aside(folder):
-    "Return the RUNs that were put aside for one in this folder."
+def put_aside_for(
+    folder,           # of a RUN
+)->list[Path]:
+    "Return what has the name of an earlier RUN that was put aside for one in this folder."
     folder = Path(folder).resolve()
     beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
     name = re.compile(rf"{re.escape(folder.name)}\.earlier\d*")
-    return sorted(p for p in beside if name.fullmatch(p.name) and is_run(p))
+    return sorted(p for p in beside if name.fullmatch(p.name))
 
 # %% ../../nbs/58_training.run.ipynb #12388d74
 def read_run_config(
@@ -359,7 +354,7 @@ def read_run_config(
         finished = f"a RUN that is finished; go on with nerflame_train --resume {folder}"
         require(not unfinished, folder, "config.yaml", finished, "an unfinished one")
         anew = "; nothing was learned here yet: train anew into this folder" if is_run(folder) else ""
-        aside = "".join(f"; an earlier RUN is in {p}" for p in _put_aside(folder))
+        aside = "".join(f"; an earlier RUN is in {p}" for p in put_aside_for(folder) if is_run(p))
         found = "no such file" if folder.is_dir() else "no such folder"
         raise InputError(folder, "config.yaml", f"a RUN folder that nerflame_train finished{anew}{aside}", found)
     values = read_yaml(file)

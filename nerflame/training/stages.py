@@ -185,7 +185,7 @@ class TrackStage(HeadStage):
         return self.tracker.params, dict(steps=self.steps, landmarks=self.tracker.landmarks is not None)
 
 # %% ../../nbs/57_training.stages.ipynb #93ffa006
-class HeldOutStage(HeadStage):
+class HeldOutStage(TrackStage):
     "The parameters of timesteps that only val shows."
     name = "held_out"
     def __init__(self,
@@ -193,9 +193,6 @@ class HeldOutStage(HeadStage):
     ):
         self.tracker, self.steps = tracker, tracker.steps
 
-    def state(self): return self.tracker.state()
-    def begin(self, step): self.tracker.done = step
-    def solve(self, progress): self.tracker.run(lambda step, steps, cost: progress(step, float(cost)))
     def result(self): return self.tracker.params, {}
 
 # %% ../../nbs/57_training.stages.ipynb #42874856

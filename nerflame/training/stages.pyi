@@ -149,7 +149,7 @@ class TrackStage(HeadStage):
         ...
 
 # %% ../../nbs/57_training.stages.ipynb #93ffa006
-class HeldOutStage(HeadStage):
+class HeldOutStage(TrackStage):
     "The parameters of timesteps that only val shows."
     name = "held_out"
     def __init__(self,
@@ -157,9 +157,6 @@ class HeldOutStage(HeadStage):
     ):
         self.tracker, self.steps = tracker, tracker.steps
 
-    def state(self): ...
-    def begin(self, step)->None: ...
-    def solve(self, progress)->None: ...
     def result(self): ...
 
 # %% ../../nbs/57_training.stages.ipynb #42874856
