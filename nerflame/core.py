@@ -145,8 +145,10 @@ def parse_json(
     text:str,   # of a file
     where,      # that file, for messages
 ):
-    "Return what JSON says. Raises `InputError`. Very long integers become floats, which may be infinite."
-    number = lambda digits: int(digits) if len(digits) < 16 else float(digits)
+    "Return what JSON says. Raises `InputError`. Long integers become floats, which may be infinite."
+    def number(digits):
+        if len(digits) > 4000: raise ValueError(f"a number of {len(digits)} digits")
+        return int(digits) if len(digits) < 16 else float(digits)
     try: return json.loads(text, parse_int=number)
     except (ValueError, RecursionError) as e:
         raise InputError(where, "content", "readable JSON", str(e)[:100]) from None
