@@ -9,7 +9,7 @@ __all__ = ['MARK', 'LOCK', 'MOVING', 'RunConfig', 'versions', 'listed_outputs', 
 
 # %% ../../nbs/58_training.run.ipynb #4ba69e5d
 import contextlib, json, os, platform, re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 import torch
@@ -374,8 +374,7 @@ def read_run(
 )->Run:
     "Read a RUN. Raises `InputError` as `read_run_config` does, and for files that cannot be read."
     folder = Path(folder)
-    # a stranger's RUN does not say where else we may read: `data_root` is for the one who opens it
-    config = replace(read_run_config(folder, kind), data_root="")
+    config = read_run_config(folder, kind)
     metrics = parse_json(read_text(folder/"metrics.json", 1 << 24), folder/"metrics.json")
     require(isinstance(metrics, dict), folder/"metrics.json", "top level", "an object", type(metrics).__name__)
     check_digests(folder)
