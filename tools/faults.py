@@ -10,7 +10,7 @@ import argparse, os, sys
 # with one thread sums are added in one order; threads, those of CUDA too, would not live on in a forked child
 os.environ.update(OMP_NUM_THREADS="1", CUDA_VISIBLE_DEVICES="", TQDM_DISABLE="1")
 os.environ.pop("NERFLAME_TYPECHECK", None)   # checks of shapes would take as long as the work
-import random, tempfile, time
+import random, signal, tempfile, time
 from pathlib import Path
 from faults_kinds import KINDS
 from faults_world import World
@@ -29,6 +29,9 @@ def main():
     parser.add_argument("--only", nargs="+", choices=list(KINDS), default=list(KINDS), help="these kinds of faults")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
     values, began, rows = parser.parse_args(), time.monotonic(), []
+    # a shell in the background starts us deaf to some of them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in signal.SIGTERM, signal.SIGHUP: signal.signal(number, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         world = World(Path(folder).resolve(), values.short, random.Random(values.seed))
         for kind in values.only:
