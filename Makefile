@@ -1,6 +1,6 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv, .venv-lowest and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-faults test-pytorch3d test-lowest test-glb test-inputs test-browser check gate lint types coverage bench lab hooks \
+.PHONY: help install demo test test-faults test-pytorch3d test-lowest test-glb test-inputs test-fuzz test-browser check gate lint types coverage bench lab hooks \
         notebooks export readme pictures docs release-check clean
 
 BIN       := .venv/bin
@@ -20,6 +20,9 @@ NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
 PARITY     = $(wildcard nbs/60_published.distance.ipynb nbs/63_published.files.ipynb)
 # what the benchmarks compare with
 RIVALS     = $(shell sed -n 's/^bench_requirements = //p' settings.ini)
+SECONDS   ?= 60
+# what changes inputs so that they reach new code
+FUZZERS    = $(shell sed -n 's/^fuzz_requirements = //p' settings.ini)
 # what drives the browser
 BROWSER    = $(shell sed -n 's/^browser_requirements = //p' settings.ini)
 # what tests need of the dev extra
@@ -44,7 +47,7 @@ test: .venv/installed check  ## run the tests in all notebooks; check that noteb
 
 # a short form of it runs in the tests (nbs/95_testing.ipynb)
 test-faults: .venv/installed  ## kill trainings, fill disks, remove folders, and compare what goes on with a training without faults; half an hour; SHORT=1: a minute; ONLY="kills disk": these kinds
-	$(BIN)/python tools/faults.py $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python tools/faults.py $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY)) $(if $(SHORT)$(ONLY),,--table tools/trust/faults.md)
 
 # PyTorch3D tries every face for every point, so its parity tests are small. Without it they fail here instead of being skipped.
 test-pytorch3d: .venv-pytorch3d/installed  ## parity with PyTorch3D, in an environment of its own (6 GB; Linux x86-64 only)
@@ -56,10 +59,14 @@ test-glb: .venv/installed  ## test our glTF files with Khronos' validator and wi
 	$(BIN)/python tools/test_glb.py $(RUN) $(if $(PICTURE),--picture "$(PICTURE)")
 
 test-inputs: .venv/installed  ## give all readers bad files and values; fails at a traceback, a hang or a crash (some minutes)
-	$(BIN)/python tools/bad_inputs.py
+	$(BIN)/python tools/bad_inputs.py --table tools/trust/bad_inputs.md
 
-test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there); screenshots in runs/browser
+test-fuzz: .venv/fuzz  ## feed the readers of files with inputs that change at random, a minute each (SECONDS=600: ten); those that find a fault are kept in tools/fuzz_corpus
+	$(BIN)/python tools/fuzz.py --seconds $(SECONDS) --table tools/trust/fuzz.md
+
+test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there), and a stranger's RUN, whose names are scripts; screenshots in runs/browser
 	$(BIN)/python tools/browser.py
+	$(BIN)/python tools/browser_hostile.py
 
 # We measure the modules, also in programs that notebooks start. Checking annotations would count as running code, so it is off.
 coverage: .venv/installed  ## run the notebooks (or NB=...) and report which lines of the modules they run
@@ -110,6 +117,7 @@ notebooks: .venv/installed  ## run the notebooks (or NB=...) and save their outp
 export: .venv/installed  ## write the modules in nerflame/ from the notebooks, and stubs for methods that are added by @patch
 	$(BIN)/nbdev_export
 	$(BIN)/python tools/stubs.py
+	$(BIN)/python tools/forms.py
 
 readme: .venv/installed  ## write README.md and CONTRIBUTING.md from their notebooks, and the Colab badges of the tutorials
 	$(BIN)/python tools/colab.py
@@ -147,6 +155,11 @@ install: .venv/installed  ## make .venv, install everything into it and fetch th
 
 .venv/browser: settings.ini constraints.txt | .venv/installed
 	$(BIN)/pip install -c constraints.txt $(foreach r,$(BROWSER),"$(r)")
+	@touch $@
+
+# It has packages for few systems; elsewhere Hypothesis takes its place.
+.venv/fuzz: settings.ini constraints.txt | .venv/installed
+	-$(BIN)/pip install -c constraints.txt $(foreach r,$(FUZZERS),"$(r)")
 	@touch $@
 
 # The extra brings its own version of torch, the CUDA build, which also asks for an older setuptools; everything else as in .venv.

@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 parser = ConfigParser(delimiters=["="])
 parser.read(Path(__file__).parent / "settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-EXTRAS = "dev photos lpips pytorch3d bench browser hooks".split()
+EXTRAS = "dev photos lpips pytorch3d bench browser hooks fuzz".split()
 
 setup(
     name=cfg["lib_name"],
@@ -21,7 +21,7 @@ setup(
     license="MIT",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
     # stubs lie beside the modules of all sub-packages
-    package_data={"": ["*.pyi"], cfg["lib_path"]: ["py.typed", "configs/*.yaml", "samples/*.csv"]},
+    package_data={"": ["*.pyi"], cfg["lib_path"]: ["py.typed", "forms.json", "configs/*.yaml", "samples/*.csv"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
     extras_require={extra: cfg[extra + "_requirements"].split() for extra in EXTRAS},

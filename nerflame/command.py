@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['RARE', 'Stopped', 'failure', 'when_interrupted', 'Option', 'with_options', 'Parser', 'command_parser', 'call_with',
-           'unused_options', 'run_command', 'float_list', 'name_weights', 'positive_float', 'int_at_least', 'some_of',
-           'folder_path', 'counter']
+           'unused_options', 'parser_form', 'parser_of', 'run_command', 'float_list', 'name_weights', 'positive_float',
+           'int_at_least', 'some_of', 'folder_path', 'counter']
 
 # %% ../nbs/09_command.ipynb #d87b78c3
 import argparse, contextlib, math, signal, sys, threading, warnings
@@ -18,7 +18,6 @@ from typing import Literal, get_args, get_origin
 from fastcore.docments import docments
 from tqdm import tqdm
 from .core import InputError, InputWarning
-from .runtime import EndSignals, outlets
 
 # %% ../nbs/09_command.ipynb #b1d789c6
 class Stopped(Exception):
@@ -128,6 +127,21 @@ def error_with_options(
     return with_options(str(error), options)
 
 # %% ../nbs/09_command.ipynb #97bc1f27
+def _folded(option:str)->str: return option.replace("-", "_") if option[:2] == "--" else option
+
+def _is_utf8(text):
+    "Test whether a text can be written into a file, and name one."
+    try: text.encode("utf-8")
+    except UnicodeEncodeError: return False   # bytes that are no text, which Python keeps
+    return "\0" not in text
+
+def _spelled(texts, options):
+    "Return a command line in which options are spelled as the parser has them."
+    own = {_folded(option): option for option in options}
+    parts = (text.split("=", 1) for text in texts)
+    return ["=".join([own.get(_folded(name), name), *value]) for name, *value in parts]
+
+# %% ../nbs/09_command.ipynb #ddf257b8
 class Parser(argparse.ArgumentParser):
     "An argument parser that reads its options from functions and reports errors in one line."
     def __init__(self,
@@ -148,21 +162,37 @@ class Parser(argparse.ArgumentParser):
         hint = minus if message.endswith("expected one argument") else ""
         self.exit(2, f"{self.prog}: {' '.join(message.split())}{hint} (see {self.prog} --help)\n")
 
-    def place_of(self, option:Option):
-        "Return the group of options that an option belongs to."
-        place = self._headings[option.group] if option.group else self
-        if not option.either: return place
-        if option.either not in self._choices:
-            self._choices[option.either] = place.add_mutually_exclusive_group(required=option.needed)
-        return self._choices[option.either]
+    def parse_known_args(self,
+        args=None,        # texts; None: those of the process
+        namespace=None,   # as in argparse
+    ):
+        "Parse a command line, whose options may have dashes for underscores."
+        texts = sys.argv[1:] if args is None else args
+        for text in texts:
+            if not _is_utf8(text): self.error(f"expected text in UTF-8, got {text!r}")
+        return super().parse_known_args(_spelled(texts, self._option_string_actions), namespace)
+
+# %% ../nbs/09_command.ipynb #5b02cc4d
+def _place_of(parser, heading, either="", needed=False):
+    "Return the group of options with a heading, and within it that of options which exclude each other."
+    place = parser
+    if heading: place = parser._headings[heading] = parser._headings.get(heading) or parser.add_argument_group(heading)
+    if not either: return place
+    if either not in parser._choices: parser._choices[either] = place.add_mutually_exclusive_group(required=needed)
+    return parser._choices[either]
 
 # %% ../nbs/09_command.ipynb #668cd765
+def _written(text):
+    "Return the text of an option, for which an empty one would mean that the option was left out."
+    if not text: raise argparse.ArgumentTypeError(f"expected a name or a path, got {text!r}")
+    return text
+
 def _settings(field):
     "Return how argparse reads an option: a flag, one of some words, or a value."
     option, settings = field.option, {}
     if field.kind is bool: settings = dict(action="store_true")
     elif get_origin(field.kind) is Literal: settings = dict(choices=get_args(field.kind))
-    else: settings = dict(type=option.parse or (field.kind if field.kind in (int, float) else str))
+    else: settings = dict(type=option.parse or (field.kind if field.kind in (int, float) else _written))
     if option.metavar: settings["metavar"] = option.metavar
     if option.repeat: settings["action"] = "append"
     if field.default is not Parameter.empty: settings["default"] = field.default
@@ -173,11 +203,12 @@ def _add(parser, field, required, more):
     option, settings = field.option, _settings(field) | dict(help=_help(field, more))
     names = option.names or (f"--{field.name}",)
     parser.options[field.name] = (option.metavar or field.name.upper(),) if option.place else names
+    place = _place_of(parser, option.group, option.either, option.needed)
     if option.place:
-        parser.place_of(option).add_argument(field.name, nargs=None if required else "?", **settings)
+        place.add_argument(field.name, nargs=None if required else "?", **settings)
         return
     if required: settings["required"] = True
-    parser.place_of(option).add_argument(*parser.options[field.name], dest=field.name, **settings)
+    place.add_argument(*parser.options[field.name], dest=field.name, **settings)
 
 # %% ../nbs/09_command.ipynb #06ad789f
 def command_parser(
@@ -191,8 +222,7 @@ def command_parser(
     parser, functions = Parser(prog, description, example), list(functions)
     fields = [{f.name: f for f in _fields(function)} for function in functions]
     headings = dict.fromkeys(f.option.group for found in fields for f in found.values() if f.option.group)
-    for heading in sorted(headings, key=lambda h: h == RARE):   # rare options come last
-        parser._headings[heading] = parser.add_argument_group(heading)
+    for heading in sorted(headings, key=lambda h: h == RARE): _place_of(parser, heading)   # rare options come last
     for name in dict.fromkeys(name for found in fields for name in found):
         required = all(name in found and found[name].default is Parameter.empty for found in fields)
         first = next(found[name] for found in fields if name in found)
@@ -224,6 +254,39 @@ def unused_options(
     taken = {f.name for f in _fields(function)}
     given = [name for name, value in values.items() if value != parser.get_default(name)]
     return [parser.options[name][0] for name in given if name not in taken]
+
+# %% ../nbs/09_command.ipynb #57839511
+_FORMAL = "metavar", "nargs", "required", "help"
+
+def parser_form(
+    parser:Parser,
+)->dict:
+    "Describe a parser as plain data."
+    heading = {id(a): group.title for group in parser._headings.values() for a in group._group_actions}
+    either = {id(a): (name, group.required) for name, group in parser._choices.items() for a in group._group_actions}
+    options = []
+    for action in parser._actions[1:]:   # the first is that of --help
+        settings = {k: v for k in _FORMAL if (v := getattr(action, k)) not in (None, False)}
+        if action.choices: settings["choices"] = list(action.choices)
+        if action.nargs == 0: settings = dict(help=action.help, action="store_true")
+        elif isinstance(action, argparse._AppendAction): settings["action"] = "append"
+        if not action.option_strings: settings.pop("required", None)
+        options.append(dict(names=list(action.option_strings) or [action.dest], settings=settings,
+            heading=heading.get(id(action), ""), either=either.get(id(action), ("", False))))
+    return dict(description=parser.description, epilog=parser.epilog or "", options=options)
+
+# %% ../nbs/09_command.ipynb #464a5e70
+def parser_of(
+    prog:str,    # name of the command
+    form:dict,   # from `parser_form`
+)->Parser:
+    "Build a parser from its form, whose values are texts. Its help is that of the parser which the form describes."
+    parser = Parser(prog, form["description"])
+    parser.epilog = form["epilog"] or None
+    for option in form["options"]:
+        place = _place_of(parser, option["heading"], *option["either"])
+        place.add_argument(*option["names"], **option["settings"])
+    return parser
 
 # %% ../nbs/09_command.ipynb #67a4f291
 @contextlib.contextmanager
@@ -264,6 +327,7 @@ def run_command(
     arguments=None,  # list of texts; None: those of the process
 )->int:              # the exit code: 0, or 1 for a refusal of the machine, 2 for bad input, 128 + n for the signal n
     "Parse a command line, do the work, and report a failure in one line."
+    from nerflame.runtime import EndSignals, outlets   # with it come torch and Warp, which help does not need
     with outlets(), input_notes(parser.options), EndSignals() as ended:
         values = vars(parser.parse_args(arguments))
         try: work(values)
@@ -346,7 +410,7 @@ def folder_path(
     text:str,   # a path
 )->str:
     "Parse the path of a folder that is read; a file in it is not accepted."
-    if Path(text).is_file():
+    if Path(_written(text)).is_file():
         raise argparse.ArgumentTypeError(f"expected a folder, such as {Path(text).parent}, got the file {text}")
     return text
 

@@ -12,6 +12,7 @@ import tempfile, zipfile
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 import numpy as np
 from safetensors import safe_open
 from .core import InputError, require, warn_input
@@ -271,7 +272,7 @@ def _to_dtype(form)->np.dtype:
     if code[0] == "O": return np.dtype(object)
     return np.dtype(code).newbyteorder(order if order in ("<", ">") else "=")
 
-def _to_array(shape, dtype, data, order="C")->np.ndarray:
+def _to_array(shape, dtype, data, order:Literal["C", "F"]="C")->np.ndarray:
     "Build an array from its parts, as `numpy.ndarray.__setstate__` would."
     shape = tuple(int(n) for n in (shape if isinstance(shape, tuple) else (shape,)))
     if dtype.hasobject:

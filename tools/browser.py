@@ -29,15 +29,19 @@ def find_chromium():
     return found
 
 
-def write_notebook(path, avatar, size):
-    "Write a notebook whose only cell previews a face."
-    source = ["from nerflame.widget.preview import preview"]
-    if avatar: source.append(f"preview({str(Path(avatar).resolve())!r}, size={size})")
-    else: source += ["from nerflame.testing import toy_model", f"preview(toy_model(), size={size})"]
+def write_notebook(path, source):
+    "Write a notebook of one cell."
     kernel = dict(name="python3", display_name="python3", language="python")
     nb = nbformat.v4.new_notebook(metadata=dict(kernelspec=kernel))
-    nb.cells = [nbformat.v4.new_code_cell("\n".join(source))]
+    nb.cells = [nbformat.v4.new_code_cell(source)]
     nbformat.write(nb, path)
+
+
+def preview_of(avatar, size):
+    "Return code that previews a face, or the toy."
+    lines = ["from nerflame.widget.preview import preview"]
+    if avatar: return "\n".join([*lines, f"preview({str(Path(avatar).resolve())!r}, size={size})"])
+    return "\n".join([*lines, "from nerflame.testing import toy_model", f"preview(toy_model(), size={size})"])
 
 
 @contextlib.contextmanager
@@ -72,8 +76,8 @@ def jupyter(folder, front_end):
         except subprocess.TimeoutExpired: server.kill()
 
 
-def open_preview(page, address):
-    "Run the notebook and return the element of the picture, once it is there."
+def run_cell(page, address):
+    "Open a notebook and run its cell."
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .cm-content", timeout=60_000)
     page.wait_for_selector("[data-status=idle]", state="attached", timeout=60_000)
@@ -83,6 +87,11 @@ def open_preview(page, address):
         page.keyboard.press("Control+Enter")
         page.wait_for_timeout(1500)
         if page.inner_text(".jp-Notebook .jp-InputPrompt").strip() != "[ ]:": break
+
+
+def open_preview(page, address):
+    "Run a notebook and return the element of the preview's picture, once it is there."
+    run_cell(page, address)
     picture = page.wait_for_selector("img.nerflame-picture", timeout=60_000)
     page.wait_for_function("(img) => img.complete && img.naturalWidth > 0", arg=picture)
     picture.evaluate(WATCH)
@@ -204,7 +213,7 @@ def visit(front_end, chromium, out, options):
     "Start the server of a front end and a browser, and test the preview."
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        write_notebook(folder/"face.ipynb", options.avatar, options.size)
+        write_notebook(folder/"face.ipynb", preview_of(options.avatar, options.size))
         url, token = stack.enter_context(jupyter(folder, front_end))
         play = stack.enter_context(sync_playwright())
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

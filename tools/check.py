@@ -6,9 +6,11 @@ from notebooks import ROOT, copy_repository
 
 BIN = Path(sys.executable).parent
 WATCHED = ["nerflame", "nbs", "README.md", "CONTRIBUTING.md"]   # what export, clean and readme write
-COMMANDS = ["nbdev_export", "python tools/stubs.py", "python tools/colab.py", "nbdev_clean", "python tools/readme.py"]
-GENERATED = ["nerflame/**/*.py", "nerflame/**/*.pyi", "nbs/images/index_*", "nbs/images/contributing_*"]
-SUFFIXES = {".py", ".pyi", ".ipynb", ".md", ".png", ".gif"}
+COMMANDS = ["nbdev_export", *(f"python tools/{name}.py" for name in ("stubs", "forms", "colab")), "nbdev_clean",
+    "python tools/readme.py"]
+GENERATED = ["nerflame/**/*.py", "nerflame/**/*.pyi", "nerflame/forms.json", "nbs/images/index_*",
+    "nbs/images/contributing_*"]
+SUFFIXES = {".py", ".pyi", ".ipynb", ".md", ".png", ".gif", ".json"}
 
 def files(root):
     "Return the watched files, relative to `root`."

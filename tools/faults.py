@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--short", action="store_true", help="a sample of each kind, in less than a minute")
     parser.add_argument("--only", nargs="+", choices=list(KINDS), default=list(KINDS), help="these kinds of faults")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments")
+    parser.add_argument("--table", help="file to write")
     values, began, rows = parser.parse_args(), time.monotonic(), []
     # a shell in the background starts us deaf to some of them
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,6 +39,7 @@ def main():
             rows += KINDS[kind](world)
             print(f"{kind}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(table(rows))
+    if values.table: Path(values.table).write_text(table(rows) + "\n")
     print(f"{sum(r.injected for r in rows)} faults in {time.monotonic() - began:.0f} s")
     for text in (t for r in rows for t in r.failures): print("FAILED", text)
     return int(any(r.failures for r in rows))

@@ -25,7 +25,8 @@ from ..scenes.scene import Scene
 from ..scenes.light import Lighting
 from ..scenes.capture import CaptureConfig, captured_person, read_capture
 from ..published.methods import load_run
-from ..training.run import Run, data_folder, frame_states, run_scene, same_params
+from ..training.run import (
+    Run, allow_root, data_folder, frame_states, run_scene, same_params, scene_root)
 from .render import frame_params
 from .scores import SeenStates, frame_scores, report_scores, seen_timesteps, write_json
 from .control import SWEEPS, control_cameras, control_report, person_truth
@@ -92,7 +93,7 @@ class RunScene:
         run:Run,
         data:PathLike,   # scene folder
     ):
-        self.run, self.data, self.root = run, data, run.config.data_root or None
+        self.run, self.data, self.root = run, data, scene_root(run, data)
 
     @functools.cached_property
     def train(self)->TrainFrames|None:
@@ -273,6 +274,7 @@ def evaluate_run(
     require(out or run.folder, "evaluate_run", "`out`", "a folder to write, as this RUN has none", "none")
     if data or data_root: run = replace(run, config=replace(run.config, data_root=str(data_root or "")))
     data, out, sweeps = data_folder(run, data), Path(out or run.folder), SWEEPS if control is True else control
+    if data_root: allow_root(data, data_root)
     frames = {name: read_transforms(data, name)[1]["frames"] for name in _chosen_splits(split, data)}
     same = distinct_splits(frames)
     own = ["evaluation.json", *(f"control/{name}" for name in _CONTROL_FILES if sweeps)]

@@ -66,7 +66,8 @@ class EpsilonSchedule:
     finish: int = 1000    # step where it ends
 
     def __post_init__(self):
-        require(0 < self.start <= self.end, "EpsilonSchedule", "start, end", "0 < start <= end", (self.start, self.end))
+        fits = 0 < self.start <= self.end < 1e6
+        require(fits, "EpsilonSchedule", "start, end", "0 < start <= end < 10^6", (self.start, self.end))
         steps = self.begin, self.finish
         require(0 <= self.begin <= self.finish, "EpsilonSchedule", "begin, finish", "0 <= begin <= finish", steps)
 
@@ -100,6 +101,8 @@ class ShellDensity:
     schedule: EpsilonSchedule = field(default_factory=EpsilonSchedule)
     step: int = 0    # how far the schedule has come
     learned = True   # a network gives the density
+
+    def __post_init__(self): require(self.step >= 0, "ShellDensity", "step", "a number from 0", self.step)
 
     @property
     def epsilon(self)->float:

@@ -36,6 +36,7 @@ def _renumber(member, voxels, n):
 # %% ../../nbs/35_field.driven.ipynb #76f7bed5
 class _Cells:
     "Cells that know the voxels in them, and of which some can be selected."
+    member: Int[Tensor, "m"]   # number of the cell of each voxel of the shell
     def holding(self,
         voxels:Bool[Tensor, "m"],   # of the shell that they were made of
     ):

@@ -67,7 +67,8 @@ def _landmark_entries(path)->dict:
 # %% ../../nbs/42_fitting.landmarks.ipynb #d02784f5
 def _table(value, shapes, path, field):
     "Return an entry as floats of one of the shapes; null is NaN. Raises `InputError`."
-    try: a = np.asarray(value, dtype=np.float64)
+    other = any(isinstance(x, (bool, str)) for x in np.ravel(np.asarray(value, dtype=object)))   # NumPy takes them
+    try: a = None if other else np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError): a = None
     expected = f"numbers of shape {' or '.join(map(str, shapes))}"
     got = "something else" if a is None else f"shape {a.shape}"
@@ -115,6 +116,11 @@ def _landmark_rows(entry, path, name, size, scale):
     return np.where(seen[:, None], np.column_stack([xy, confidence]), 0.)
 
 # %% ../../nbs/42_fitting.landmarks.ipynb #8514db85
+def _is_empty(entry):
+    "Test whether a detector has found nothing: it writes null, or an empty list."
+    return entry is None or isinstance(entry, (list, np.ndarray)) and np.asarray(entry, dtype=object).size == 0
+
+# %% ../../nbs/42_fitting.landmarks.ipynb #a5b6b4d0
 def load_landmarks_2d(
     path,          # .npz or .json
     scene:Scene,
@@ -128,7 +134,7 @@ def load_landmarks_2d(
     out, missing = np.zeros((len(scene), 68, 3)), []
     for i, (name, size) in enumerate(zip(scene.names, scene.cameras.picture_sizes.tolist())):
         entry = entries[found[i]] if i in found else None
-        if entry is not None and np.size(entry): out[i] = _landmark_rows(entry, path, found[i], size, scale)
+        if not _is_empty(entry): out[i] = _landmark_rows(entry, path, found[i], size, scale)
         if not out[i, :, 2].any(): missing.append(name)   # also an entry of a detector that found no face
     some = f"{', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}"
     if missing: warn_input(path, "frame names", f"no landmarks for {len(missing)} of {len(scene)} frames: {some}")

@@ -77,6 +77,8 @@ def _numbers(entries, key, dtype, path)->np.ndarray:
     try: a = np.asarray(entries[key])
     except ValueError as e: raise InputError(path, key, "an array of numbers", error_name(e)) from None
     require(a.dtype.kind in "fiub", path, key, "an array of numbers", f"type {a.dtype}")
+    whole = a.dtype.kind != "f" or np.dtype(dtype).kind not in "iu" or bool((a == np.floor(a)).all())
+    require(whole, path, key, "whole numbers", "fractions")
     return np.require(np.ascontiguousarray(a, dtype=dtype), requirements="W")   # a copy of a file's bytes
 
 def _texts(entries, key)->tuple:

@@ -106,18 +106,32 @@ def check_head_arrays(
         require(fits, where, called(key), f"an array of shape {shape_text(shape)}", shape_text(a.shape))
         finite = a.dtype.kind != "f" or bool(np.isfinite(a).all())
         require(finite, where, called(key), "finite numbers", "NaN or infinity")
+    _check_sizes(arrays, where, called)
     _check_indices(arrays, where, called)
     _check_skinning(arrays, where, called)
     _check_names(arrays, where)
     if arrays.get("landmarks") is not None: check_landmarks(arrays["landmarks"], len(arrays["faces"]), where)
 
 # %% ../../nbs/10_heads.flame.ipynb #732df62c
+_LARGEST = 1e4   # of the numbers that make a head
+
 def _check_indices(arrays, where, called):
     "Raise `InputError` unless faces, texture and parts point at entries that exist."
     _in_range(arrays["faces"], len(arrays["v_template"]), where, called("faces"))
     for key, table in ("uv_faces", "uv"), ("vertex_part", "part_names"):
         if arrays.get(key) is not None: _in_range(arrays[key], len(arrays[table]), where, key)
 
+def _check_sizes(arrays, where, called):
+    "Raise `InputError` for a head without faces, or with sizes that no head has."
+    n, added = len(arrays["v_template"]), arrays.get("n_plain") or 0
+    require(len(arrays["faces"]), where, called("faces"), "at least one face", "none")
+    require(0 <= added <= n, where, "n_plain", f"a number of vertices from 0 to {n}", added)
+    # metres for the template, and metres for a weight of one for the directions
+    for key in "v_template", "shapedirs", "exprdirs", "posedirs", "J_regressor":
+        largest = float(np.abs(arrays[key]).max(initial=0))
+        require(largest < _LARGEST, where, called(key), f"numbers below {_LARGEST:g}", f"{largest:.3g}")
+
+# %% ../../nbs/10_heads.flame.ipynb #337fe688
 def _check_skinning(arrays, where, called):
     "Raise `InputError` unless the joints are FLAME's and the weights of each vertex sum to 1."
     parents = arrays["parents"]
@@ -155,6 +169,8 @@ def _check_points(idx, bary, n_faces, where, field):
     expected = f"an array of shape {shape_text((*idx.shape, 3))}"
     require(fits, where, weights, expected, None if bary is None else shape_text(bary.shape))
     require(bool(np.isfinite(bary).all()), where, weights, "finite numbers", "NaN or infinity")
+    inside = bary.min() > -0.1 and np.abs(bary.sum(-1) - 1).max() < 0.05
+    require(inside, where, weights, "three weights from 0 on for each point, which sum to 1", "others")
     _in_range(idx, n_faces, where, field)
 
 # %% ../../nbs/10_heads.flame.ipynb #4e9dc7ba

@@ -97,10 +97,17 @@ def check_head_arrays(
     ...
 
 # %% ../../nbs/10_heads.flame.ipynb #732df62c
+_LARGEST = 1e4   # of the numbers that make a head
+
 def _check_indices(arrays, where, called)->None:
     "Raise `InputError` unless faces, texture and parts point at entries that exist."
     ...
 
+def _check_sizes(arrays, where, called)->None:
+    "Raise `InputError` for a head without faces, or with sizes that no head has."
+    ...
+
+# %% ../../nbs/10_heads.flame.ipynb #337fe688
 def _check_skinning(arrays, where, called)->None:
     "Raise `InputError` unless the joints are FLAME's and the weights of each vertex sum to 1."
     ...

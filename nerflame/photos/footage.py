@@ -946,6 +946,7 @@ def read_footage(
     """
     path = Path(input).expanduser()
     require(path.exists(), path, "input", _EXPECTED, "nothing there")
+    require(path.is_dir() or path.is_file(), path, "input", _EXPECTED, "a pipe or a device")   # which may never end
     require(count >= 1, "read_footage", "count", "a positive number", count)
     require(every is None or every >= 1, "read_footage", "every", "a positive number", every)
     work = cache_folder()/"footage" if work is None else Path(work)

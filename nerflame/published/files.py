@@ -170,6 +170,9 @@ def _entry(values, model, path)->dict:
 _PATHS = "datadir", "basedir", "expname"
 _FLAME_PATHS = "flame_model_path", "static_landmark_embedding_path", "dynamic_landmark_embedding_path"
 _AS_PUBLISHED = "i_embed", "perturb", "raw_noise_std", "precrop_frac"
+# no training needs more, and a file may not ask for all memory
+_MOST = dict(N_rand=1 << 20, N_samples=1 << 16, N_importance=1 << 16, n_additional_samples=1 << 12, testskip=1_000_000,
+             far=1e6, trans_the_biggest_epsilon=1e3)
 _QUOTES = "in double quotes a backslash is an escape; write paths with / or in single quotes"
 
 def _read_values(path)->dict:
@@ -207,6 +210,7 @@ def _check_hparams(h, path, model):
     for key in _AS_PUBLISHED:
         value, published = getattr(h, key), getattr(Hparams, key)
         check(value == published, key, f"{published}, as the published files have it", value)
+    for key, most in _MOST.items(): check(getattr(h, key) <= most, key, f"a number up to {most:g}", getattr(h, key))
     for key in ("netdepth", "netwidth"):
         fine, coarse = getattr(h, f"{key}_fine"), getattr(h, key)
         check(fine in (None, coarse), f"{key}_fine", f"that of {key}, {coarse}", fine)

@@ -594,8 +594,8 @@ def photograph(
 # %% ../../nbs/28_scenes.light.ipynb #9b2edcab
 def _same(a:HeadParams, b:HeadParams)->bool:
     "Test whether two rows describe the same pose."
-    a, b = a.tensors(), b.tensors()
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    x, y = a.tensors(), b.tensors()
+    return x.keys() == y.keys() and all(torch.equal(x[k], y[k]) for k in x)
 
 @torch.no_grad()
 def render_truth(

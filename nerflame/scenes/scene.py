@@ -154,6 +154,7 @@ def check_similarity(
     except (TypeError, ValueError): m = np.zeros(0)
     finite = m.shape == (4, 4) and bool(np.isfinite(m).all())
     require(finite, where, field, "a 4 x 4 matrix of finite numbers", f"shape {m.shape}")
+    require(np.abs(m).max() < 1e6, where, field, "numbers below a million", f"{np.abs(m).max():.3g}")
     expected = "a similarity (rotation times one scale, and a translation)"
     require(_is_similarity(m), where, field, expected, m.tolist())
     return torch.tensor(m, dtype=torch.float32)

@@ -166,7 +166,8 @@ def measure_pace(
     again = at.since <= FEW_STEPS//2 < at.step and (at.step >= pilot.settled or used >= 0.75*pilot.hurry)
     if first or again: at.since, at.marked = at.step, now
     if at.step == FEW_STEPS and pilot.useful:
-        tell_pace(stage, steps_in(at.end - now, at.step, pace, FEW_STEPS), pace, callbacks)
+        fits = steps_in(at.end - now, at.step, pace, FEW_STEPS)
+        if fits < pilot.useful: tell_pace(stage.name, fits, pilot.useful, pace, callbacks)
     if at.step == 0 or at.step < pilot.steps and (at.step < pilot.min_pilot_steps or used < pilot.hurry): return False
     fewest = max(at.step + 1, int(at.step*pilot.min_ratio))
     at.warm_up = at.step
@@ -175,17 +176,16 @@ def measure_pace(
 
 # %% ../../nbs/54_training.loop.ipynb #2d031715
 def tell_pace(
-    stage:Stage,
+    name:str,      # of the stage
     fits:int,      # steps that fit into its time
+    useful:int,    # the fewest that are of use
     pace:float,    # seconds per step
     callbacks,
 ):
     "Log that a stage gets fewer steps than are useful."
-    useful = stage.pilot.useful
-    if fits >= useful: return
     text = f"a step takes {pace:.1f} s here, so about {fits} steps fit into the time asked for; "
     text += f"the least useful training, {useful} steps, takes {useful*pace/60:.1f} minutes (`steps={useful}`)"
-    call(callbacks, "log", f"{stage.name}: {text}")
+    call(callbacks, "log", f"{name}: {text}")
 
 # %% ../../nbs/54_training.loop.ipynb #5149ee42
 def watch_pace(

@@ -145,8 +145,9 @@ def measure_pace(
 
 # %% ../../nbs/54_training.loop.ipynb #2d031715
 def tell_pace(
-    stage:Stage,
+    name:str,      # of the stage
     fits:int,      # steps that fit into its time
+    useful:int,    # the fewest that are of use
     pace:float,    # seconds per step
     callbacks,
 )->None:

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['MARK', 'LOCK', 'MOVING', 'RunConfig', 'versions', 'listed_outputs', 'list_outputs', 'is_run', 'mark_run',
            'run_before', 'remove_run', 'remove_parts', 'RunLock', 'save_run', 'Run', 'put_aside_for', 'read_run',
-           'data_folder', 'run_scene', 'same_params', 'transfer_motion', 'same_identity', 'frame_states']
+           'allow_root', 'scene_root', 'data_folder', 'run_scene', 'same_params', 'transfer_motion', 'same_identity',
+           'frame_states']
 
 # %% ../../nbs/58_training.run.ipynb #4ba69e5d
 import contextlib, json, os, platform, re
@@ -15,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import torch
 from safetensors import SafetensorError, safe_open
 from ..core import InputError, from_dict, parse_json, read_text, read_yaml, require, save_config, write_text
-from ..files import file_digest
+from ..files import cache_folder, file_digest
 from ..heads.flame import HeadParams, cat_params
 from ..heads.files import save_params
 from ..heads.head import Head
@@ -281,7 +282,7 @@ def check_digests(
 ):
     "Raise `InputError` where a file is not as it was written; without digests nothing is checked."
     file = Path(folder)/DIGESTS
-    if not file.is_file(): return
+    if not os.path.lexists(file): return
     noted = parse_json(read_text(file), file)
     files = noted.get("files") if isinstance(noted, dict) and noted.get("format") == _DIGESTS_FORMAT else None
     require(isinstance(files, dict), file, "format", f"{_DIGESTS_FORMAT} with files", "another")
@@ -337,6 +338,16 @@ def put_aside_for(
     return sorted(p for p in beside if name.fullmatch(p.name))
 
 # %% ../../nbs/58_training.run.ipynb #12388d74
+def _checked(config, file):
+    "Return the configuration of a RUN. Raises `InputError` for values that no training notes."
+    width = config.resolution
+    require(width is None or 0 < width <= 1 << 16, file, "resolution", "a width in pixels up to 65536, or none", width)
+    require(0 < config.testskip <= 1_000_000, file, "testskip", "a number from 1 to a million", config.testskip)
+    known = re.fullmatch(r"(cpu|cuda|mps)(:\d{1,3})?", config.device)
+    require(known, file, "device", "cpu, cuda or mps", config.device[:40])
+    return config
+
+# %% ../../nbs/58_training.run.ipynb #896070a3
 def read_run_config(
     folder,              # a RUN
     kind=RunConfig,      # class of its configuration
@@ -363,7 +374,7 @@ def read_run_config(
     method = values.get("method")
     others = "nerflame.published.methods.load_run reads RUNs of all methods"
     require(method == kind.method, file, "method", f"{kind.method}; {others}", method)
-    return from_dict(kind, values, file)
+    return _checked(from_dict(kind, values, file), file)
 
 # %% ../../nbs/58_training.run.ipynb #60ba01dd
 def read_run(
@@ -392,6 +403,41 @@ def _load_timesteps(folder, model):
     params = cat_params([model.head.load_params(f) for f in files])
     return Timesteps(tuple(int(f.stem) for f in files), ((),)*len(files), params)
 
+# %% ../../nbs/58_training.run.ipynb #caa3ca0f
+def _pair(data, root): return [os.path.realpath(data), os.path.realpath(root)]
+
+def _allowed_roots():
+    "Read the pairs that this user allowed, the newest first; none from a file that does not hold such pairs."
+    file = cache_folder()/"data_roots.json"
+    try: pairs = parse_json(read_text(file, 1 << 20), file)
+    except InputError: return []
+    is_pair = lambda p: isinstance(p, list) and len(p) == 2 and all(isinstance(name, str) for name in p)
+    return pairs if isinstance(pairs, list) and all(is_pair(p) for p in pairs) else []
+
+# %% ../../nbs/58_training.run.ipynb #cd2c2a75
+def allow_root(
+    data,   # scene folder
+    root,   # the folder that its files may lie in, as the user named it
+):
+    "Remember for this user that the files of a scene may lie in a folder around it. Only a user's own word may do so."
+    pair = _pair(data, root)
+    pairs = [pair, *(p for p in _allowed_roots() if p != pair)]
+    # a cache that cannot be written costs no more than a second question
+    with contextlib.suppress(OSError): write_text(cache_folder()/"data_roots.json", json.dumps(pairs[:1000]))
+
+def scene_root(
+    run,    # a `Run`, or an object with the folder and the config of one
+    data,   # scene folder
+)->str|None:   # None: the scene's own
+    "Return the folder that the files of a RUN's scene may lie in. Raises `InputError` for one that was not allowed."
+    root = run.config.data_root
+    if not root: return None
+    pair = _pair(data, root)
+    own = pair[1] == pair[0] or pair[0] in map(str, Path(pair[1]).parents)
+    expected = f"a folder that you allowed for {data}; `--data_root {root}` allows it"
+    require(own or pair in _allowed_roots(), run.folder or "RUN", "data_root", expected, root)
+    return root
+
 # %% ../../nbs/58_training.run.ipynb #9ab3524f
 def data_folder(
     run,          # a `Run`, or an object with the folder and the config of one
@@ -410,7 +456,7 @@ def run_scene(
 )->Scene:
     "Load the pictures of a split at the size of a RUN. Raises `InputError`."
     c = run.config
-    options = ReadOptions(c.background, c.half_res, c.testskip, c.data_root or None, c.mask_labels, c.strict)
+    options = ReadOptions(c.background, c.half_res, c.testskip, scene_root(run, data), c.mask_labels, c.strict)
     return load_scene(data, split, c.resolution, head, options, progress)
 
 # %% ../../nbs/58_training.run.ipynb #c6be2588

@@ -212,8 +212,8 @@ class ReliefStage(HeadStage):
     def solve(self, progress):   # called with (timesteps done, None)
         told = lambda done, n: progress(done, None)
         c = self.config
-        settings = dict(generator=self.generator, progress=told, track=c.track, outline=c.outline)
-        self.offset = picture_relief(self.scene, self.head, self.timesteps, c.relief, **settings)
+        self.offset = picture_relief(self.scene, self.head, self.timesteps, c.relief,
+            generator=self.generator, progress=told, track=c.track, outline=c.outline)
         length = self.offset.norm(dim=1)
         millimetres = lambda metres: round(1000*float(metres), 2)
         self.size = dict(mean=millimetres(length.mean()), largest=millimetres(length.max()))
@@ -474,7 +474,7 @@ class FieldStage(Stage):
         colours:ColourCorrection|None=None,   # changed; None: pictures were taken alike
     ):
         self.model, self.scene, self.timesteps, self.config, self.generator = model, scene, timesteps, config, generator
-        self.settings, self.pool, self.colours = config.field, None, colours
+        self.settings, self.colours = config.field, colours
         self.known_mouth, self.mouth = mouth, UnseenMouth(**mouth) if mouth else None
         self.optimisers = field_optimiser(model, config.rates), *colour_optimisers(colours)
         warm_up, self.steps = self.settings.warm_up, config.steps

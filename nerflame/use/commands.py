@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['scene_command', 'align_command', 'train_command', 'summary', 'eval_command', 'lacks_command', 'render_command',
-           'drive_command', 'export_command', 'import_command', 'demo_command']
+           'expressions_command', 'drive_command', 'export_command', 'import_command', 'demo_command']
 
 # %% ../../nbs/89_use.commands.ipynb #e73fea86
 import time
@@ -24,7 +24,7 @@ from ..fitting.align import Alignment
 from ..scenes.transforms import read_transforms, scene_splits
 from .drive import drive_run
 from ..evaluation.runs import Evaluation, evaluate_run
-from ..evaluation.states import render_run
+from ..evaluation.states import expression_names, render_run
 from .export import export_run
 from .scene import check_capture, make_scene
 from .train import SettingChanges, align_folder, resume_run, train_folder
@@ -128,7 +128,8 @@ def train_function(
     if file and not run: function = render_hparams if call_with(_choose_test, values) else train_hparams
     chosen = ("--render_only",) if function is render_hparams else ()
     others = ", ".join(name for name in unused_options(parser, function, values) if name not in chosen)
-    if run: require(not others, run, "--resume", "none but DATA beside it, as the RUN has its settings", others)
+    beside = "none but DATA and --data_root beside it, as the RUN has its settings"
+    if run: require(not others, run, "--resume", beside, others)
     elif file:
         require(values["model"], file, "--model", "the name of an entry of this file", "none")
         require(not others, file, "options", "none that the file (or --render_only) decides", others)
@@ -280,6 +281,20 @@ def render_command(arguments=None)->int:
         drive = f"nerflame_drive {run} --out film --arkit sample moves the face"
         print(f"next: look at {files[-2] if films else files[0]}; {drive}")
     return run_command(render_parser(), work, arguments)
+
+# %% ../../nbs/89_use.commands.ipynb #0c695272
+_EXPRESSIONS = "List the names of the expressions of a face, as nerflame_render takes them: --expression NAME=W."
+
+def expressions_parser()->Parser:
+    "Build the parser of `nerflame_expressions`."
+    example = "nerflame_expressions runs/me --like smile"
+    return _parser("nerflame_expressions", _EXPRESSIONS, example, [expression_names])
+
+# %% ../../nbs/89_use.commands.ipynb #cdb04a1e
+def expressions_command(arguments=None)->int:
+    "Run `nerflame_expressions`."
+    def work(values): print(*call_with(expression_names, values), sep="\n")
+    return run_command(expressions_parser(), work, arguments)
 
 # %% ../../nbs/89_use.commands.ipynb #34d304ea
 _DRIVE = """Move the face of a RUN as a driver moves, and film it: --params takes the head parameters of a tracker,

@@ -197,7 +197,7 @@ def _row(cells, header, at, line, path):
     "Read the 52 weights and nine angles of a line; None where no face was seen."
     there = [cells[at[n]] if at[n] < len(cells) else "" for n in ARKIT_WEIGHTS if n in at]
     if not any(c and c.lower() not in ("nan", "none", "null") for c in there): return None
-    counted = cells[at["BlendshapeCount"]] if "BlendshapeCount" in at else ""
+    counted = cells[at["BlendshapeCount"]] if at.get("BlendshapeCount", len(cells)) < len(cells) else ""
     if counted == "0" and not any(_number(c) for c in there): return None
     whole = len(cells) >= len(header) and not any(cells[len(header):])
     require(whole, path, f"line {line}", f"{len(header)} cells, as many as the header has", len(cells))

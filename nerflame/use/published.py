@@ -45,7 +45,11 @@ def _flame_file(hparams): return hparams.flame_config.kwargs.flame_model_path
 
 def _published_folder(hparams, out):
     "Return the folder of the RUN of a published file."
-    return Path(out) if out else Path(hparams.basedir)/hparams.expname
+    folder = Path(out) if out else Path(hparams.basedir)/hparams.expname
+    # a file from elsewhere may not choose any place on this machine
+    own = out or not folder.is_absolute() and ".." not in folder.parts
+    require(own, "settings", "basedir, expname", "a folder inside the working folder, or one that --out names", folder)
+    return folder
 
 def _published_note(hparams, head, device):
     "Make the note of a RUN about the scene of a published file."

@@ -457,6 +457,8 @@ def check_capture(
     data:Annotated[PathLike|None, Option("DIR", folder_path)]=None,
 )->tuple[CaptureLacks, list[Path]]:   # and the files that were written
     "Find what a capture lacks, and draw it on the head. Raises `InputError`."
+    own = "none beside a RUN, which has a head of its own"
+    require(not head or not is_run(capture), capture, "`head`", own, head)
     out = out or (Path(capture)/"lacks" if is_run(capture) else None)
     if out: check_folder(out, _LACKS_FILES)
     lacks = find_lacks(*capture_scene(capture, head, data))

@@ -33,7 +33,7 @@ from ..fitting.align import Alignment, MaskOptions, align_scene, move_content
 from ..fitting.outlines import OutlineConfig
 from ..training.settings import ColourConfig, TrainConfig
 from ..training.checkpoint import TimeBudget, UNFINISHED, read_unfinished
-from ..training.run import Run, RunConfig, RunLock, data_folder, run_before, run_scene
+from ..training.run import Run, RunConfig, RunLock, allow_root, data_folder, run_before, run_scene
 from ..published.training import PublishedTrainConfig
 from ..published.methods import any_unfinished_config, method_of, preset, preset_name
 from ..evaluation.outputs import check_run_folder, finish_run, run_folder, settle_run, way_on
@@ -85,6 +85,7 @@ class PhotoOptions:
         head:Head|None,     # reads the parameters that the frames name; None: they are not read
     )->Scene:
         "Load a split. Raises `InputError`."
+        if self.data_root: allow_root(data, self.data_root)
         bar = counter(f"photographs, {split}")
         options = ReadOptions(data_root=self.data_root, mask_labels=self.mask_labels, strict=self.strict)
         return load_scene(data, split, self.resolution, head, options, bar)
@@ -300,7 +301,8 @@ def train_folder(
     require(not photographs.landmarks or finds, photographs.landmarks, "`landmarks`", looks, config.parameters)
     reader = model if config.parameters in ("given", "refine") else None
     note = run_note(photographs, "scene" if footage else data, config, model, place)
-    def load(name): return photographs.load(Path(out)/"scene" if footage else data, name, reader).to(place)
+    scene = Path(out)/"scene" if footage else data
+    def load(name): return photographs.load(scene, name, reader).to(place)
     reads = dict(data=data, landmarks=photographs.landmarks, head=head)
     if footage: return write_run_from_footage(load, model, out, note, reads, photographs.scene)
     return write_run(load, model, out, note, reads, changes.budget(config))
@@ -311,6 +313,7 @@ def resume_run(
     # counts; DATA only if the photographs were moved; None: begin
     run:Annotated[PathLike, Option("RUN", names=("--resume",))],
     data:Annotated[PathLike|None, Option("DATA", folder_path, place=True)]=None,   # scene folder; None: as it began
+    data_root:DataRoot=None,   # as for `train_folder`; None: as it began
     started:float|None=None,   # when the time began to count, seconds of `time.monotonic`; None: now
 )->Run:
     "Finish an interrupted training. Raises `InputError`, and `KeyboardInterrupt` with what is kept."
@@ -320,8 +323,10 @@ def resume_run(
     there = note.device == "cpu" or torch.cuda.is_available()
     require(there, folder/UNFINISHED, "device", f"{note.device}, where the training began", "none that torch can see")
     head = load_saved_head(folder/"head.safetensors").to(note.device) if preset_name(note.train) != "nerf" else None
+    if data_root: note = replace(note, data_root=str(data_root))
     begun = SimpleNamespace(folder=folder, config=note)
     data = data_folder(begun, data)
+    if data_root: allow_root(data, data_root)
     reader = head if note.train.parameters in ("given", "refine") else None
     def load(name):
         scene = run_scene(begun, data, name, reader, counter(f"photographs, {name}"))

@@ -34,7 +34,7 @@ from ..fitting.align import Alignment, MaskOptions, align_scene, move_content
 from ..fitting.outlines import OutlineConfig
 from ..training.settings import ColourConfig, TrainConfig
 from ..training.checkpoint import TimeBudget, UNFINISHED, read_unfinished
-from ..training.run import Run, RunConfig, RunLock, data_folder, run_before, run_scene
+from ..training.run import Run, RunConfig, RunLock, allow_root, data_folder, run_before, run_scene
 from ..published.training import PublishedTrainConfig
 from ..published.methods import any_unfinished_config, method_of, preset, preset_name
 from ..evaluation.outputs import check_run_folder, finish_run, run_folder, settle_run, way_on
@@ -258,6 +258,7 @@ def resume_run(
     # counts; DATA only if the photographs were moved; None: begin
     run:Annotated[PathLike, Option("RUN", names=("--resume",))],
     data:Annotated[PathLike|None, Option("DATA", folder_path, place=True)]=None,   # scene folder; None: as it began
+    data_root:DataRoot=None,   # as for `train_folder`; None: as it began
     started:float|None=None,   # when the time began to count, seconds of `time.monotonic`; None: now
 )->Run:
     "Finish an interrupted training. Raises `InputError`, and `KeyboardInterrupt` with what is kept."

@@ -13,7 +13,7 @@ from fastcore.basics import patch
 from IPython.display import display
 from PIL import Image
 from traitlets import Bytes, Float as Number, Int, List
-from ..core import require
+from ..core import InputError
 from ..plot import plot_curves
 from ..cameras import Cameras, orbit_camera
 from ..training.callbacks import Callback
@@ -237,9 +237,9 @@ def free_path(
 )->Path:            # preview_001.png
     "Return the first numbered file that does not exist yet. Raises `InputError` if all of them do."
     paths = (Path(folder)/f"{stem}_{i:03d}{suffix}" for i in range(1, 1000))
-    path = next((p for p in paths if not p.exists()), None)
-    require(path is not None, folder, "file", f"a free name up to {stem}_999{suffix}")
-    return path
+    for path in paths:
+        if not path.exists(): return path
+    raise InputError(folder, "file", f"a free name up to {stem}_999{suffix}", "all of them taken")
 
 # %% ../../nbs/78_widget.parts.ipynb #6469d6eb
 class TextLine(widgets.HTML):

@@ -14,7 +14,7 @@ from fastcore.basics import patch
 from IPython.display import display
 from PIL import Image
 from traitlets import Bytes, Float as Number, Int, List
-from ..core import require
+from ..core import InputError
 from ..plot import plot_curves
 from ..cameras import Cameras, orbit_camera
 from ..training.callbacks import Callback
