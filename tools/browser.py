@@ -83,6 +83,8 @@ def run_cell(page, address):
     page.wait_for_selector("[data-status=idle]", state="attached", timeout=60_000)
     # a kernel that is called idle may not listen yet, and then the cell gets no number
     for _ in range(20):
+        # a question about the workspace, for instance, would catch the click
+        if page.query_selector(".jp-Dialog"): page.keyboard.press("Escape")
         page.click(".jp-Notebook .cm-content")
         page.keyboard.press("Control+Enter")
         page.wait_for_timeout(1500)
