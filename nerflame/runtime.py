@@ -43,6 +43,8 @@ def keep_memory()->bool:   # False: this C library cannot
 # %% ../nbs/02_runtime.ipynb #99a54ef9
 _ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
+def _is_usual(number): return signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
+
 # %% ../nbs/02_runtime.ipynb #6adc4022
 class EndSignals:
     "A block in which Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt; a second signal ends the process at once."
@@ -52,9 +54,7 @@ class EndSignals:
 
     def __enter__(self):
         if threading.current_thread() is not threading.main_thread(): return self   # signals reach no other thread
-        for number in _ENDING:
-            usual = signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
-            if usual: self._before[number] = signal.signal(number, self)
+        for number in filter(_is_usual, _ENDING): self._before[number] = signal.signal(number, self)
         return self
 
     def hear(self,
@@ -64,7 +64,10 @@ class EndSignals:
         self.number = signal.Signals(number)
         for number in self._before: signal.signal(number, signal.SIG_DFL)
 
-    def __call__(self, number, frame):
+    def __call__(self,
+        number,   # of the signal
+        frame,    # that Python gives to a handler; not used
+    ):
         self.hear(number)
         raise KeyboardInterrupt
 

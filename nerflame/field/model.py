@@ -114,8 +114,8 @@ class Canonical(NamedTuple):
 # %% ../../nbs/39_field.model.ipynb #ab9b302d
 class NeRFlame(nn.Module):
     "A head that gives the shape, and a field in the shell around it that gives density and colour."
-    to_scene: Float[Tensor, "4 4"]
-    canonical_verts: Float[Tensor, "v 3"]
+    to_scene: Float[Tensor, "4 4"]          # from metres, head frame, to the scene
+    canonical_verts: Float[Tensor, "v 3"]   # of the mesh that was trained, scene frame
 
     def __init__(self,
         head:Head,

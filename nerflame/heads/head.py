@@ -30,17 +30,16 @@ from .builtin import builtin_head, with_teeth
 # %% ../../nbs/13_heads.head.ipynb #c178fd03
 class Head(nn.Module):
     "A head that accepts its own parameters only."
-    # as in `HeadArrays`
-    name: str
-    fingerprint: str
-    n_shape: int
-    n_expr: int
-    expression_names: tuple[str, ...]
-    shape_names: tuple[str, ...]
-    part_names: tuple[str, ...]
-    vertex_part: np.ndarray | None
-    uv: np.ndarray | None
-    uv_faces: np.ndarray | None
+    name: str                           # all as in `HeadArrays`: of the head, for messages
+    fingerprint: str                    # the same for heads of the same geometry
+    n_shape: int                        # identity components
+    n_expr: int                         # expression components
+    expression_names: tuple[str, ...]   # of the expression components
+    shape_names: tuple[str, ...]        # of the identity components
+    part_names: tuple[str, ...]         # of the parts, such as skin and eyes
+    vertex_part: np.ndarray | None      # (V,) the part of each vertex
+    uv: np.ndarray | None               # (T, 2) positions in the texture, 0..1
+    uv_faces: np.ndarray | None         # (F, 3) of the positions
 
     def __init__(self,
         arrays:HeadArrays,  # what it is made of

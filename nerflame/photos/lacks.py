@@ -361,9 +361,9 @@ def find_movements(
 @dataclass(frozen=True, eq=False)
 class CaptureLacks:
     "Findings about a capture: how well the head is seen, and how the face moves."
-    pictures: int
-    moments: int
-    seen: SeenHead
+    pictures: int       # of the capture
+    moments: int        # timesteps that they show
+    seen: SeenHead      # from where each part is seen
     regions: list       # of `Region`
     movements: list     # of `Movement`
 

@@ -356,9 +356,9 @@ class LitPose:
     light_in: Float[Tensor, "v 4"]      # irradiance over pi, and the visible part of the sky
     surface: Surface                    # the mesh of the person, subdivided
     texture: Float[Tensor, "5 h w"]     # albedo (linear light), gloss, roughness
-    light: Lighting
-    hair: LitHair | None = None
-    glasses: LitGlasses | None = None
+    light: Lighting                     # that falls on it
+    hair: LitHair | None = None         # None: none is worn
+    glasses: LitGlasses | None = None   # None: none are worn
 
 def look_up(
     texture:Float[Tensor, "c h w"],   # that is read

@@ -686,8 +686,8 @@ class RestSkin:
 # %% ../../nbs/27_scenes.person.ipynb #a3a35fd9
 def rest_skin(
     head:Head,
-    betas:Float[Tensor, "1 n_shape"],
-    surface:Surface,
+    betas:Float[Tensor, "1 n_shape"],   # the person
+    surface:Surface,                    # of this head, subdivided
 )->RestSkin:                            # on the CPU
     "Return the skin of a person at rest."
     verts = surface.to_medium.cpu() @ head(head.neutral().replace(betas=betas))[0].cpu()

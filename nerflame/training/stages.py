@@ -176,7 +176,10 @@ class TrackStage(HeadStage):
         self.steps = sum(settings.steps)
 
     def state(self): return self.tracker.state()
-    def begin(self, step): self.tracker.done = step
+    def begin(self,
+        step,   # that a checkpoint has reached
+    ):
+        self.tracker.done = step
 
     def solve(self, progress):   # called with (step, mean cost of a timestep)
         self.tracker.run(lambda step, steps, cost: progress(step, float(cost)))

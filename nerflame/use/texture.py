@@ -695,7 +695,7 @@ def find_layers(
 
 # %% ../../nbs/82_use.texture.ipynb #eb7b8e6d
 def composite_layers(
-    hits:LayerHits,
+    hits:LayerHits,                 # of the rays of the picture
     faces:Int[Tensor, "f 3"],       # of the layers
     rgba:Float[Tensor, "v 4"],      # of their vertices, straight alpha
     behind:Float[Tensor, "r 3"],    # the picture without them
@@ -709,7 +709,7 @@ def composite_layers(
 @dataclass(frozen=True, eq=False)
 class LayerView:
     "One picture of R rays, on black, that layers are fitted to."
-    hits: LayerHits
+    hits: LayerHits                 # of the rays with the layers
     behind: Float[Tensor, "r 3"]    # the mesh alone
     rgb: Float[Tensor, "r 3"]       # the field
     opacity: Float[Tensor, "r"]     # of the field
