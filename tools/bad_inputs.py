@@ -1,8 +1,8 @@
 """Give every reader of nerflame bad files and values, and write what comes of it as a table.
 
     make test-inputs                             all cases, a few minutes; fails at a traceback, a hang or a lost file
-    .venv/bin/python tools/bad_inputs.py --kinds camera_path run --shown 5     some kinds, with five messages of each
-    .venv/bin/python tools/bad_inputs.py --table tools/trust/bad_inputs.md             also write the table
+    .venv/bin/python tools/bad_inputs.py --kinds camera_path film --shown 5    some kinds, with five messages of each
+    .venv/bin/python tools/bad_inputs.py --table tools/trust/bad_inputs.md     also write the table
 
 Each case runs in a process of its own with limits of time and memory. Faults are made from a good file: bytes that
 are cut, changed or replaced, and each value within replaced by others that are wrong in kind, shape or range."""
@@ -400,8 +400,9 @@ def report(name, results, shown):
 def run_commands(root, shown, every):
     "Run each `every`-th command line with a wrong value. Those that are refused must leave nothing behind."
     results = []
-    good = [case for case in command_cases(root) if case[0].endswith("as it should be")]
-    wrong = [case for case in command_cases(root) if case not in good]
+    cases = list(command_cases(root))
+    good = [case for case in cases if case[0].endswith("as it should be")]
+    wrong = [case for case in cases if case not in good]
     for name, command, arguments in [*(good if every == 1 else []), *wrong[::every]]:
         with tempfile.TemporaryDirectory() as folder:
             def work(command=command, arguments=arguments, folder=folder):

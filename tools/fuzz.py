@@ -123,6 +123,7 @@ def by_hypothesis(reader, seconds, number, note):
 def by_atheris(reader, seconds, number, note, grown):
     "Let libFuzzer change contents for some seconds; it ends the process."
     counts = grown.with_suffix(".json")
+    counts.write_text("0")   # of this run, even if it stops at once
     tried, end = 0, time.monotonic() + seconds
     def one(data):
         nonlocal tried

@@ -433,7 +433,7 @@ def scene_root(
     root = run.config.data_root
     if not root: return None
     pair = _pair(data, root)
-    own = pair[1] == pair[0] or pair[0] in map(str, Path(pair[1]).parents)
+    own = Path(pair[1]).is_relative_to(pair[0])
     expected = f"a folder that you allowed for {data}; `--data_root {root}` allows it"
     require(own or pair in _allowed_roots(), run.folder or "RUN", "data_root", expected, root)
     return root
