@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'require', 'InputWarning', 'warn_input', 'from_dict', 'decode_text', 'read_text', 'parse_json',
-           'fold_name', 'read_yaml', 'load_config', 'atomic_path', 'write_text', 'save_config']
+           'fold_name', 'read_yaml', 'load_config', 'atomic_path', 'remove_abandoned', 'write_text', 'save_config']
 
 # %% ../nbs/00_core.ipynb #16a46f38
 import codecs, contextlib, dataclasses, errno, json, os, re, reprlib, secrets, stat, unicodedata, warnings
@@ -252,6 +252,17 @@ def atomic_path(
         if e.filename is None and e.errno is not None: raise OSError(e.errno, e.strerror, str(path)) from None
         raise
     finally: temporary.unlink(missing_ok=True)
+
+# %% ../nbs/00_core.ipynb #bbd91ac2
+def remove_abandoned(
+    folder,   # where files are written; it may be missing
+    names,    # of files in it
+):
+    "Delete the temporary files that killed processes left beside files with these names."
+    ours = {(Path(name).stem[:40], Path(name).suffix) for name in names}
+    for p in Path(folder).glob(".*-*"):
+        found = re.fullmatch(r"\.(.*)-[0-9a-f]{8}(.*)", p.name, re.DOTALL)
+        if found and found.groups() in ours and p.is_file(): p.unlink(missing_ok=True)
 
 # %% ../nbs/00_core.ipynb #123e90d0
 def write_text(

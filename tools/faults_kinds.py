@@ -141,7 +141,7 @@ def two(world):
 def commands(world, out):
     "Return commands by name, and what they are called with: those that write into a folder `out`."
     run, small = world.reference("still")[0], ["--size", "24"]
-    film = ["--arkit", "sample", "--fps", "1", "--frames", *small]
+    film = ["--arkit", "sample", "--fps", "1", "--pictures", *small]
     return {
         "train": (train_command, [*world.arguments("still"), "--out", out/"me"]),
         "eval": (eval_command, [run, "--split", "val", "--out", out/"scores", "--data", world.root/"still"]),
@@ -149,7 +149,7 @@ def commands(world, out):
         "drive": (drive_command, [run, "--out", out/"film", *film]),
         **{f"export {kind}": (export_command, [run, f"--{kind}", out/f"toy.{kind}", "--texture", "32"])
            for kind in ("glb", "obj", "ply")},
-        "export frames": (export_command, [run, "--frames", out/"frames", "--count", "2", *small])}
+        "export pictures": (export_command, [run, "--pictures", out/"frames", "--count", "2", *small])}
 
 def call(command, arguments):
     "Return the call of a command."
@@ -191,12 +191,35 @@ def disk(world):
             done = child(call(command, arguments), before=largest_file(max(size - 1, 1)))
             problems = tidy(done) + problems_of_files(full, before)
             if done.code not in (0, 1, 2): problems.append(f"exit code {done.code}")
-            if done.code and not done.last.startswith("nerflame_"): problems.append(f"no line: {done.last}")
+            if done.code and not done.last.startswith("nerflame "): problems.append(f"no line: {done.last}")
             row.note(f"files of less than {size} bytes", problems)
         rows.append(row)
         shutil.rmtree(full)
         full.mkdir()
     return rows
+
+def killed_commands(world):
+    "Kill commands that write files before each change of a file, and call them again."
+    return [_killed_command(world, *item) for item in commands(world, world.root/"cut").items() if item[0] != "train"
+            and (not world.short or item[0] == "render")]
+
+def _killed_command(world, name, how):
+    "Kill one command before each change of a file, call it again, and compare the files that are there."
+    cut, run = world.root/"cut", call(*how)
+    def anew():
+        shutil.rmtree(cut, ignore_errors=True)
+        cut.mkdir()
+    anew()
+    n = count_operations(run, cut)
+    row, wanted = Row(f"kill -9 before a change of a file: {name} ({n} of them)"), names(cut)
+    for k in world.some(range(1, n + 1, math.ceil(n/15)), 2):   # many are alike: picture after picture
+        anew()
+        child(run, before=kill_at(cut, k))
+        again = child(run)
+        problems = tidy(again) + ([] if again.code == 0 else [f"exit code {again.code}: {again.last}"])
+        left = names(cut) ^ wanted
+        row.note(f"operation {k}", problems + [f"left behind or lost: {sorted(left)}"]*bool(left))
+    return row
 
 def _renamed(run): os.rename(run, run.with_name("away"))
 
@@ -230,7 +253,7 @@ def vanish(world):
             places = case/"me", case/"data"
             done = child(train, before=functools.partial(_later, moment, act, *places))
             problems = tidy(done)
-            if done.code and not done.last.startswith(("nerflame_", "note:")): problems.append(f"no line: {done.last}")
+            if done.code and not done.last.startswith(("nerflame ", "note:")): problems.append(f"no line: {done.last}")
             row.note(f"after {moment} s", problems)
         rows.append(row)
     return rows
@@ -297,4 +320,5 @@ def clock(world):
     row.note("an hour each time", tidy(done) + problems_at_end(world, scene, case, done))
     return [row]
 
-KINDS = dict(kills=kills, signals=signals, two=two, disk=disk, vanish=vanish, nan=nan, readonly=readonly, clock=clock)
+KINDS = dict(kills=kills, commands=killed_commands, signals=signals, two=two, disk=disk, vanish=vanish, nan=nan,
+    readonly=readonly, clock=clock)

@@ -9,12 +9,12 @@ __all__ = ['check_run_folder', 'way_on', 'finish_run', 'settle_run', 'run_folder
 import contextlib, os, sys
 from pathlib import Path
 from tqdm import tqdm
-from ..core import InputError, require, warn_input, write_text
+from ..core import InputError, remove_abandoned, require, warn_input, write_text
 from ..files import can_write
 from ..command import Stopped, failure
 from ..training.checkpoint import BEGINNING, UNFINISHED, interrupted_at
 from ..training.run import (
-    LOCK, MARK, MOVING, RunLock, is_run, list_outputs, listed_outputs, mark_run, put_aside_for, remove_parts,
+    LOCK, MARK, MOVING, OUTPUTS, RunLock, is_run, list_outputs, listed_outputs, mark_run, put_aside_for, remove_parts,
     remove_run, run_before)
 from ..published.methods import load_run
 
@@ -113,8 +113,8 @@ def way_on(
     face, rest = (path/"config.yaml").is_file(), (path/UNFINISHED).is_file()
     place, told = interrupted_at(path), []
     if face and rest: told.append("the RUN shows what was learned until here")
-    if rest: told.append(f"nerflame_train --resume {path} goes on{place and f' from {place}'}")
-    else: told.append(f"{path} is a RUN that can be used; next: nerflame_eval {path}")
+    if rest: told.append(f"nerflame train --resume {path} goes on{place and f' from {place}'}")
+    else: told.append(f"{path} is a RUN that can be used; next: nerflame eval {path}")
     if earlier: told.append(f"the earlier RUN is in {earlier}")
     return "; ".join(told)
 
@@ -213,6 +213,8 @@ def output_folder(
     folder, listed = Path(path), listed_outputs(path)
     places = {folder, *folder.parents} | {(folder/name).parent for name in names}
     made = sorted((p for p in places if not p.exists()), reverse=True)
+    for place in {(folder/name).parent for name in names} | {folder}:
+        remove_abandoned(place, {Path(name).name for name in names if (folder/name).parent == place} | {OUTPUTS})
     try:
         list_outputs(folder, listed | names)
         yield folder

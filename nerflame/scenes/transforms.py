@@ -369,6 +369,7 @@ def frame_intrinsics(
     _check_size((width, height), frame, top, where, field)
     frame = _with_intrinsics(frame, width, height, where, field)
     top = _with_intrinsics(top, width, height, where, "")
+    for key in _FOCAL: number(top, key, where, "", 0)   # also where each frame has its own
     part = lambda keys: _stating(keys, frame, top, field)
     values, name = part(_FOCAL)
     focal = _focal(values, width, height, where, name)
