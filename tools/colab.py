@@ -35,8 +35,15 @@ def is_ours(c):
     source = "".join(c["source"])
     return source.startswith(BEGIN) or (c["cell_type"] == "markdown" and HOST in source and len(c["source"]) == 1)
 
+def folded(cell):
+    """Return a cell whose metadata say how Jupyter shows it: cells that are hidden on the site, because they set up
+    tests or are tests, are folded."""
+    source, metadata = "".join(cell["source"]), {k: v for k, v in cell["metadata"].items() if k != "jupyter"}
+    if source.startswith("#| hide"): metadata["jupyter"] = dict(source_hidden=True)
+    return {**cell, "metadata": metadata}
+
 def update(root=ROOT):
-    "Write both cells behind the title of each tutorial."
+    "Write both cells behind the title of each tutorial, and fold cells that a reader need not see."
     parser = ConfigParser(delimiters=["="])
     parser.read(root/"settings.ini", encoding="utf-8")
     settings = parser["DEFAULT"]
@@ -45,6 +52,7 @@ def update(root=ROOT):
         cells = [c for c in nb["cells"] if not is_ours(c)]
         path = file.relative_to(root).as_posix()
         nb["cells"] = [cells[0], cell("markdown", badge(settings, path)), cell("code", install(settings)), *cells[1:]]
+        nb["cells"] = [folded(c) for c in nb["cells"]]
         write_notebook(file, nb)
 
 if __name__ == "__main__": update()

@@ -17,10 +17,14 @@ def is_noise(output):
     text = "".join(output.get("text", ""))
     return output.get("name") == "stderr" and any(folder in text for folder in FOLDERS)
 
+def is_widget(output):
+    "Return whether an output is a widget, which shows nothing without its kernel."
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+
 def without_folders(output):
-    "Return an output in which files in temporary folders have their names only."
+    "Return an output in which files in temporary folders and in this repository have short names."
     if "text" not in output: return output
-    text = re.sub(rf"{re.escape(tempfile.gettempdir())}/tmp\w+/", "", "".join(output["text"]))
+    text = re.sub(rf"{re.escape(tempfile.gettempdir())}/tmp\w+/", "", "".join(output["text"])).replace(f"{ROOT}/", "")
     return output | dict(text=text.splitlines(keepends=True))
 
 def source_hash(cell):
@@ -32,7 +36,8 @@ def mark(path):
     notebook = read_notebook(path)
     for cell in notebook["cells"]:
         cell["metadata"].pop("source_hash", None)
-        if "outputs" in cell: cell["outputs"] = [without_folders(o) for o in cell["outputs"] if not is_noise(o)]
+        if "outputs" in cell:
+            cell["outputs"] = [without_folders(o) for o in cell["outputs"] if not is_noise(o) and not is_widget(o)]
         if cell.get("outputs"): cell["metadata"]["source_hash"] = source_hash(cell)
     write_notebook(path, notebook)
 

@@ -14,7 +14,7 @@ import numpy as np, torch
 from jaxtyping import Float
 from torch import Tensor
 from ..core import InputError, from_dict, read_yaml, require
-from ..files import open_bytes, read_apart, repository
+from ..files import open_bytes, package, read_apart
 from ..heads.flame import HeadParams
 from ..heads.head import Head
 from ..field.density import EpsilonSchedule, ShellDensity
@@ -141,7 +141,7 @@ def _known_keys(cls, values, path, where):
 # %% ../../nbs/63_published.files.ipynb #98e6c622
 def published_files()->list[Path]:
     "List the six published configuration files in the package."
-    return sorted((repository()/"nerflame"/"configs").glob("*.yaml"))
+    return sorted((package()/"configs").glob("*.yaml"))
 
 def _slashes(text:str)->str:
     "Return a path with the separators of this system, if it was written on Windows."
@@ -214,7 +214,7 @@ def _check_hparams(h, path, model):
     for key in ("netdepth", "netwidth"):
         fine, coarse = getattr(h, f"{key}_fine"), getattr(h, key)
         check(fine in (None, coarse), f"{key}_fine", f"that of {key}, {coarse}", fine)
-    beginning = "nothing: training begins anew; nerflame_import opens a checkpoint"
+    beginning = "nothing: training begins anew; nerflame import opens a checkpoint"
     check(h.ft_path in (None, "", "None"), "ft_path", beginning, h.ft_path)
     try: published_config(h)
     except InputError as e: raise InputError(path, f"{model}: {e.field}", e.expected, e.got) from None

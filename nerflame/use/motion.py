@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 from ..core import InputError, read_text, require, warn_input
-from ..files import repository
+from ..files import package
 from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head
 
@@ -428,7 +428,7 @@ def read_live_link(
     source_fps:float|None=None,
 )->Take:
     "Read a face recording; find its columns by their names. Raises `InputError` with line and column."
-    path = repository()/"nerflame"/SAMPLE if str(path) == "sample" else Path(path)
+    path = package()/SAMPLE if str(path) == "sample" else Path(path)
     header, rows = _table(path)
     at = _columns(header, path)
     last, count = rows[-1] if rows else (0, header), at.get("BlendshapeCount", len(header))
