@@ -45,20 +45,21 @@ def preview_of(avatar, size):
 
 
 @contextlib.contextmanager
-def jupyter(folder, front_end):
-    "Start JupyterLab or Notebook on a free port of the loopback, with its own settings; yield its address and token."
+def jupyter(folder, front_end, shown=None, python=sys.executable, package=ROOT):
+    """Start JupyterLab or Notebook on a free port of the loopback, with its own settings; yield its address and token.
+    Its files are in `folder`, and it shows `shown`, by default the same."""
     folders = dict(JUPYTER_RUNTIME_DIR="runtime", JUPYTER_CONFIG_DIR="config", JUPYTERLAB_SETTINGS_DIR="settings",
         JUPYTERLAB_WORKSPACES_DIR="workspaces")
-    env = dict(os.environ, PYTHONPATH=str(ROOT), **{name: str(folder/f) for name, f in folders.items()})
+    env = dict(os.environ, PYTHONPATH=str(package), **{name: str(folder/f) for name, f in folders.items()})
     # no question about news over the screenshots
     quiet = folder/"settings"/"@jupyterlab"/"apputils-extension"/"notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True, exist_ok=True)
     quiet.write_text('{"fetchNews": "false"}')
-    command = [sys.executable, "-m", "jupyterlab" if front_end == "lab" else "notebook",
+    command = [python, "-m", "jupyterlab" if front_end == "lab" else "notebook",
         "--no-browser", "--ip=127.0.0.1", "--port=0", "--allow-root",
-        f"--ServerApp.root_dir={folder}", "--ServerApp.terminals_enabled=False"]
+        f"--ServerApp.root_dir={shown or folder}", "--ServerApp.terminals_enabled=False"]
     with open(folder/"jupyter.log", "wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=shown or folder, env=env, stdout=log, stderr=log)
     try:
         found = None
         for _ in range(300):

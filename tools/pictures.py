@@ -1,10 +1,10 @@
 """Make the pictures of README and site in nbs/images, from a RUN of `make demo`.
 
     make pictures                  all
-    .venv/bin/python tools/pictures.py --only hero card preview site
+    .venv/bin/python tools/pictures.py --only hero outputs card preview site
 
 The card needs no RUN. The last two need Chromium, as `make test-browser` does."""
-import argparse, functools, http.server, math, shutil, subprocess, sys, tempfile, threading
+import argparse, functools, http.server, json, math, shutil, subprocess, sys, tempfile, threading
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image, ImageDraw, ImageFont
@@ -14,7 +14,7 @@ from nerflame.scenes.light import Lighting
 from nerflame.scenes.capture import captured_person, read_capture
 from nerflame.evaluation.control import person_truth
 from nerflame.runtime import cpu_threads
-from nerflame.evaluation.render import to_bytes, transfer_motion, write_video
+from nerflame.evaluation.render import to_bytes, transfer_motion
 from nerflame.heads.flame import cat_params
 from nerflame.heads.head import load_head
 from nerflame.closest import MeshBVH
@@ -25,7 +25,7 @@ from nerflame.training.run import data_folder
 from notebooks import ROOT
 
 IMAGES = ROOT/"nbs"/"images"
-PARTS = "hero", "card", "preview", "site"
+PARTS = "hero", "outputs", "card", "preview", "site"
 # the states of the film, which ends in the first one again: expression, jaw and neck (radians), azimuth of the camera
 SMILE = {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.4, "cheekSquintRight": 0.4}
 BROWS = {"browInnerUp": 0.8, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}
@@ -86,9 +86,35 @@ def hero(run, pictures=40, size=184):
         if tree is None: tree = MeshBVH(posed.verts, model.head.faces)
         else: tree.refit(posed.verts)
         panels = [mesh_picture(mesh_layer(tree, camera)), model.render(camera, posed).rgb, truth(states[i], camera)[0]]
-        sheet = titled([p.cpu() for p in panels], ["the mesh that you move", "nerflame", "photograph, not trained on"])
-        frames.append(torch.from_numpy(np.array(sheet)))
-    return write_video(torch.stack(frames), IMAGES/"hero.gif", fps=10.)
+        titles = ["the mesh that you move", "nerflame", "photograph, not trained on"]
+        frames.append(titled([p.cpu() for p in panels], titles))
+    return save_gif(frames, IMAGES/"hero.gif", 10)
+
+
+def save_gif(frames, path, fps, colours=144):
+    "Write a GIF with one palette for all frames, which keeps a film of skin small."
+    some = np.concatenate([np.array(frame) for frame in frames[::8]])
+    palette = Image.fromarray(some).quantize(colours)
+    first, *others = [frame.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
+    first.save(path, save_all=True, append_images=others, duration=1000//fps, loop=0, optimize=True)
+
+
+def outputs(run, size=280):
+    "Render a new view, an opened mouth, and a smile of the demo's face."
+    model = run.model
+    smile = model.head.expression_weights(SMILE)
+    aside = [0., 0.35, 0., 0., 0.35, 0.]
+    states = {
+        "a view that was not photographed": (model.params, -0.6),
+        "an opened mouth": (model.params.replace(jaw_pose=[0.3, 0., 0.]), 0.1),
+        "a smile, eyes aside, neck turned": (model.params.replace(
+            expression=smile, eye_pose=aside, neck_pose=[0., 0.25, 0.]), 0.3)}
+    panels = [model.render(orbit_camera(a, 0.05, 3.5, width=size), p).rgb.cpu() for p, a in states.values()]
+    titled(panels, list(states)).save(IMAGES/"demo_outputs.jpg", quality=88)
+    # the scores that the README quotes
+    metrics = json.loads((run.folder/"metrics.json").read_text())
+    shown = {k: metrics[k] for k in ("seconds", "test", "driven")}
+    (ROOT/"bench"/"results"/"demo.json").write_text(json.dumps(shown, indent=1) + "\n")
 
 
 def card():
@@ -135,6 +161,7 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(cpu_threads())
     if "hero" in options.only: hero(load_run(options.run))
+    if "outputs" in options.only: outputs(load_run(options.run))
     if "card" in options.only: card()
     if "preview" in options.only: preview(options.run)
     if "site" in options.only: site()
