@@ -28,7 +28,7 @@ BROWSER    = $(shell sed -n 's/^browser_requirements = //p' settings.ini)
 # what tests need of the dev extra
 TESTERS    = $(filter-out jupyterlab% nbconvert% ruff% pyright% coverage% build%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
 HOOKS      = $(shell sed -n 's/^hooks_requirements = //p' settings.ini)
-START      = $(firstword $(wildcard nbs/*quickstart.ipynb) nbs/index.ipynb)
+START      = $(firstword $(wildcard $(OUT)/face.ipynb nbs/*quickstart.ipynb))
 # a Python for which the lowest versions of our requirements have packages
 LOWEST_PYTHON ?= $(shell for p in python3.10 python3.11; do \
                $$p -c 'import venv, ensurepip' 2>/dev/null && { echo $$p; break; }; done)
@@ -39,7 +39,7 @@ help:  ## print this list
 	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/05_mesh.ipynb ...'"
 
 demo: .venv/installed  ## photograph the built-in head, train on it, evaluate and drive it; pictures, a video and metrics in runs/demo
-	$(BIN)/nerflame_demo --out "$(OUT)" --minutes $(MINUTES)
+	$(BIN)/nerflame demo --out "$(OUT)" --minutes $(MINUTES)
 
 # shapes in signatures are checked under test; one thread each, because the notebooks run side by side
 test: .venv/installed check  ## run the tests in all notebooks; check that notebooks, modules and README agree
@@ -99,7 +99,7 @@ release-check: .venv/installed  ## build wheel and source archive, install the w
 bench: .venv/bench  ## benchmarks into bench/results, an hour; QUICK=1: 3 minutes, small sizes; ONLY="closest frames": these sections
 	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(BENCH_OPTIONS)
 
-lab: .venv/installed  ## JupyterLab on the quickstart; notebooks are cleaned when they are saved
+lab: .venv/installed  ## JupyterLab on the face of `make demo` (its preview), or on the quickstart; notebooks are cleaned when they are saved
 	$(BIN)/jupyter lab --FileContentsManager.pre_save_hook=nbdev.clean.clean_jupyter $(START)
 
 # The driver is named with its path, so that git finds it without the environment being active.

@@ -83,7 +83,7 @@ sys.exit(code)"""
 _CALL = """
 import sys
 from nerflame.use.commands import {name}_command as command
-sys.argv[0] = "nerflame_{name}"
+sys.argv[0] = "nerflame {name}"
 sys.exit(command())"""
 
 def command(name, *arguments):
@@ -96,7 +96,7 @@ def command(name, *arguments):
     begin = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", _STARTER, *child], text=True, capture_output=True, env=environment)
     if done.returncode:
-        raise RuntimeError(f"nerflame_{name} {' '.join(words)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"nerflame {name} {' '.join(words)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
     output, _, peak = done.stdout.rpartition("peak ")
     return time.perf_counter() - begin, int(peak)*(1 if sys.platform == "darwin" else 1024), output.strip()
 

@@ -4,7 +4,7 @@
     .venv/bin/python bench/run.py --only quality --runs lps_200        # only trainings whose names begin so
     .venv/bin/python bench/run.py --only quality --minutes-scale 0.2   # other times, without targets
 
-We run the commands nerflame_train and nerflame_eval in processes of their own. The last line writes to
+We run the commands nerflame train and nerflame eval in processes of their own. The last line writes to
 bench/results/part.*, so that bench.* stays whole. The time counts from the start of the command, finding the head
 included. We mark a training that takes longer than it was asked to (on a busy machine its least number of steps can),
 and no target counts for it. Scored pictures go to bench/results/, RUNs to runs/bench/. Scenes and the second head come
@@ -105,7 +105,7 @@ def _measure(
     note = "the same frames, mean over the pixels of the head"
     rows.append(line(f"PSNR on the head, {split}", [r["psnr_head"] for r in reports], "dB", note))
     rows.append(_lpips_row(name, split, reports))
-    note, peaks = "peak resident memory of nerflame_train", [peak/1e9 for _, peak, _ in runs]
+    note, peaks = "peak resident memory of nerflame train", [peak/1e9 for _, peak, _ in runs]
     return [*rows, line("memory of training", peaks, "GB", note, reach=memory[0], aim=memory[1])]
 
 TOO_LONG = ": TOO LONG, so no target counts; a run does a least number of steps, and this machine was slow or busy"
@@ -120,7 +120,7 @@ def _lpips_row(name, split, reports):
     return row("quality", title, found, "", note=f"{note}; of the whole pictures {whole:.4f}; lower is better")
 
 def _evaluate(folder, split)->dict:
-    "Run `nerflame_eval` and read its report."
+    "Run `nerflame eval` and read its report."
     command("eval", folder, "--split", split, "--device", "cpu")
     return _report(folder, split)
 

@@ -54,7 +54,7 @@ def capture(size=200)->Path:
 
 @functools.cache
 def train_run(data, name, *options):
-    """Train with `nerflame_train` in a process of its own, once for the same settings.
+    """Train with `nerflame train` in a process of its own, once for the same settings.
     Return the RUN, its peak memory (bytes), and the seconds of the command."""
     seconds, peak, _ = command("train", data, "--out", RUNS/name, *options)
     return RUNS/name, peak, seconds

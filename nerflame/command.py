@@ -100,12 +100,12 @@ def _short(value): return f"{value:g}" if isinstance(value, float) else str(valu
 def _help(field, more):
     "Return the help text of an option: the comment of the parameter, and what happens when it is left out."
     text = "; ".join(t for t in (" ".join(field.help.split()), more) if t)
-    text = re.sub(r"; (None|False|empty): ", "; left out: ", text)
+    text = re.sub(r"; (None|False|empty): ", "; default: ", text)
     default = field.default
     if isinstance(default, (tuple, list)): default = ",".join(map(_short, default))
     none = default is None or default is False or default == "" or default is Parameter.empty
-    shown = not none and "left out" not in text
-    return (text + f"; default {default}"*shown).replace("%", "%%")
+    shown = not none and "default:" not in text
+    return (text + f"; default: {default}"*shown).replace("%", "%%")
 
 # %% ../nbs/09_command.ipynb #a96513c1
 def with_options(

@@ -30,7 +30,7 @@ def _overview(forms):
     "List the commands, with what each does."
     width = max(map(len, forms)) + 2
     lines = [f"  {name:{width}}{_about(form)}" for name, form in forms.items()]
-    what = "Photorealistic faces that you can move, from photographs."
+    what = "Learn a face from photographs, then move it. RUN is a folder that nerflame train writes."
     first = "usage: nerflame COMMAND ...", "", what, "", "commands:"
     last = "nerflame COMMAND --help lists the options of a command; nerflame completion bash (or zsh, tcsh) prints"
     alike = "what a shell needs to complete them. Dashes and underscores within options are alike."

@@ -79,7 +79,7 @@ def frequent_checkpoints():
     finally: train.Checkpointer = kind
 
 def train_command(*arguments, settings=SETTINGS):
-    "Run `nerflame_train` with small settings."
+    "Run `nerflame train` with small settings."
     parser = train_parser()
     def work(values): train_work(parser, values if values["run"] else values | dict(settings=settings))
     with frequent_checkpoints(): return run_command(parser, work, [str(a) for a in arguments])

@@ -512,13 +512,13 @@ def run_commands(gate, root):
         done("split", "render", root/"run", "--out", root/"e", "--split", "test")
         store("render split", root/"e")
         done("arkit", "drive", root/"run", "--arkit", "sample", "--out", root/"f", "--fps", "2", "--size", "16",
-            "--orbit", "0.3", "--frames")
+            "--orbit", "0.3", "--pictures")
         store("drive", root/"f")
         done("params", "drive", root/"run", "--params", root/"jaw.npz", "--out", root/"g", "--size", "16", "--formats",
             "gif", "--relative")
         store("drive params", root/"g")
         done("all", "export", root/"run", "--glb", root/"x"/"a.glb", "--obj", root/"x"/"a b.obj", "--ply",
-            root/"x"/"a.ply", "--frames", root/"x"/"turn", "--texture", "32", "--count", "2", "--size", "16")
+            root/"x"/"a.ply", "--pictures", root/"x"/"turn", "--texture", "32", "--count", "2", "--size", "16")
         store("export", root/"x")
         record = nf.repository()/"nbs"/"published"
         done("published", "import", next(record.glob("*.tar")), "--flame", record/"FLAME", "--data", scene, "--out",
@@ -538,7 +538,7 @@ def refused_commands(gate, root):
     def refused(name, *arguments):
         count[name] = count.get(name, 0) + 1
         gate.tell(f"{name}/refused/{count[name]:02}",
-            " ".join([f"nerflame_{name}", *map(str, arguments)]) + "\n" + toys.command(gate, name, *arguments))
+            " ".join(["nerflame", name, *map(str, arguments)]) + "\n" + toys.command(gate, name, *arguments))
     toy, record = ["--head", root/"toy.npz"], nf.repository()/"nbs"/"published"
     scene, run, new = root/"scene", root/"run", root/"new"
     (root/"file").write_text("x")
@@ -578,9 +578,9 @@ def refused_commands(gate, root):
             (run, *at, "--turntable", "0"), (run, *at, "--split", "test", "--turntable", "2")): refused("render", *more)
     for more in ((run, *at), (run, *at, "--arkit", "sample", "--params", root/"jaw.npz"),
             (run, *at, "--arkit", root/"no.csv"), (run, *at, "--arkit", "sample", "--source_fps", "30",
-            "--timecode_fps", "30"), (run, *at, "--params", root/"jaw.npz", "--head", "root"),
+            "--timecode_fps", "30"), (run, *at, "--params", root/"jaw.npz", "--joint", "root"),
             (run, *at, "--params", root/"x"),
-            (run, *at, "--params", root/"other.npz"), (run, *at, "--arkit", "sample", "--flip_head", "tilt"),
+            (run, *at, "--params", root/"other.npz"), (run, *at, "--arkit", "sample", "--flip", "tilt"),
             (run, *at, "--arkit", "sample", "--formats", "avi"), (run, *at, "--arkit", "sample", "--background",
             "2,0,0"), (run, *at, "--arkit", "sample", "--camera", "90,0,4"),
             (root/"nerf", *at, "--arkit", "sample"), (root/"imported", *at, "--arkit", "sample"),
@@ -589,11 +589,11 @@ def refused_commands(gate, root):
             "-1"),
             (run, *at, "--arkit", "sample", "--camera_path", root/"no.json")): refused("drive", *more)
     for more in ((run,), (run, "--glb", new/"a.gltf"), (run, "--obj", root/"file"/"a.obj"),
-            (run, "--obj", new/"a.obj", "--dense-morphs"), (run, "--frames", root/"file"),
+            (run, "--obj", new/"a.obj", "--dense-morphs"), (run, "--pictures", root/"file"),
             (run, "--glb", new/"a.glb", "--texture", "9000"), (run, "--glb", new/"a.glb", "--uv", "own"),
             (root/"nowhere", "--ply", new/"a.ply"),
             (root/"nerf", "--glb", new/"a.glb"), (run, "--glb", new/"a.glb", "--texture", "x"),
-            (run, "--frames", scene/"test")): refused("export", *more)
+            (run, "--pictures", scene/"test")): refused("export", *more)
     tar, into = next(record.glob("*.tar")), ["--data", scene, *at]
     for more in ((), (root/"not.tar", "--flame", record/"FLAME", *into), (tar, "--flame", scene, *into),
             (tar, "--flame", record/"FLAME", "--near", "6", *into), (tar, "--flame", record/"FLAME", "--data",

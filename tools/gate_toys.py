@@ -242,7 +242,7 @@ def command(gate, name, *arguments):
         try: code = nf.COMMANDS[name]([str(a) for a in arguments])
         except SystemExit as e: code = e.code
         except Exception as e: code = f"{type(e).__name__}: {e}"
-    lines = [line for line in re.split("[\r\n]", err.getvalue()) if re.match("note:|nerflame_", line)]
+    lines = [line for line in re.split("[\r\n]", err.getvalue()) if re.match("note:|nerflame ", line)]
     shown = out.getvalue().rstrip("\n").split("\n") if out.getvalue() else []
     return "\n".join([f"exit {code}", *(re.sub(r"\d+(\.\d+)? (s|seconds|minutes)\b", r"TIME \2", s)
         for s in (*shown, *lines))])

@@ -1,7 +1,7 @@
 """Build the archives of a release and try them as a user would: in an empty environment, outside of the checkout.
 
 We build the source archive and a wheel from a copy of the repository, and compare this wheel with the one that the
-archive gives. We install it without extras, import every module, read the package's data, and run `nerflame_demo`."""
+archive gives. We install it without extras, import every module, read the package's data, and run `nerflame demo`."""
 import os, re, shutil, subprocess, sys, tempfile, zipfile
 from pathlib import Path
 from notebooks import ROOT, copy_repository
@@ -83,10 +83,10 @@ def main():
         clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
         clean["PATH"] = f"{folder/'environment/bin'}{os.pathsep}{clean['PATH']}"
         call(folder/"environment/bin/python", "-c", TRY, cwd=away, env=clean)
-        demo = [folder/"environment/bin/nerflame_demo", "--out", away/"demo", *SMALLEST]
+        demo = [folder/"environment/bin/nerflame", "demo", "--out", away/"demo", *SMALLEST]
         call(*demo, cwd=away, env=clean, stdout=subprocess.DEVNULL)
         written = sorted(p.name for p in (away/"demo").iterdir())
-        if "metrics.json" not in written: sys.exit(f"release: nerflame_demo wrote {written}, no metrics.json")
-        say(f"nerflame_demo wrote {', '.join(written)}")
+        if "metrics.json" not in written: sys.exit(f"release: nerflame demo wrote {written}, no metrics.json")
+        say(f"nerflame demo wrote {', '.join(written)}")
 
 if __name__ == "__main__": main()

@@ -1,7 +1,7 @@
 """Test the glTF files of nerflame with Khronos' validator, and with three.js, which loads, poses and draws them.
 
 We try both ways to write morph targets, sparse accessors and all rows. The script writes pictures side by side:
-photograph (of a RUN that nerflame_demo wrote), field, our drawing of the mesh, three.js. It needs Node with npm, a
+photograph (of a RUN that nerflame demo wrote), field, our drawing of the mesh, three.js. It needs Node with npm, a
 registry or a filled cache for it, and Chromium or Chrome. Where one of them is missing, it prints a note and does the
 rest. It works in build/glb."""
 import argparse, base64, http.server, json, os, shutil, signal, subprocess, sys, tempfile, threading
@@ -231,7 +231,7 @@ def parse():
     "Parse the options."
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", nargs="?", metavar="RUN",
-        help="folder that nerflame_train wrote; left out: the toy of the tests, with a cap")
+        help="folder that nerflame train wrote; left out: the toy of the tests, with a cap")
     parser.add_argument("--texture", type=int, default=1024, metavar="PX", help="of the texture; default %(default)s")
     parser.add_argument("--size", type=int, default=400, metavar="PX", help="of the pictures; default %(default)s")
     parser.add_argument("--picture", metavar="FILE",

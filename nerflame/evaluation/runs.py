@@ -40,12 +40,12 @@ DataRoot = Annotated[PathLike | None, Option("DIR", group=RARE)]
 
 # %% ../../nbs/74_evaluation.runs.ipynb #fae45714
 def open_run(
-    run:PathLike|Run,         # a folder that `train` or nerflame_train wrote, or a `Run`, which is returned as it is
+    run:PathLike|Run,         # a folder that `train` or nerflame train wrote, or a `Run`, which is returned as it is
     device:str|None=None,     # name; None: cuda when there is such a device
 )->Run:
     "Read a RUN, and say when its training was interrupted. Raises `InputError`."
     if isinstance(run, Run): return run
-    found, resume = load_run(run, pick_device(device)), f"nerflame_train --resume {run} finishes it"
+    found, resume = load_run(run, pick_device(device)), f"nerflame train --resume {run} finishes it"
     if found.interrupted: print(f"note: the training of {run} was interrupted; {resume}", file=sys.stderr)
     return found
 
@@ -205,7 +205,7 @@ class LpipsWeights:
 
 def note_missing(lpips:Lpips):
     "Say why tables have no LPIPS."
-    remedy = f"nerflame_eval fetches them with --lpips-download, or reads a copy of {VGG_URL} with --lpips-weights FILE"
+    remedy = f"nerflame eval fetches them with --lpips-download, or reads a copy of {VGG_URL} with --lpips-weights FILE"
     if lpips.reason: print(f"note: LPIPS is left out: {lpips.reason}; {remedy}", file=sys.stderr)
 
 # %% ../../nbs/74_evaluation.runs.ipynb #8bf66733
@@ -253,14 +253,14 @@ class Evaluation:
 
 # %% ../../nbs/74_evaluation.runs.ipynb #38353c6b
 def evaluate_run(
-    run:RunFolder,   # folder that nerflame_train wrote
+    run:RunFolder,   # folder that nerflame train wrote
     # which transforms_NAME.json; may be given several times; None: val and test, those that are there
     split:Annotated[list[str]|str|None, Option("NAME", str, repeat=True)]=None,
     out:Annotated[PathLike|None, Option("DIR")]=None,   # folder to write, with a folder for each split in it; None: RUN
     # scene folder; None: the one that the RUN was trained on
     data:Annotated[PathLike|None, Option("DIR", folder_path)]=None,
     lpips:LpipsWeights=LpipsWeights(),
-    # for a RUN of the built-in head's capture (as nerflame_demo makes it): also sweep jaw, neck, gaze and
+    # for a RUN of the built-in head's capture (as nerflame demo makes it): also sweep jaw, neck, gaze and
     # expressions, and compare the changes with those of the true person; takes some minutes; False: no sweeps
     control:Annotated[bool|tuple, Option(group=RARE)]=False,
     # a folder that holds DATA and the folders beside it that its files name (../other/...);

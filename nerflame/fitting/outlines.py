@@ -596,7 +596,7 @@ def likely_mistakes(
 
 # %% ../../nbs/40_fitting.outlines.ipynb #6046732c
 _OTHER_CAUSES = ("another scale of the scene, or another place of the head (flame_to_scene, parameters); "
-    "nerflame_align moves a reconstruction to the head")
+    "nerflame align moves a reconstruction to the head")
 
 def _few_see(seen, depths, better, hints):
     "Describe a head that too few cameras see; `hints` are mistakes that explain it."
@@ -658,7 +658,7 @@ def upright_cameras(
 def _remedies(cameras, flame_to_scene, matrices):
     "Return cameras by the mistake that they would mend; of another kind only if `matrices` says so."
     upright = upright_cameras(cameras, flame_to_scene)
-    lying = "the cameras do not stand upright in this scene (y up?): nerflame_align turns it"
+    lying = "the cameras do not stand upright in this scene (y up?): nerflame align turns it"
     found = {} if upright is None else {lying: upright}
     return found | likely_mistakes(cameras) if matrices else found
 

@@ -105,7 +105,7 @@ _RULES = (
         "a third of them close to the front of the face."),
     ("Distance", "Half a metre to an arm's length. Head and shoulders fill the height of the picture."),
     ("Light", "Near a window, not in the sun; no flash. Lock focus, exposure and white balance."),
-    ("Hair, glasses", "Tie back long hair, take off glasses and hats, and leave the neck bare."),
+    ("Hair, glasses", "Tie back long hair, take off hats, and leave the neck bare. Glasses may stay on."),
     ("Stillness", "The person looks at one point. Stand still for each photograph: blur is the most\n"
         "frequent mistake. Leave furniture and books in sight, as they show where the phone was."),
 )
@@ -125,7 +125,7 @@ _A4 = 8.27, 11.69   # inches
 _HOLD = ("Hold each moment still, and photograph it from the front, and from 30 and 60 degrees to the left and right.\n"
     "Close the eyes for one more photograph. Alone? Film yourself, and act the moments one after the other.")
 _LAST = ("Synthetic people; PSNR in pictures that training has not seen, 200 x 200 pixels.\n"
-    "Afterwards, nerflame_lacks RUN says what your capture lacks.")
+    "Afterwards, nerflame lacks RUN says what your capture lacks.")
 
 def _heading(figure, y, text):
     "Write a heading with a line below it; y in parts of the height."
@@ -150,7 +150,7 @@ def capture_card(
     draw_ring(figure.add_axes((0.07, 0.745, 0.36, 0.165)), person.head)
     draw_heights(figure.add_axes((0.47, 0.755, 0.46, 0.145)), person.head)
     _table(figure, 0.738, _RULES, 0.22, 0.0165)
-    _heading(figure, 0.598, "2. Six moments, five photographs each")
+    _heading(figure, 0.598, "2. Six moments: film them")
     figure.text(0.07, 0.575, _HOLD, fontsize=8.5, va="top", linespacing=1.3, style="italic")
     for i, (moment, photograph) in enumerate(zip(MOMENTS, photographs)):
         x, y = 0.07 + 0.3*(i % 3), (0.405, 0.256)[i//3]

@@ -408,8 +408,8 @@ def find_lacks(
     head:Head,     # the one of the parameters, on the CPU
 )->CaptureLacks:
     "Find what a capture lacks. Raises `InputError` for a scene without masks or parameters."
-    known = ("head parameters that the frames name, or a RUN that found them: nerflame_train DATA --out RUN, then "
-        "nerflame_lacks RUN")
+    known = ("head parameters that the frames name, or a RUN that found them: nerflame train DATA --out RUN, then "
+        "nerflame lacks RUN")
     require(scene.params is not None, scene.source, "flame_param_path", known, "frames without")
     scene.require_masks()
     moments = group_timesteps(scene)

@@ -332,7 +332,7 @@ def group_timesteps(self:PublishedTraining)->Timesteps:
     "Return the only timestep of the scene. Raises `InputError` where there are several."
     timesteps = Training.group_timesteps(self)
     expected = f"one state of the face in all training frames, as preset {self.config.preset} knows no other "
-    expected += "(photographs of a person who keeps still: nerflame_scene --moments one)"
+    expected += "(photographs of a person who keeps still: nerflame scene --moments one)"
     n = len(timesteps)
     require(n == 1, self.scene.source, "timestep_index", expected, f"{n} timesteps")
     return timesteps

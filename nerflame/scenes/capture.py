@@ -238,7 +238,7 @@ def read_capture(
 )->CaptureConfig:
     "Read the settings of a `write_capture`, to photograph the person in other states. Raises `InputError` for others."
     file = Path(folder)/"capture.yaml"
-    expected = ("the settings of a capture of the built-in head, as nerflame_demo writes them; of other scenes nobody "
+    expected = ("the settings of a capture of the built-in head, as nerflame demo writes them; of other scenes nobody "
                 "knows how the head would look in another state")
     require(file.is_file(), file, "capture", expected, "no such file")
     return load_config(CaptureConfig, file)

@@ -172,7 +172,7 @@ def read_unfinished(
     if not file.is_file():
         finished, there = (file.parent/"config.yaml").is_file(), file.parent.is_dir()
         found = "one that is finished" if finished else f"a folder without {UNFINISHED}" if there else "no such folder"
-        anew = "" if finished or not there else "; nothing was kept here: train anew (nerflame_train DATA --out RUN)"
+        anew = "" if finished or not there else "; nothing was kept here: train anew (nerflame train DATA --out RUN)"
         raise InputError(folder, "`run`", f"a RUN of an interrupted training{anew}", found)
     metadata, tensors = read_checkpoint(file)
     try: facts = json.loads(metadata["facts"])

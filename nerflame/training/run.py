@@ -357,17 +357,17 @@ def read_run_config(
     Raises `InputError` for a folder that is none, and for a RUN of another version or method.
     """
     folder = Path(folder)
-    a_folder = f"the folder that nerflame_train wrote, such as {folder.parent}"
+    a_folder = f"the folder that nerflame train wrote, such as {folder.parent}"
     require(not folder.is_file(), folder, "RUN", a_folder, "a file")
     file = folder/"config.yaml"
     if not file.is_file():
         unfinished = (folder/UNFINISHED).is_file()
-        finished = f"a RUN that is finished; go on with nerflame_train --resume {folder}"
+        finished = f"a RUN that is finished; go on with nerflame train --resume {folder}"
         require(not unfinished, folder, "config.yaml", finished, "an unfinished one")
         anew = "; nothing was learned here yet: train anew into this folder" if is_run(folder) else ""
         aside = "".join(f"; an earlier RUN is in {p}" for p in put_aside_for(folder) if is_run(p))
         found = "no such file" if folder.is_dir() else "no such folder"
-        raise InputError(folder, "config.yaml", f"a RUN folder that nerflame_train finished{anew}{aside}", found)
+        raise InputError(folder, "config.yaml", f"a RUN folder that nerflame train finished{anew}{aside}", found)
     values = read_yaml(file)
     found = values.get("format", "none")
     require(found == RUN_FORMAT, file, "format", f"{RUN_FORMAT}, which this version of nerflame reads{EARLIER}", found)
@@ -378,7 +378,7 @@ def read_run_config(
 
 # %% ../../nbs/58_training.run.ipynb #60ba01dd
 def read_run(
-    folder,              # str or Path, written by `nerflame_train` or `train(..., out=folder)`
+    folder,              # str or Path, written by `nerflame train` or `train(..., out=folder)`
     device="cpu",        # where the model's tensors go
     kind=RunConfig,      # class of its configuration
     load=NeRFlame.load,  # called with folder and device, returns the model

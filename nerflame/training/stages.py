@@ -128,7 +128,7 @@ def check_overlap(scene, head, fit, config):
     likely = "" if cause is None else f". Likely: {cause[0]} (then the overlap would be {cause[1]:.2f})"
     usual = "where 0.95 is usual for a head without much hair"
     expected = "a head that covers the masks: look at masks, cameras, up and scale, "
-    expected += "or align the scene (nerflame_align; Troubleshooting in the documentation)"
+    expected += "or align the scene (nerflame align; Troubleshooting in the documentation)"
     require(iou >= HOPELESS_IOU, scene.source, "masks", expected,
             f"an overlap of {iou:.2f} at the best place that was found, {usual}{likely}")
     overlap = "the outlines of the head and the masks overlap by"
@@ -137,7 +137,7 @@ def check_overlap(scene, head, fit, config):
         warn_input(scene.source, "transform_matrix", f"{overlap} {iou:.2f}{likely}; {advice}")
     elif iou < DOUBTFUL_IOU:
         doubt = f"{usual}: wrong masks, cameras, up or scale?"
-        advice = "nerflame_align moves a scene to where the head is; "
+        advice = "nerflame align moves a scene to where the head is; "
         advice += "the pages Align and Troubleshooting of the documentation help"
         warn_input(scene.source, "masks", f"{overlap} only {iou:.2f}, {doubt} {advice}")
 

@@ -6,12 +6,12 @@
 __all__ = ['Demo', 'DemoPerson', 'run_demo']
 
 # %% ../../nbs/88_use.demo.ipynb #d6f0cc96
-import tempfile
+import json, tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
-from ..core import require
+from ..core import require, write_text
 from ..command import Option, counter, positive_float
 from ..runtime import pick_device
 from ..metrics import head_psnr, psnr
@@ -28,6 +28,7 @@ from ..evaluation.render import turntable, write_video, yawn
 from ..evaluation.scores import write_json
 from ..evaluation.outputs import check_run_folder, output_folder, run_folder
 from ..evaluation.runs import DeviceName, PathLike, RunScene, evaluate_split
+from .export import ExportFiles, export_run
 from .train import TrainingData, run_training
 
 # %% ../../nbs/88_use.demo.ipynb #bee4dc3f
@@ -44,6 +45,22 @@ def film_face(
     for name, (frames, fps) in dict(turntable=around, yawn=yawning).items():
         files += [write_video(frames, Path(out)/f"{name}{suffix}", fps) for suffix in (".mp4", ".gif")]
     return files
+
+# %% ../../nbs/88_use.demo.ipynb #dfac3724
+NOTEBOOK = "face.ipynb"
+
+def write_notebook(
+    folder:PathLike,   # a RUN
+)->Path:
+    "Write a notebook that shows the face of a RUN with sliders."
+    title = "# The face\n\nRun the next cell (Shift-Enter). Sliders move the face, and the mouse turns it."
+    about = dict(kernelspec=dict(display_name="Python 3", language="python", name="python3"))
+    text = dict(cell_type="markdown", id="title", metadata={}, source=title)
+    code = dict(cell_type="code", id="preview", metadata={}, outputs=[], execution_count=None)
+    code["source"] = "from nerflame import preview\n\npreview(\".\")"
+    content = dict(nbformat=4, nbformat_minor=5, metadata=about, cells=[text, code])
+    write_text(Path(folder)/NOTEBOOK, json.dumps(content, indent=1) + "\n")
+    return Path(folder)/NOTEBOOK
 
 # %% ../../nbs/88_use.demo.ipynb #4664a0d4
 def vertex_colour_scores(
@@ -81,7 +98,8 @@ def demo_capture(
 @dataclass(frozen=True)
 class Demo:
     "The results of `run_demo`."
-    files: list             # sheets, films and metrics.json: what to look at
+    files: list             # sheets, films, face.glb and metrics.json: what to look at
+    notebook: Path          # shows the face with sliders
     reports: dict           # split: its scores
     vertex_colours: dict    # scores of the true mesh with one colour per vertex
 
@@ -127,7 +145,11 @@ def _show(run, data, out, capture, frames):
     reports = {split: evaluate_split(about, split, out/split) for split in splits}
     flat = vertex_colour_scores(capture, load_head("anny"), load_scene(data, "test"))
     names = [f"{name}.{suffix}" for name in ("turntable", "yawn") for suffix in ("mp4", "gif")]
-    with output_folder(out, names): films = film_face(run.model, out, frames)
+    with output_folder(out, [*names, "face.glb", NOTEBOOK]):
+        films = film_face(run.model, out, frames)
+        mesh = export_run(run, ExportFiles(glb=out/"face.glb")).files
+        notebook = write_notebook(out)
     short = {split: {k: v for k, v in report.items() if k != "frames"} for split, report in reports.items()}
     write_json({**run.metrics, "vertex_colours": flat, **short}, out/"metrics.json")
-    return Demo([*(out/f"{split}_sheet.png" for split in reports), *films, out/"metrics.json"], reports, flat)
+    sheets = [out/f"{split}_sheet.png" for split in reports]
+    return Demo([*sheets, *films, *mesh, out/"metrics.json"], notebook, reports, flat)

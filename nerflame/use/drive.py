@@ -7,7 +7,7 @@ __all__ = ['arkit_mapping', 'take_params', 'unused_weights', 'drive_params', 'dr
            'camera_path', 'swing_cameras', 'Film', 'render_film', 'Driver', 'FilmCamera', 'DrivenFilm', 'drive_run']
 
 # %% ../../nbs/81_use.drive.ipynb #a8042325
-import argparse, math, sys
+import math, sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from .motion import read_live_link
 from ..scenes.pictures import byte_store, parse_background
 from ..evaluation.outputs import check_folder, output_folder
 from ..evaluation.runs import DeviceName, PathLike, RunFolder, open_run
+from ..evaluation.states import Background, in_radians
 
 # %% ../../nbs/81_use.drive.ipynb #74624a30
 def arkit_mapping(
@@ -225,15 +226,6 @@ def swing_cameras(
 # %% ../../nbs/81_use.drive.ipynb #08829789
 _formats = some_of("mp4", "gif", expected="mp4, gif, or mp4,gif")
 
-def _colour(text):
-    "Parse a background: white, black or three numbers with commas."
-    try: value = text if text in ("white", "black") else float_list(3)(text)
-    except argparse.ArgumentTypeError: value = None
-    try: parse_background(value)
-    except InputError:
-        raise argparse.ArgumentTypeError(f"expected white, black or R,G,B from 0 to 1, got {text!r}") from None
-    return value
-
 # %% ../../nbs/81_use.drive.ipynb #833c69ec
 @dataclass(frozen=True)
 class Film:
@@ -243,11 +235,11 @@ class Film:
     # pictures of the film a second; None: the driver's, at most 30
     fps: Annotated[float | None, Option("N", positive_float)] = None
     # behind the head, white, black or three numbers from 0 to 1; None: the RUN's
-    background: Annotated[str | Sequence[float] | None, Option("white|black|R,G,B", _colour)] = None
+    background: Background = None
     # films to write; a gif of a long film takes much memory
     formats: Annotated[Sequence[str], Option("mp4,gif", _formats)] = ("mp4", "gif")
     # also write each picture, DIR/frames/frame_00000.png; False: only films
-    frames: Annotated[bool, Option()] = False
+    pictures: Annotated[bool, Option()] = False
 
     def __post_init__(self):
         for suffix in self.formats: require(suffix in ("mp4", "gif"), "formats", suffix, "mp4 or gif")
@@ -270,7 +262,7 @@ def render_film(
     try:
         for pixels in shown:
             frames[done] = torch.from_numpy(to_bytes(pixels.rgb))
-            if film.frames: save_image(pixels.rgb, picture_path(Path(out)/"frames", f"frame_{done:05d}"))
+            if film.pictures: save_image(pixels.rgb, picture_path(Path(out)/"frames", f"frame_{done:05d}"))
             done += 1
     except KeyboardInterrupt: pass   # the pictures so far are worth showing; the caller sees that some are missing
     names = [f"film.{suffix}" for suffix in film.formats if done]
@@ -296,10 +288,10 @@ class Driver:
     # calm the movement by a Gaussian of so many seconds, such as 0.05; None: not at all
     smooth: Annotated[float | None, Option("S", positive_float)] = None
     # with `arkit`, what turns with the recorded head: the neck joint, the root (the whole head), none; None: neck
-    head: Annotated[Literal["neck", "root", "none"] | None, Option(group=RARE)] = None
+    joint: Annotated[Literal["neck", "root", "none"] | None, Option(group=RARE)] = None
     # with `arkit`, angles of the head to turn over, for a phone that lay on its side and for files by other
     # programs; None: none
-    flip_head: Annotated[Sequence[str] | None, Option("yaw,pitch,roll", some_of("yaw", "pitch", "roll"), RARE)] = None
+    flip: Annotated[Sequence[str] | None, Option("yaw,pitch,roll", some_of("yaw", "pitch", "roll"), RARE)] = None
     # with `arkit`, frames that the timecodes count a second; None: what their frame numbers show
     timecode_fps: Annotated[int | None, Option("N", int_at_least(1), RARE)] = None
     # frames of the driver a second; None: 25 with `params`; with `arkit`, what the times in its rows say, and 30
@@ -313,7 +305,7 @@ def _check_driver(driver):
     "Raise `InputError` for options of a driver that do not go together."
     one = (driver.arkit is None) != (driver.params is None)
     require(one, "driver", "`arkit`, `params`", "one of them", "both" if driver.arkit else "none")
-    for name in () if driver.arkit else ("head", "flip_head", "timecode_fps"):
+    for name in () if driver.arkit else ("joint", "flip", "timecode_fps"):
         require(getattr(driver, name) is None, "driver", f"`{name}`", "`arkit` beside it", "`params`")
     rates = driver.timecode_fps and driver.source_fps
     require(not rates, "driver", "`source_fps`", "either `source_fps` or `timecode_fps`", "both")
@@ -335,10 +327,10 @@ def driver_motion(
 
 def _recorded_motion(model, driver, relative, first):
     "Read a face recording, on the trained face, and note what is lost."
-    flip, fps = driver.flip_head or (), driver.source_fps
+    flip, fps = driver.flip or (), driver.source_fps
     take = read_live_link(driver.arkit, driver.timecode_fps, flip, fps)
     neutral = (take if first else read_live_link(driver.neutral, None, flip, fps)) if relative else None
-    params, lost = drive_take(model, take, neutral, driver.head or "neck"), unused_weights(model.head, take)
+    params, lost = drive_take(model, take, neutral, driver.joint or "neck"), unused_weights(model.head, take)
     gap = "the movement goes on from the one before to the one after"
     if take.unseen: print(f"note: {driver.arkit}: no face was seen in {take.unseen} frames; {gap}", file=sys.stderr)
     named = ", ".join(f"{k} (up to {v:.2f})" for k,v in lost.items())
@@ -357,6 +349,8 @@ class FilmCamera:
     # move the camera along key frames of time, azimuth, elevation, radius, target (the page Driving of the
     # documentation has an example); None: `camera`
     camera_path: Annotated[PathLike | None, Option("FILE.json", group="the camera")] = None
+    # the angles of `camera` and `orbit` are degrees; False: radians
+    degrees: Annotated[bool, Option(group="the camera")] = False
 
     def __post_init__(self):
         both = self.camera_path and (self.camera or self.orbit)
@@ -368,8 +362,11 @@ class FilmCamera:
     )->Cameras:             # N
         "Return the cameras of a film. Raises `InputError`."
         if self.camera_path: return camera_path(self.camera_path, times, size)
-        azimuth, elevation, radius = self.camera or (0., 0., 4.)
-        return swing_cameras(len(times), self.orbit or 0., azimuth, elevation, radius, size)
+        *angles, radius = self.camera or (0., 0., 4.)
+        (azimuth, elevation), (swing,) = self._radians(angles, "camera"), self._radians([self.orbit or 0.], "orbit")
+        return swing_cameras(len(times), swing, azimuth, elevation, radius, size)
+
+    def _radians(self, angles, name): return in_radians(angles, self.degrees, name)
 
 # %% ../../nbs/81_use.drive.ipynb #75afcae5
 @dataclass(frozen=True)
@@ -382,7 +379,7 @@ class DrivenFilm:
 
 # %% ../../nbs/81_use.drive.ipynb #025120b2
 def drive_run(
-    run:RunFolder,   # folder that nerflame_train wrote
+    run:RunFolder,   # folder that nerflame train wrote
     out:Annotated[PathLike, Option("DIR")],   # folder to write: film.mp4, film.gif
     driver:Driver,                     # what moves the face
     film:Film=Film(),                  # the pictures and files
@@ -403,6 +400,6 @@ def drive_run(
     params, cameras = resample(motion, times, driver.smooth or 0.), camera.cameras(times, film.size)
     tell(f"{len(motion.times)} timesteps in {motion.times[-1]:.2f} s; {len(times)} pictures at {fps:g} a second")
     film = replace(film, fps=fps, background=film.background or run.config.background)
-    with output_folder(out, names + [f"frames/frame_{i:05d}.png" for i in range(len(times)*film.frames)]):
+    with output_folder(out, names + [f"frames/frame_{i:05d}.png" for i in range(len(times)*film.pictures)]):
         files, done = render_film(run.model, cameras, params, out, film)
     return DrivenFilm(files, done, len(times), fps)

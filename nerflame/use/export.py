@@ -7,13 +7,16 @@ __all__ = ['ExportFiles', 'ExportForm', 'Exported', 'export_run']
 
 # %% ../../nbs/85_use.export.ipynb #0949a449
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 from tqdm import tqdm
-from ..core import require
+from ..core import remove_abandoned, require
 from ..command import RARE, Option, int_at_least, when_interrupted
-from ..evaluation.render import save_frames, turntable_cameras
+from ..evaluation.render import render_each, save_frames, turntable_cameras
 from ..evaluation.outputs import check_folder, output_folder
 from ..evaluation.runs import DeviceName, PathLike, RunFolder, open_run
+from ..evaluation.states import Background
+from ..scenes.pictures import parse_background
 from .gltf import (
     Avatar, check_place, cutouts, make_avatar, posing_error, save_glb, save_ply, save_textured_obj)
 
@@ -29,8 +32,8 @@ class ExportFiles:
     obj: Annotated[PathLike | None, Option("FILE.obj")] = None
     # mesh with a colour at each vertex; None: none
     ply: Annotated[PathLike | None, Option("FILE.ply")] = None
-    # a turn around the captured state as PNG pictures without background, DIR/frame_0000.png, ...; None: none
-    frames: Annotated[PathLike | None, Option("DIR")] = None
+    # a turn around the captured state as PNG pictures, DIR/frame_0000.png, ...; None: none
+    pictures: Annotated[PathLike | None, Option("DIR")] = None
 
 # %% ../../nbs/85_use.export.ipynb #2694a2b3
 @dataclass(frozen=True)
@@ -38,10 +41,12 @@ class ExportForm:
     "The form of exported files."
     # width and height of the texture, texels
     texture: Annotated[int, Option("PX", int_at_least(16, 16_384))] = 1024
-    # pictures of `frames`
+    # of `pictures`
     count: Annotated[int, Option("N", int_at_least(1, 100_000))] = 60
     # width and height of the pictures, pixels
     size: Annotated[int, Option("PX", int_at_least(8, 16_384))] = 400
+    # behind the head in `pictures`, white, black or three numbers from 0 to 1; None: nothing, they are transparent
+    background: Background = None
     # texture coordinates: the head's own, or new ones; None: its own where it has some that fill two fifths of the
     # texture, else new ones
     uv: Annotated[Literal["own", "new"] | None, Option(group=RARE)] = None
@@ -64,14 +69,14 @@ def _picture_names(form):
 
 def _check_files(files, form):
     "Raise `InputError` where there is no file to write, or no place for it."
-    named = any((files.glb, files.obj, files.ply, files.frames))
-    options = "`glb`, `obj`, `ply`, `frames`"
+    named = any((files.glb, files.obj, files.ply, files.pictures))
+    options = "`glb`, `obj`, `ply`, `pictures`"
     require(named, "export", options, "at least one of them, such as `glb=me.glb`", "none")
     morphs = "`glb`, whose morph targets it is about"
     require(files.glb or not form.dense_morphs, "export", "`dense_morphs`", morphs, "none")
     for path, suffix in ((files.glb, ".glb"), (files.obj, ".obj"), (files.ply, ".ply")):
         if path: check_place(path, suffix)
-    if files.frames: check_folder(files.frames, [f"{name}.png" for name in _picture_names(form)], "frames")
+    if files.pictures: check_folder(files.pictures, [f"{name}.png" for name in _picture_names(form)], "pictures")
 
 # %% ../../nbs/85_use.export.ipynb #ab1d4e24
 @dataclass
@@ -99,7 +104,7 @@ class Exported:
 
 # %% ../../nbs/85_use.export.ipynb #16ded9a4
 def export_run(
-    run:RunFolder,        # folder that nerflame_train wrote
+    run:RunFolder,        # folder that nerflame train wrote
     files:ExportFiles,    # to write
     form:ExportForm=ExportForm(),   # of the files
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
@@ -109,14 +114,16 @@ def export_run(
     run, done = open_run(run, device), Exported()
     def kept():
         told = [f"written: {', '.join(map(str, done.files))}"]*bool(done.files)
-        told += [f"the pictures done so far are in {files.frames}"]*bool(files.frames)
+        told += [f"the pictures done so far are in {files.pictures}"]*bool(files.pictures)
         return ", ".join(told) or "nothing was written"
+    for path in map(Path, filter(None, (files.glb, files.obj, files.ply))):
+        remove_abandoned(path.parent, [path.name, f"{path.stem}.mtl", f"{path.stem}.png"])
     with when_interrupted(kept):
         if files.glb or files.obj or files.ply:
             head, plain = "a face with a head, to make a mesh of", "plain NeRF, which has none"
             require(run.model.head is not None, run.folder, "preset", head, plain)
             _write_meshes(run.model, files, form, done)
-        if files.frames: done.files += _write_pictures(run.model, files.frames, form)
+        if files.pictures: done.files += _write_pictures(run.model, files.pictures, form)
     return done
 
 # %% ../../nbs/85_use.export.ipynb #ffbf9602
@@ -128,8 +135,14 @@ def _write_meshes(model, files, form, done):
     if files.obj: done.files += save_textured_obj(files.obj, done.avatar)
     if files.ply: done.files.append(save_ply(files.ply, done.avatar))
 
+def _turn(model, cameras, background):
+    "Return pictures before a colour, or without background."
+    if background is None: return cutouts(model, cameras)
+    colour = tuple(parse_background(background).tolist())
+    return (pixels.rgb for pixels in render_each(model, cameras, None, colour))
+
 def _write_pictures(model, folder, form):
-    "Write the cut-out pictures and return their paths."
+    "Write the pictures of a turn and return their paths."
     names, cameras = _picture_names(form), turntable_cameras(form.count, form.size)
-    pictures = tqdm(cutouts(model, cameras), "render", form.count, dynamic_ncols=True)
-    with output_folder(folder, [f"{name}.png" for name in names], "frames"): return save_frames(pictures, names, folder)
+    pictures = tqdm(_turn(model, cameras, form.background), "render", form.count, dynamic_ncols=True)
+    with output_folder(folder, [f"{name}.png" for name in names], "pictures"): return save_frames(pictures, names, folder)

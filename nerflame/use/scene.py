@@ -171,7 +171,7 @@ class SceneOptions:
     # photograph that was placed by its face
     moments: Annotated[Literal["one", "each"] | None, Option(group=PHOTOS)] = None
     # frames of a film that are used, at most
-    frames: Annotated[int, Option("N", int_at_least(3), PHOTOS)] = 60
+    count: Annotated[int, Option("N", int_at_least(3), PHOTOS)] = 60
     # side of the squares around the head, at most, pixels
     size: Annotated[int, Option("PX", int_at_least(64, 16_384), PHOTOS)] = 1024
     # every so many photographs one is kept for validation; 0: none
@@ -355,7 +355,7 @@ def _read(input, options):
     "Read the footage and say what was left out. Raises `InputError`."
     bars = {}
     def progress(what, done, total): bars.setdefault(what, counter(what))(done, total)
-    footage = read_footage(input, count=options.frames, least=3, progress=progress)
+    footage = read_footage(input, count=options.count, least=3, progress=progress)
     for note in footage.notes: warn_input(footage.source, "photographs", note)
     return footage
 

@@ -97,7 +97,8 @@ Backend = Annotated[Literal["bvh", "pytorch3d"] | None, Option(group=RARE)]
 @dataclass(frozen=True)
 class SettingChanges:
     "Changes to the settings of a preset, or of a published file."
-    # wall time from the start of the command to the end of training, minutes; None: 3 for fast, the whole published
+    # wall time of finding the head and training, minutes, from the start of the command; making a scene from
+    # photographs or a film comes on top; None: 3 for fast, the whole published
     # schedule for paper (40,000 steps) and nerf (200,000 steps)
     minutes: Annotated[float | None, Option("M", positive_float, either="length")] = None
     # steps instead of a time (fast: of the stage field); fewer than the published ones go through the published
