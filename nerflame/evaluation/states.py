@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 import argparse, math
 import torch
+from fastcore.basics import patch
 from tqdm import tqdm
 from ..core import InputError, require
 from ..command import Option, float_list, folder_path, int_at_least, name_weights
@@ -69,14 +70,16 @@ class FaceState:
         found = dict(jaw_pose=self.jaw_pose, neck_pose=self.neck_pose, eye_pose=eyes)
         return {k: in_radians(v, self.degrees, k) for k, v in found.items() if v is not None}
 
-    def apply(self,
-        model:RadianceModel,
-    )->HeadParams:        # one row a frame
-        "Return the parameters of this state. Raises `InputError` for unknown expressions and another head."
-        head = model.head
-        params = model.params if self.params is None else frame_params(model, head.load_params(self.params))
-        params = params.replace(**self.poses())
-        return _with_expression(params, head, self.expression) if self.expression else params
+# %% ../../nbs/75_evaluation.states.ipynb #c9bbd0dc
+@patch
+def apply(self:FaceState,
+    model:RadianceModel,
+)->HeadParams:        # one row a frame
+    "Return the parameters of this state. Raises `InputError` for unknown expressions and another head."
+    head = model.head
+    params = model.params if self.params is None else frame_params(model, head.load_params(self.params))
+    params = params.replace(**self.poses())
+    return _with_expression(params, head, self.expression) if self.expression else params
 
 # %% ../../nbs/75_evaluation.states.ipynb #78f21dbb
 def _with_expression(params, head, expression):
@@ -136,22 +139,25 @@ class View:
         require(not both, "cameras", "`turntable`", "either `turntable` or `split`", "both")
         require(self.split or not self.data, "cameras", "`data`", "`split` beside it, whose cameras it has", "none")
 
-    def cameras(self,
-        run:Run,
-    )->tuple[Cameras, list|None]:   # and the names of the pictures, where frames have names
-        "Return the cameras of this view. Raises `InputError`."
-        if self.split: return _split_cameras(run, self)
-        azimuth, elevation = in_radians(self.camera[:2], self.degrees, "camera")
-        radius, size = self.camera[2], self.size or 400
-        if self.turntable: return turntable_cameras(self.turntable, size, elevation=elevation, radius=radius), None
-        return orbit_camera(azimuth, elevation, radius, width=size), None
+# %% ../../nbs/75_evaluation.states.ipynb #54dfd17c
+@patch
+def cameras(self:View,
+    run:Run,
+)->tuple[Cameras, list|None]:   # and the names of the pictures, where frames have names
+    "Return the cameras of this view. Raises `InputError`."
+    if self.split: return _split_cameras(run, self)
+    azimuth, elevation = in_radians(self.camera[:2], self.degrees, "camera")
+    radius, size = self.camera[2], self.size or 400
+    if self.turntable: return turntable_cameras(self.turntable, size, elevation=elevation, radius=radius), None
+    return orbit_camera(azimuth, elevation, radius, width=size), None
 
-    def colour(self,
-        run:Run,
-    )->tuple[float, ...]:
-        "Return the colour behind the head. Raises `InputError`."
-        if self.background is None: return run_background(run)
-        return tuple(parse_background(self.background).tolist())
+@patch
+def colour(self:View,
+    run:Run,
+)->tuple[float, ...]:
+    "Return the colour behind the head. Raises `InputError`."
+    if self.background is None: return run_background(run)
+    return tuple(parse_background(self.background).tolist())
 
 # %% ../../nbs/75_evaluation.states.ipynb #07647356
 def _split_cameras(run, view):

@@ -145,4 +145,5 @@ def _write_pictures(model, folder, form):
     "Write the pictures of a turn and return their paths."
     names, cameras = _picture_names(form), turntable_cameras(form.count, form.size)
     pictures = tqdm(_turn(model, cameras, form.background), "render", form.count, dynamic_ncols=True)
-    with output_folder(folder, [f"{name}.png" for name in names], "pictures"): return save_frames(pictures, names, folder)
+    with output_folder(folder, [f"{name}.png" for name in names], "pictures"):
+        return save_frames(pictures, names, folder)
