@@ -113,7 +113,7 @@ def summary_writer(
     "Return a writer of curves, or None without the package, with a note."
     try: need_package("tensorboard", "tensorboard", "curves")
     except MissingPackage as e:
-        warn_input(folder, "log", f"needs {e.expected}; training goes on without curves")
+        warn_input(folder, "curves", f"need {e.expected}; training goes on without them")
         return None
     from torch.utils.tensorboard import SummaryWriter
     return SummaryWriter(str(folder))
