@@ -1,7 +1,7 @@
 # make demo, make test and the rest: see `make help`. Needs Python 3.10 to 3.13 and a package registry; installs into .venv, .venv-lowest and .venv-pytorch3d only.
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-faults test-pytorch3d test-lowest test-glb test-inputs test-fuzz test-browser check gate lint types coverage bench lab hooks \
-        notebooks export readme pictures docs release-check clean
+        notebooks export readme pictures docs release-check test-docker clean
 
 BIN       := .venv/bin
 # the first Python on this machine that is in range and can make environments; `make PYTHON=/path/to/python ...` chooses another
@@ -93,8 +93,13 @@ lint: .venv/installed  ## ruff on the exported modules, on tools/ and on bench/
 types: .venv/installed  ## pyright on the exported modules, and whether it finds every patched method; a minute (needs Node, or fetches it)
 	$(BIN)/python tools/typecheck.py
 
-release-check: .venv/installed  ## build wheel and source archive, install the wheel into an empty environment, import it and run the smallest demo there
-	$(BIN)/python tools/release.py
+release-check: .venv/installed  ## build wheel and source archive, install the wheel into an empty environment, import it and run the smallest demo there; DIST=dist: keep the archives
+	$(BIN)/python tools/release.py $(if $(DIST),--keep "$(DIST)")
+
+# Docker may be installed while no daemon runs, as on many shared machines
+test-docker:  ## build the Docker image (CPU) and run the smallest demo in it (skipped without a Docker daemon)
+	@if docker info >/dev/null 2>&1; then docker build -t nerflame . && docker run --rm nerflame demo --out demo --minutes 0.05; \
+	else echo "make: test-docker skipped: no Docker daemon answers here" >&2; fi
 
 bench: .venv/bench  ## benchmarks into bench/results, an hour; QUICK=1: 3 minutes, small sizes; ONLY="closest frames": these sections
 	$(BIN)/python bench/run.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(BENCH_OPTIONS)
@@ -169,7 +174,7 @@ install: .venv/installed  ## make .venv, install everything into it and fetch th
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.10 to 3.13 with venv found; say make PYTHON=/path/to/python" >&2; exit 1; }
 	@.venv-pytorch3d/bin/python -c pass 2>/dev/null || { echo "creating .venv-pytorch3d with $(PYTHON)"; "$(PYTHON)" -m venv --clear .venv-pytorch3d; }
 	@grep -v -E '^(torch|setuptools)==' constraints.txt > .venv-pytorch3d/constraints.txt
-	.venv-pytorch3d/bin/pip install --use-pep517 --no-compile -c .venv-pytorch3d/constraints.txt -e ".[pytorch3d]" $(foreach r,$(TESTERS),"$(r)")
+	.venv-pytorch3d/bin/pip install --use-pep517 --no-compile -c .venv-pytorch3d/constraints.txt -e ".[all,pytorch3d]" $(foreach r,$(TESTERS),"$(r)")
 	@touch $@
 
 # uv takes the lowest version of each requirement and the newest of what these require in turn. A CPU build of torch is tried first, as above.
@@ -180,7 +185,7 @@ install: .venv/installed  ## make .venv, install everything into it and fetch th
 	@.venv-lowest/bin/python -c 'import torch' 2>/dev/null \
 	  || .venv-lowest/bin/pip install --no-deps --timeout 15 --retries 1 --index-url $(CPU_INDEX) "torch==$(LOWEST_TORCH)+cpu" 2>/dev/null \
 	  || echo "no CPU build of torch $(LOWEST_TORCH) within reach: taking the registry's"
-	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct -e . $(foreach r,$(TESTERS),"$(r)")
+	.venv-lowest/bin/uv pip install --python .venv-lowest/bin/python --resolution lowest-direct -e ".[all]" $(foreach r,$(TESTERS),"$(r)")
 	@touch $@
 
 clean:  ## remove the environments and build products, not runs

@@ -6,7 +6,10 @@ from setuptools import find_packages, setup
 parser = ConfigParser(delimiters=["="])
 parser.read(Path(__file__).parent / "settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-EXTRAS = "dev photos lpips pytorch3d bench browser hooks fuzz".split()
+names = [key.removesuffix("_requirements") for key in cfg if key.endswith("_requirements")]
+extras = {name: cfg[f"{name}_requirements"].split() for name in names}
+extras["all"] = list(dict.fromkeys(r for name in cfg["all_extras"].split() for r in extras[name]))
+extras["dev"] += extras["all"]
 
 setup(
     name=cfg["lib_name"],
@@ -24,6 +27,6 @@ setup(
     package_data={"": ["*.pyi"], cfg["lib_path"]: ["py.typed", "forms.json", "configs/*.yaml", "samples/*.csv"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
-    extras_require={extra: cfg[extra + "_requirements"].split() for extra in EXTRAS},
+    extras_require=extras,
     entry_points={"console_scripts": [line.strip() for line in cfg["console_scripts"].splitlines() if line.strip()]},
 )

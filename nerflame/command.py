@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 from fastcore.docments import docments
 from tqdm import tqdm
-from .core import InputError, InputWarning
+from .core import NO_MPS, InputError, InputWarning
 
 # %% ../nbs/09_command.ipynb #b1d789c6
 class Stopped(Exception):
@@ -160,6 +160,7 @@ class Parser(argparse.ArgumentParser):
         # argparse takes -0.3,0,0 for an option
         minus = "; one that begins with a minus needs an equals sign, --NAME=-0.3,0,0"
         hint = minus if message.endswith("expected one argument") else ""
+        if "--device: invalid choice: 'mps'" in message: hint = f"; {NO_MPS}"
         self.exit(2, f"{self.prog}: {' '.join(message.split())}{hint} (see {self.prog} --help)\n")
 
     def parse_known_args(self,

@@ -11,14 +11,15 @@ import contextlib, ctypes, functools, os, signal, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 import torch
 import warp as wp
-from .core import require
+from .core import NO_MPS, require
 from .files import cache_folder
 
 # %% ../nbs/02_runtime.ipynb #cb4bcb33
 def pick_device(
     name:str|None=None,  # "cpu", "cuda" or None for a CUDA device when there is one
 )->torch.device:
-    "Return the device to work on. Raises `InputError` when CUDA is asked for and absent."
+    "Return the device to work on. Raises `InputError` for another one, and when CUDA is asked for and absent."
+    require(name != "mps", "pick_device", "`device`", f"cpu or cuda; {NO_MPS}", name)
     require(name in (None, "cpu", "cuda"), "pick_device", "`device`", "cpu or cuda", name)
     available = torch.cuda.is_available()
     expected = "a CUDA device that torch can see; use `device=cpu`"

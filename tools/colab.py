@@ -17,9 +17,9 @@ def badge(settings, path):
 
 def install(settings):
     "Return the source of the cell that installs the package; it does nothing where the package is there."
-    source = f"git+{settings['git_url']}@{settings['branch']}"
+    source = f"{settings['lib_name']}[all] @ git+{settings['git_url']}@{settings['branch']}"
     return BEGIN + f"""except ImportError:
-    get_ipython().run_line_magic("pip", "install -q {source}")
+    get_ipython().run_line_magic("pip", "install -q '{source}'")
     if "google.colab" in str(get_ipython()):
         from google.colab import output
         output.enable_custom_widget_manager()   # for the sliders of the preview"""

@@ -4,17 +4,17 @@
 
 # %% auto #0
 __all__ = ['render_each', 'render_frames', 'frame_params', 'to_bytes', 'save_image', 'picture_path', 'save_frames',
-           'turntable_cameras', 'turntable', 'yawn_params', 'yawn', 'write_video']
+           'turntable_cameras', 'turntable', 'yawn_params', 'yawn', 'film_formats', 'write_video']
 
 # %% ../../nbs/70_evaluation.render.ipynb #b3b5474f
 import errno, math, re
 from pathlib import Path
-import imageio_ffmpeg, numpy as np, torch
+import numpy as np, torch
 from PIL import Image
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from tqdm import tqdm
-from ..core import InputError, atomic_path, require
+from ..core import InputError, MissingPackage, atomic_path, need_package, require, warn_input
 from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams, cat_params
 from ..field.model import RadianceModel
@@ -159,24 +159,35 @@ def yawn(
     camera = orbit_camera(0.3, 0.05, width=size) if camera is None else camera
     return render_frames(model, camera[[0]*n], yawn_params(model.params, n, jaw, turn), background, progress)
 
+# %% ../../nbs/70_evaluation.render.ipynb #ef8b0081
+def film_formats(
+    wanted=("mp4", "gif"),   # formats of a film
+)->tuple[str, ...]:
+    "Leave out mp4 where its packages are missing, with a note. Raises `MissingPackage` where that leaves none."
+    if "mp4" not in wanted: return tuple(wanted)
+    try: need_package("imageio_ffmpeg", "film", "mp4")
+    except MissingPackage as e:
+        if "gif" not in wanted: raise
+        warn_input("film", "mp4", f"needs {e.expected}; there will be a gif only")
+        return tuple(f for f in wanted if f != "mp4")
+    return tuple(wanted)
+
 # %% ../../nbs/70_evaluation.render.ipynb #b35dccdd
 def _write_mp4(frames, path, fps, quality):
     "Write H.264 by ffmpeg."
-    h, w = frames.shape[1:3]
-    size, options = (w + w % 2, h + h % 2), ["-crf", str(quality), "-movflags", "+faststart"]
-    edge = ((0, h % 2), (0, w % 2), (0, 0))
-    try:
-        writer = imageio_ffmpeg.write_frames(
-            str(path), size, fps=fps, quality=None, codec="libx264", pix_fmt_out="yuv420p", macro_block_size=1,
-            output_params=options, ffmpeg_log_level="error")
+    for package in "imageio", "imageio_ffmpeg": need_package(package, "film", "mp4")
+    import imageio.v2 as imageio, imageio_ffmpeg
+    try: imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as e:
         raise InputError(path, "video", "a working ffmpeg (it comes with imageio-ffmpeg)", e) from None
+    h, w = frames.shape[1:3]
+    edge = ((0, h % 2), (0, w % 2), (0, 0))
+    form = dict(fps=fps, codec="libx264", quality=None, pixelformat="yuv420p", macro_block_size=1)
+    options = dict(output_params=["-crf", str(quality), "-movflags", "+faststart"], ffmpeg_log_level="error")
     try:
-        writer.send(None)
-        try:
+        with imageio.get_writer(path, "FFMPEG", **form, **options) as film:
             # one at a time, because films may be larger than memory
-            for frame in frames: writer.send(np.pad(frame, edge, mode="edge"))
-        finally: writer.close()
+            for frame in frames: film.append_data(np.pad(frame, edge, mode="edge"))
         # the writer ignores ffmpeg's exit code, so we read the film to find one that a full disk cut short
         whole = imageio_ffmpeg.count_frames_and_secs(str(path))[0] >= len(frames)
     except (OSError, RuntimeError): whole = False

@@ -20,7 +20,8 @@ from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams
 from ..heads.head import load_saved_head
 from ..training.run import Run, data_folder, run_scene
-from .render import frame_params, render_each, save_frames, to_bytes, turntable_cameras, write_video
+from .render import (
+    film_formats, frame_params, render_each, save_frames, to_bytes, turntable_cameras, write_video)
 from .outputs import check_folder, output_folder
 from .runs import DeviceName, PathLike, RunFolder, open_run, run_background
 from ..field.model import RadianceModel
@@ -195,7 +196,7 @@ def render_run(
 # %% ../../nbs/75_evaluation.states.ipynb #b2adec25
 def _write(shown, names, out, film):
     "Write pictures, and films of them where `film` names one; return the files."
-    kept, films = [], [f"{name}{suffix}" for name in film for suffix in (".mp4", ".gif")]
+    kept, films = [], [f"{name}.{suffix}" for name in film for suffix in film_formats()]
     def each():
         for pixels in shown:
             kept.append(torch.from_numpy(to_bytes(pixels.rgb)))

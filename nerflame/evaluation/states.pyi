@@ -21,7 +21,8 @@ from ..cameras import Cameras, orbit_camera
 from ..heads.flame import HeadParams
 from ..heads.head import load_saved_head
 from ..training.run import Run, data_folder, run_scene
-from .render import frame_params, render_each, save_frames, to_bytes, turntable_cameras, write_video
+from .render import (
+    film_formats, frame_params, render_each, save_frames, to_bytes, turntable_cameras, write_video)
 from .outputs import check_folder, output_folder
 from .runs import DeviceName, PathLike, RunFolder, open_run, run_background
 from ..field.model import RadianceModel

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
-import imageio_ffmpeg, numpy as np
+import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageCms
-from ..core import InputError, atomic_path, fold_name, require
+from ..core import InputError, atomic_path, fold_name, need_package, require
 from ..files import cache_folder, file_digest, read_npz
 from ..runtime import cpu_threads
 from ..scenes.pictures import SUFFIXES, LostFile, eight_bits, exif_orientation, most_pixels, open_image
@@ -419,6 +419,8 @@ _OLDEST = (5, 1)   # version of ffmpeg that knows our options
 def ffmpeg_program(
 )->str:
     "Return the path of ffmpeg. Raises `InputError` if it is not installed or too old."
+    need_package("imageio_ffmpeg", "photos", "frames of a film")
+    import imageio_ffmpeg
     try: program, version = imageio_ffmpeg.get_ffmpeg_exe(), imageio_ffmpeg.get_ffmpeg_version()
     except (RuntimeError, OSError) as e:
         raise InputError("ffmpeg", "program", "the package imageio-ffmpeg with its program", e) from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
-from ..core import InputError, atomic_path, require
+from ..core import InputError, atomic_path, need_package, require
 from ..files import cache_folder, can_write, error_name
 
 # %% ../../nbs/14_photos.models.ipynb #fd81342d
@@ -226,10 +226,8 @@ def load_interpreter(
     where,           # the file, for messages
 ):
     "Prepare LiteRT's interpreter for a network. Raises `InputError` without the package and for other content."
-    try: from ai_edge_litert.interpreter import Interpreter
-    except ImportError as e:
-        expected = 'to be installed: pip install "nerflame[photos]" (there are no wheels for Linux on arm64)'
-        raise InputError("ai-edge-litert", "package", expected, e) from None
+    need_package("ai_edge_litert.interpreter", "photos", "faces in photographs", "no wheels for Linux on arm64")
+    from ai_edge_litert.interpreter import Interpreter
     try:
         with quiet_litert():
             interpreter = Interpreter(model_content=content, num_threads=threads)

@@ -14,17 +14,15 @@ import numpy as np, torch
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
-from ..core import InputError, require
+from ..core import need_package, require
 from ..runtime import cpu_threads
 from ..cameras import COEFFICIENTS, Cameras
 
 # %% ../../nbs/17_photos.structure.ipynb #02ce7d87
 def _colmap():
-    "Return the package `pycolmap`, silenced. Raises `InputError` where it is missing."
-    try: import pycolmap
-    except ImportError as e:
-        remedy = "the package pycolmap: pip install \"nerflame[photos]\""
-        raise InputError("settings", "cameras from photographs", remedy, str(e)) from None
+    "Return the package `pycolmap`, silenced. Raises `MissingPackage`."
+    need_package("pycolmap", "photos", "cameras from photographs", "no wheels for Linux on arm64")
+    import pycolmap
     pycolmap.logging.minloglevel = 3   # its functions reset the level, so we set it again before each
     return pycolmap
 

@@ -15,13 +15,13 @@ import numpy as np, torch
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image
-from ..core import InputError, require
+from ..core import need_package, require
 from ..runtime import cpu_threads
 from ..cameras import COEFFICIENTS, Cameras
 
 # %% ../../nbs/17_photos.structure.ipynb #02ce7d87
 def _colmap():
-    "Return the package `pycolmap`, silenced. Raises `InputError` where it is missing."
+    "Return the package `pycolmap`, silenced. Raises `MissingPackage`."
     ...
 
 # %% ../../nbs/17_photos.structure.ipynb #f1e5f709

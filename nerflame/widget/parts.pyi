@@ -6,6 +6,12 @@
 # %% auto #0
 __all__ = ['DraftScheduler', 'FilmRecorder', 'View', 'TextLine', 'Watch']
 
+# %% ../../nbs/78_widget.parts.ipynb #a067fec4
+from ..core import need_package
+
+# %% ../../nbs/78_widget.parts.ipynb #9842987b
+need_package("anywidget", "preview", "preview")
+
 # %% ../../nbs/78_widget.parts.ipynb #bc9b2df7
 import asyncio, base64, html, io, time
 from pathlib import Path

@@ -10,7 +10,6 @@ import html, random, time
 from dataclasses import replace
 from pathlib import Path
 import torch
-import ipywidgets as widgets
 from fastcore.basics import patch
 from ..core import require
 from ..runtime import pick_device
@@ -25,6 +24,7 @@ from .sliders import PreviewState, best_matches, first_state, moves_code, slider
 from .views import StateRenderer, photographs_missing
 from .parts import DraftScheduler, FilmRecorder, TextLine, View, file_link, free_path, in_loop, run_later
 from .parts import running_loop, to_png
+import ipywidgets as widgets   # last, because `parts` says which extra brings it
 
 # %% ../../nbs/79_widget.preview.ipynb #7f2f179f
 def _slider(group, name):
