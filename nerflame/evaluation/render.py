@@ -9,6 +9,7 @@ __all__ = ['render_each', 'render_frames', 'frame_params', 'to_bytes', 'save_ima
 # %% ../../nbs/70_evaluation.render.ipynb #b3b5474f
 import errno, math, re
 from pathlib import Path
+from typing import Any
 import numpy as np, torch
 from PIL import Image
 from jaxtyping import Float, UInt8
@@ -182,10 +183,11 @@ def _write_mp4(frames, path, fps, quality):
         raise InputError(path, "video", "a working ffmpeg (it comes with imageio-ffmpeg)", e) from None
     h, w = frames.shape[1:3]
     edge = ((0, h % 2), (0, w % 2), (0, 0))
-    form = dict(fps=fps, codec="libx264", quality=None, pixelformat="yuv420p", macro_block_size=1)
-    options = dict(output_params=["-crf", str(quality), "-movflags", "+faststart"], ffmpeg_log_level="error")
+    options: dict[str, Any] = dict(output_params=["-crf", str(quality), "-movflags", "+faststart"], fps=fps,
+        codec="libx264", quality=None, pixelformat="yuv420p", macro_block_size=1, ffmpeg_log_level="error")
+    film: Any = imageio.get_writer(path, "FFMPEG", **options)
     try:
-        with imageio.get_writer(path, "FFMPEG", **form, **options) as film:
+        with film:
             # one at a time, because films may be larger than memory
             for frame in frames: film.append_data(np.pad(frame, edge, mode="edge"))
         # the writer ignores ffmpeg's exit code, so we read the film to find one that a full disk cut short
