@@ -388,11 +388,12 @@ def _outline_prior(leaves, config):
     return config.shape_prior*(leaves["betas"]**2).sum()/100 + 0.5*(leaves["neck_pose"]**2).sum()
 
 def _descend(optimiser, loss, step, config):
-    "Take one step."
+    "Take one step, unless a vertex in the plane of a camera, which has no projection, makes its gradient infinite."
     _set_outline_rates(optimiser, step, config)
     optimiser.zero_grad()
     loss.backward()
-    optimiser.step()
+    leaves = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    if all(bool(p.grad.isfinite().all()) for p in leaves): optimiser.step()
 
 def _draw(n, most, scene, generator):
     "Draw up to `most` numbers of 0 to n - 1, without replacement."
