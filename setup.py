@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 parser = ConfigParser(delimiters=["="])
 parser.read(Path(__file__).parent / "settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-EXTRAS = "dev photos lpips pytorch3d bench browser hooks fuzz".split()
+EXTRAS = "dev photos lpips pytorch3d bench browser docs hooks fuzz".split()
 
 setup(
     name=cfg["lib_name"],
