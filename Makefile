@@ -27,6 +27,8 @@ FUZZERS    = $(shell sed -n 's/^fuzz_requirements = //p' settings.ini)
 BROWSER    = $(shell sed -n 's/^browser_requirements = //p' settings.ini)
 # what tests need of the dev extra
 TESTERS    = $(filter-out jupyterlab% nbconvert% ruff% pyright% coverage% build%,$(shell sed -n 's/^dev_requirements = //p' settings.ini))
+# what builds the documentation site
+SPHINX     = $(shell sed -n 's/^docs_requirements = //p' settings.ini)
 HOOKS      = $(shell sed -n 's/^hooks_requirements = //p' settings.ini)
 START      = $(firstword $(wildcard $(OUT)/face.ipynb nbs/*quickstart.ipynb))
 # a Python for which the lowest versions of our requirements have packages
@@ -128,10 +130,10 @@ readme: .venv/installed  ## write README.md and CONTRIBUTING.md from their noteb
 	$(BIN)/python tools/colab.py
 	$(BIN)/python tools/readme.py
 
-pictures: .venv/browser  ## the pictures of README and site, from the RUN of `make demo` (Chromium must be there)
+pictures: .venv/browser  ## the pictures of README and tutorials, from the RUN of `make demo` (Chromium must be there)
 	$(BIN)/python tools/pictures.py --run "$(OUT)"
 
-docs: .venv/installed  ## write the documentation site into _docs from what is saved in the notebooks; check its links, that every exported name is on it, that no more of them lack a meaning, and that the README cites as CITATION.cff does
+docs: .venv/docs  ## build the documentation site into _docs from what is saved in the notebooks; fails for dead links, exported names that are missing, parameters without a meaning, and a README that does not cite as CITATION.cff does
 	$(BIN)/python tools/docs.py
 
 install: .venv/installed  ## make .venv, install everything into it and fetch the model files for photographs (56 MB, once)
@@ -160,6 +162,10 @@ install: .venv/installed  ## make .venv, install everything into it and fetch th
 
 .venv/browser: settings.ini constraints.txt | .venv/installed
 	$(BIN)/pip install -c constraints.txt $(foreach r,$(BROWSER),"$(r)")
+	@touch $@
+
+.venv/docs: settings.ini constraints.txt | .venv/installed
+	$(BIN)/pip install -c constraints.txt $(foreach r,$(SPHINX),"$(r)")
 	@touch $@
 
 # It has packages for few systems; elsewhere Hypothesis takes its place.

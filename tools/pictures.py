@@ -1,15 +1,16 @@
-"""Make the pictures of README and site in nbs/images, from a RUN of `make demo`.
+"""Make the pictures of README and tutorials in nbs/images, from a RUN of `make demo`.
 
     make pictures                  all
-    .venv/bin/python tools/pictures.py --only hero outputs card preview site
+    .venv/bin/python tools/pictures.py --only hero outputs card preview
 
-The card needs no RUN. The last two need Chromium, as `make test-browser` does."""
-import argparse, functools, http.server, json, math, shutil, subprocess, sys, tempfile, threading
+The card needs no RUN. The preview needs Chromium, as `make test-browser` does."""
+import argparse, json, math, shutil, subprocess, sys, tempfile
 from pathlib import Path
 import numpy as np, torch
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 from nerflame.cameras import orbit_camera
+from nerflame.scenes.person import make_person
 from nerflame.scenes.light import Lighting
 from nerflame.scenes.capture import captured_person, read_capture
 from nerflame.evaluation.control import person_truth
@@ -25,7 +26,7 @@ from nerflame.training.run import data_folder
 from notebooks import ROOT
 
 IMAGES = ROOT/"nbs"/"images"
-PARTS = "hero", "outputs", "card", "preview", "site"
+PARTS = "hero", "outputs", "card", "preview"
 # the states of the film, which ends in the first one again: expression, jaw and neck (radians), azimuth of the camera
 SMILE = {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.4, "cheekSquintRight": 0.4}
 BROWS = {"browInnerUp": 0.8, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}
@@ -132,27 +133,6 @@ def preview(folder):
             shutil.copy(Path(out)/f"lab_{state}.png", IMAGES/f"preview_{state}.png")
 
 
-def site():
-    "Take screenshots of the front page, an API page and the gallery of the site."
-    from playwright.sync_api import sync_playwright
-    from browser import find_chromium
-    with tempfile.TemporaryDirectory() as out, sync_playwright() as play:
-        subprocess.run([sys.executable, ROOT/"tools"/"docs.py", out], check=True)
-        class Quiet(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, *args): pass
-        handler = functools.partial(Quiet, directory=out)
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = play.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
-        page = browser.new_page(viewport=dict(width=1200, height=800))
-        for name, path in dict(front="index.html", api="api_cameras.html", gallery="gallery.html").items():
-            page.goto(f"http://127.0.0.1:{server.server_port}/{path}")
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=IMAGES/f"docs_{name}.png")
-        browser.close()
-        server.shutdown()
-
-
 def main():
     "Make the chosen pictures."
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,7 +144,6 @@ def main():
     if "outputs" in options.only: outputs(load_run(options.run))
     if "card" in options.only: card()
     if "preview" in options.only: preview(options.run)
-    if "site" in options.only: site()
 
 
 if __name__ == "__main__": main()

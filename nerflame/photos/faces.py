@@ -439,7 +439,7 @@ def faces(self:FaceLandmarker,
 # %% ../../nbs/15_photos.faces.ipynb #df117cbc
 @patch
 def __call__(self:FaceLandmarker,
-    image:UInt8[np.ndarray, "h w 3"],
+    image:UInt8[np.ndarray, "h w 3"],  # a photograph, or a frame of a film
     near:Face|None=None,              # the face in the frame before, in a film
 )->Face|None:
     "Find the main face, at first where it was in the frame before. Raises `InputError`."

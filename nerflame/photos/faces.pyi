@@ -233,7 +233,7 @@ class FaceLandmarker:
         ...
 
     def __call__(self,
-        image:UInt8[np.ndarray, "h w 3"],
+        image:UInt8[np.ndarray, "h w 3"],  # a photograph, or a frame of a film
         near:Face|None=None,              # the face in the frame before, in a film
     )->Face|None:
         "Find the main face, at first where it was in the frame before. Raises `InputError`."

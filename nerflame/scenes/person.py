@@ -82,7 +82,9 @@ def pack_boxes(
     return corners, np.array([x + wide + gap, top])
 
 # %% ../../nbs/27_scenes.person.ipynb #2ec23fb9
-def face_parts(arrays)->np.ndarray:  # (F,) index into the part names
+def face_parts(
+    arrays,     # of the built-in head
+)->np.ndarray:  # (F,) index into the part names
     "Return the part of each face from its corners; cavities win, because their rims belong to the skin."
     part = arrays.vertex_part[arrays.faces]
     cavity = np.isin(part, [arrays.part_names.index(n) for n in ("mouth", "socket_l", "socket_r")])
