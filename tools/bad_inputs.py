@@ -294,7 +294,8 @@ def good_commands(root):
     return dict(train=[scene, *head, *short], eval=[*seen, "--split", "val"], lacks=seen, expressions=[run],
         render=[run, *size], drive=[run, *size, "--params", str(root/"motion"/"motion.npz"), "--formats", "gif"],
         export=[run, *size, "--pictures", "pictures", "--count", "2"], demo=[],
-        scene=[str(root/"film"/"film.mp4"), *head[:2]], align=["foreign", *head[:2], "--resolution", "32"],
+        scene=[str(root/"film"/"film.mp4"), *head[:2]],
+        align=["foreign", *head[:2], "--resolution", "32", "--front", "r_0"],
         **{"import": [str(checkpoint), "--flame", str(record/"FLAME"), "--data", scene, "--resolution", "16"]})
 
 # the first slow step of a command that has no small work; when it begins, all options have been accepted

@@ -5,7 +5,7 @@
 
 It writes a table, first_hour.md, and screenshots of the preview into --out. Besides times it notes the longest silence
 of each command: seconds in which it printed nothing. Needs Chromium, as `make test-browser` does."""
-import argparse, contextlib, os, selectors, subprocess, sys, tempfile, time
+import argparse, contextlib, os, selectors, shutil, subprocess, sys, tempfile, time
 from pathlib import Path
 from playwright.sync_api import sync_playwright
 from browser import comes, find_chromium, jupyter, middle, pixels
@@ -105,6 +105,7 @@ def main():
         step("`make install`", "make", "install", note=lambda: f"{disk(clone/'.venv')} MB in .venv")
         step("`make demo`", "make", "demo", note=lambda: f"{disk(clone/'runs')} MB in runs")
         preview("the demo", clone/"runs"/"demo")
+        shutil.copytree(clone/"runs", out/"runs", dirs_exist_ok=True)
         if options.photographs:
             photographs = str(options.photographs.resolve())
             train = [clone/".venv"/"bin"/"nerflame", "train", photographs, "--out", "runs/me", "--head", "anny"]
