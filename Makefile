@@ -133,7 +133,7 @@ readme: .venv/installed  ## write README.md and CONTRIBUTING.md from their noteb
 pictures: .venv/browser  ## the pictures of README and tutorials, from the RUN of `make demo` (Chromium must be there)
 	$(BIN)/python tools/pictures.py --run "$(OUT)"
 
-docs: .venv/docs  ## build the documentation site into _docs from what is saved in the notebooks; fails for dead links, exported names that are missing, parameters without a meaning, and a README that does not cite as CITATION.cff does
+docs: .venv/docs  ## build the documentation site into _docs from what is saved in the notebooks; fails for dead links, exported names that are missing, and for parameters without a meaning
 	$(BIN)/python tools/docs.py
 
 install: .venv/installed  ## make .venv, install everything into it and fetch the model files for photographs (56 MB, once)

@@ -1,6 +1,6 @@
-"""Turn CITATION.cff into BibTeX for the site's page Cite and for the README, which must be the same.
+"""Turn CITATION.cff into BibTeX for the site's page Cite.
 
-    .venv/bin/python tools/citation.py      # prints the block for nbs/index.ipynb"""
+    .venv/bin/python tools/citation.py      # prints it"""
 import re, textwrap, unicodedata
 from dataclasses import dataclass
 import yaml

@@ -2,14 +2,12 @@
 
 We write the sources into a temporary folder: the notebooks as a reader sees them, and pages that are made from code
 and measurements. Nothing runs, and the site loads nothing from other hosts. The script fails for warnings of Sphinx
-(dead links, parameters without a meaning), for exported names that are missing, and for a README whose citation
-differs from CITATION.cff."""
+(dead links, parameters without a meaning) and for exported names that are missing."""
 import fnmatch, re, shutil, sys, tempfile
 from pathlib import Path
 import nbformat
 from sphinx.cmd.build import main as sphinx
 from sphinx.util.inventory import InventoryFile
-from citation import bibtex
 from docs_api import modules
 from docs_notebooks import prepare, read_pages, relinked
 from docs_pages import api, benchmarks, citation, commands, gallery, measuring, needed_names, read, table
@@ -50,7 +48,7 @@ def part_page(title, about, pages):
 
 def parts(pages):
     "Return the pages of the parts by file; each notebook is in the first that names it."
-    taken, files = [*matching(pages, f"index 93_* 98_* {TUTORIALS}")], {}
+    taken, files = [*matching(pages, f"index 93_* 98_* results from_published {TUTORIALS}")], {}
     for title, about, patterns in PARTS:
         mine = [p for p in matching(pages, patterns) if p not in taken]
         taken += mine
@@ -60,9 +58,9 @@ def parts(pages):
 def navigation(pages, files):
     "Return the navigation, which the front page holds."
     names = lambda patterns: [p.name for p in matching(pages, patterns)]
-    inside = [*names("93_*"), *(Path(file).stem for file in files)]
+    inside = [*names("93_* from_published"), *(Path(file).stem for file in files)]
     return "\n".join([tree(["Overview <self>", *names(TUTORIALS)], "The idea"), tree(inside, "How it works"),
-        tree([*REFERENCE, *names("98_*")], "Reference")])
+        tree([*names("results"), *REFERENCE, *names("98_*")], "Reference")])
 
 def write_sources(folder, git):
     "Write all pages for Sphinx."
@@ -90,9 +88,6 @@ def problems(out):
     for path in sorted(out.rglob("*.css")):
         found = re.search(r"(@import|url\()\s*['\"]?(https?:)?//.*", path.read_text(encoding="utf-8"))
         if found: yield f"{path.name}: loads {found[0][:100]}"
-    if bibtex() not in read("README.md"):
-        yield ("README.md: its BibTeX differs from CITATION.cff (`.venv/bin/python tools/citation.py` prints it, for "
-            "nbs/index.ipynb)")
     with open(out/"objects.inv", "rb") as file: inventory = InventoryFile.load(file, "", lambda base, end: end)
     listed = {name for kind, names in inventory.items() if kind.startswith("py:") for name in names}
     for name, module in modules().items():
