@@ -78,18 +78,18 @@ def jupyter(folder, front_end, shown=None, python=sys.executable, package=ROOT):
 
 
 def run_cell(page, address):
-    "Open a notebook and run its cell."
+    "Open a notebook and run its first code cell."
     page.goto(address)
-    page.wait_for_selector(".jp-Notebook .cm-content", timeout=60_000)
+    page.wait_for_selector(".jp-CodeCell .cm-content", timeout=60_000)
     page.wait_for_selector("[data-status=idle]", state="attached", timeout=60_000)
     # a kernel that is called idle may not listen yet, and then the cell gets no number
     for _ in range(20):
         # a question about the workspace, for instance, would catch the click
         if page.query_selector(".jp-Dialog"): page.keyboard.press("Escape")
-        page.click(".jp-Notebook .cm-content")
+        page.click(".jp-CodeCell .cm-content")
         page.keyboard.press("Control+Enter")
         page.wait_for_timeout(1500)
-        if page.inner_text(".jp-Notebook .jp-InputPrompt").strip() != "[ ]:": break
+        if page.inner_text(".jp-CodeCell .jp-InputPrompt").strip() != "[ ]:": break
 
 
 def open_preview(page, address):
