@@ -122,8 +122,8 @@ def run_demo(
     device:DeviceName=None,   # where to compute; None: cuda when there is such a device
     capture:CaptureConfig|None=None,   # the photographs to make; None: the default, of this person
     config:TrainConfig|None=None,      # the settings; None: the default with these minutes
-    frames:int=48,                     # pictures of the turntable
-    tell:Callable=lambda text: None,   # takes a line before photographs are made
+    frames:int=36,                     # pictures of the turntable
+    tell:Callable=lambda text: None,   # takes a line before long steps
 )->Demo:
     "Photograph, train, measure and film the built-in head. Raises `InputError` and `KeyboardInterrupt`."
     capture, config = capture or dressed_capture(person.hair, person.glasses), config or TrainConfig()
@@ -137,18 +137,20 @@ def run_demo(
         note = RunConfig(f"../{data.name}", head=head.name, device=device.type, train=config)
         run = run_training(pictures, head.to(device), folder, note)
         if run.interrupted: raise KeyboardInterrupt
-        return _show(run, data, folder, capture, frames)
+        return _show(run, data, folder, capture, frames, tell)
 
 # %% ../../nbs/88_use.demo.ipynb #179d018b
-def _show(run, data, out, capture, frames):
+def _show(run, data, out, capture, frames, tell):
     "Measure and film a RUN; write its metrics anew."
     about, splits = RunScene(run, data), [split for split in ("test", "driven") if split in scene_splits(data)]
     reports = {split: evaluate_split(about, split, out/split) for split in splits}
+    tell("measuring the true mesh with one colour per vertex, to compare ...")
     flat = vertex_colour_scores(capture, load_head("anny"), load_scene(data, "test"))
     formats = film_formats()
     names = [f"{name}.{suffix}" for name in ("turntable", "yawn") for suffix in formats]
     with output_folder(out, [*names, "face.glb", NOTEBOOK]):
         films = film_face(run.model, out, frames, formats=formats)
+        tell("making a mesh for other programs ...")
         mesh = export_run(run, ExportFiles(glb=out/"face.glb")).files
         notebook = write_notebook(out)
     short = {split: {k: v for k, v in report.items() if k != "frames"} for split, report in reports.items()}

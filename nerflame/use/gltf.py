@@ -181,7 +181,7 @@ def make_avatar(
         joint_names=arrays.joint_names, parents=tuple(int(p) for p in arrays.parents),
         weights=four_joints(arrays.lbs_weights)[rows], skin=numpy(skin), rows=rows, blank=blank,
         left_out=int((~kept).sum()), left_share=float(areas[~kept].sum()/areas.sum()))
-    return replace(avatar, hair=make_hair(model, avatar))
+    return replace(avatar, hair=make_hair(model, avatar, progress))
 
 # %% ../../nbs/83_use.gltf.ipynb #c269cb01
 _FAINT = 0.08   # opacity: fainter faces are left out
@@ -212,6 +212,7 @@ def _without_faint(hair):
 def make_hair(
     model:RadianceModel,
     avatar:Avatar,       # of it, so far without hair
+    progress:bool=False, # show a bar
 )->Hair|None:            # None: nothing stands off the mesh
     "Make layers of what stands off the mesh of a model."
     if not isinstance(model, NeRFlame) or model.space is None: return None   # other models have no space off the mesh
@@ -225,7 +226,7 @@ def make_hair(
     meshes = _scene_meshes(replace(avatar, hair=hair), model.to_scene, None, None)
     find = lambda rays: find_layers(rays, *meshes, hair.solid)
     picture = lambda camera: draw_avatar(avatar, camera, model.to_scene, background=(0., 0., 0.))
-    views = layer_views(model, params, find, picture)
+    views = layer_views(model, params, find, picture, progress=progress)
     if not views: return None
     with torch.enable_grad(): fitted = fit_layers(views, meshes[1].faces, torch.from_numpy(hair.colours))
     return _without_faint(replace(hair, colours=fitted.numpy()))

@@ -161,6 +161,7 @@ def _without_faint(hair):
 def make_hair(
     model:RadianceModel,
     avatar:Avatar,       # of it, so far without hair
+    progress:bool=False, # show a bar
 )->Hair|None:            # None: nothing stands off the mesh
     "Make layers of what stands off the mesh of a model."
     ...

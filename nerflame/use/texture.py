@@ -721,10 +721,11 @@ def layer_views(
     picture,             # of the opaque mesh on black; takes a camera
     views:int=40,        # evenly spread
     size:int=112,        # of the pictures, pixels
+    progress:bool=False, # show a bar
 )->list[LayerView]:
     "Look at a field and at layers from all sides, but for views without layers."
     out = []
-    for x, y, z in sphere_directions(views).tolist():
+    for x, y, z in tqdm(sphere_directions(views).tolist(), "hair", disable=not progress):
         camera = orbit_camera(math.atan2(x, -y), math.asin(z), width=size)
         hits = find(image_rays(camera))
         if not len(hits.ray_idx): continue
