@@ -469,7 +469,9 @@ def new_files(
 ):
     "Yield temporary paths that all become `paths` if the block succeeds, none if it fails. Raises `InputError`."
     try:
-        with contextlib.ExitStack() as stack: yield [stack.enter_context(atomic_path(p)) for p in paths]
+        with contextlib.ExitStack() as stack:
+            # the first one is renamed first: it names the others, so a killed process can be repeated
+            yield [stack.enter_context(atomic_path(p)) for p in reversed(paths)][::-1]
     except OSError as e:
         raise InputError(paths[0], "file", "a place that can be written", e.strerror or str(e)) from None
 
