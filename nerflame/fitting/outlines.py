@@ -229,7 +229,8 @@ def _nearest_silhouette(xy, silhouette, used, outlines):
     "Return the view, vertex, outline point and weight of each match, from positions (N, V, 2) of vertices in N views."
     flat, found = xy.cpu().numpy(), []
     for i, points in enumerate(outlines):
-        on = silhouette[i].nonzero()[:, 0]
+        # a vertex in the plane of the camera has no projection
+        on = (silhouette[i] & xy[i].isfinite().all(1)).nonzero()[:, 0]
         if not len(points) or not len(on): continue
         # with few queries an unbalanced tree is faster, because it is built faster
         tree = cKDTree(flat[i, on.cpu().numpy()], balanced_tree=False, compact_nodes=False)
