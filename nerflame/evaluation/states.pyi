@@ -33,7 +33,7 @@ Vector = Sequence[float] | None
 
 # %% ../../nbs/75_evaluation.states.ipynb #32790d5c
 def in_radians(
-    angles:Sequence[float],
+    angles:Sequence[float],   # of a rotation or of a camera's place
     degrees:bool,        # whether they are degrees
     name:str="angles",   # of the parameter, for the message
 )->list[float]:
