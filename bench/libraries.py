@@ -72,7 +72,7 @@ def packing_of_face(folder):
     model = load_run(folder).model
     cameras = [orbit_camera(a, 0.05, 3.2, width=500) for a in (0., 0.6, -1.4, 2.6)]
     fields = torch.stack([model.render(c, gltf.rest_params(model)).rgb for c in cameras])
-    gltf.make_hair, ours = lambda model, avatar: None, texture.box_layout   # the mesh alone
+    gltf.make_hair, ours = lambda *_: None, texture.box_layout   # the mesh alone
     for size in 256, 1024:
         found = {}
         for name, layout in dict(ours=ours, xatlas=xatlas_layout).items():

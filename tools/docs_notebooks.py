@@ -6,9 +6,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from notebooks import ROOT, is_tutorial
+from outputs import is_widget
 from readme import reveal
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 @dataclass
 class Page:
@@ -87,7 +86,7 @@ def folded(source, title):
 
 def shown_outputs(cell):
     "Return the outputs of a cell without widgets, and its Markdown as a cell of text."
-    outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+    outputs = [o for o in cell.outputs if not is_widget(o)]
     written = [o.data["text/markdown"] for o in outputs if "text/markdown" in o.get("data", {})]
     left = [o for o in outputs if "text/markdown" not in o.get("data", {})]
     return left, [new_markdown_cell("\n\n".join(written))] if written else []

@@ -49,9 +49,12 @@ def open_run(
     if found.interrupted: print(f"note: the training of {run} was interrupted; {resume}", file=sys.stderr)
     return found
 
-def run_background(run:Run)->tuple[float, ...]:
-    "Return the colour behind the head that a RUN was trained with."
-    return tuple(parse_background(run.config.background).tolist())
+def run_background(
+    run:Run,
+    given=None,   # another one, as `parse_background` takes it; None: that which the RUN was trained with
+)->tuple[float, ...]:
+    "Return the colour behind the head. Raises `InputError`."
+    return tuple(parse_background(run.config.background if given is None else given).tolist())
 
 # %% ../../nbs/74_evaluation.runs.ipynb #6df4a4a8
 @dataclass(frozen=True)

@@ -152,14 +152,6 @@ def cameras(self:View,
     if self.turntable: return turntable_cameras(self.turntable, size, elevation=elevation, radius=radius), None
     return orbit_camera(azimuth, elevation, radius, width=size), None
 
-@patch
-def colour(self:View,
-    run:Run,
-)->tuple[float, ...]:
-    "Return the colour behind the head. Raises `InputError`."
-    if self.background is None: return run_background(run)
-    return tuple(parse_background(self.background).tolist())
-
 # %% ../../nbs/75_evaluation.states.ipynb #07647356
 def _split_cameras(run, view):
     "Return the cameras of a split in the size of a view, and the names of its frames."
@@ -188,7 +180,7 @@ def render_run(
     if len(cameras) == 1: cameras = cameras[[0]*n]
     fits = len(cameras) == n and rows in (1, n)
     require(fits, state.params or "`params`", "frames", f"1, or {len(cameras)}, one per camera", rows)
-    pixels = render_each(run.model, cameras, params, view.colour(run))
+    pixels = render_each(run.model, cameras, params, run_background(run, view.background))
     shown = tqdm(pixels, "render", n, disable=n == 1, dynamic_ncols=True)
     film = [] if n == 1 or view.split else ["turntable" if view.turntable else "film"]
     return _write(shown, names or [f"frame_{i:04d}" for i in range(n)], Path(out), film)

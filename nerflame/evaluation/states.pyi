@@ -121,12 +121,6 @@ class View:
         "Return the cameras of this view. Raises `InputError`."
         ...
 
-    def colour(self,
-        run:Run,
-    )->tuple[float, ...]:
-        "Return the colour behind the head. Raises `InputError`."
-        ...
-
 # %% ../../nbs/75_evaluation.states.ipynb #07647356
 def _split_cameras(run, view):
     "Return the cameras of a split in the size of a view, and the names of its frames."

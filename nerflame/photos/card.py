@@ -122,8 +122,8 @@ _MEASURED = (
 
 # %% ../../nbs/69_photos.card.ipynb #856f2d17
 _A4 = 8.27, 11.69   # inches
-_HOLD = ("Hold each moment still, and photograph it from the front, and from 30 and 60 degrees to the left and right.\n"
-    "Close the eyes for one more photograph. Alone? Film yourself, and act the moments one after the other.")
+_HOLD = ("Hold each moment, and turn the head slowly to both sides, by 60 degrees. The phone stands still.\n"
+    "Close the eyes for a second in between. Alone? Film yourself, and act the moments one after the other.")
 _LAST = ("Synthetic people; PSNR in pictures that training has not seen, 200 x 200 pixels.\n"
     "Afterwards, nerflame lacks RUN says what your capture lacks.")
 
