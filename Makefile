@@ -17,7 +17,7 @@ OUT       ?= runs/demo
 MINUTES   ?= 3
 WORKERS   ?= 2
 NB        ?= $(sort $(wildcard nbs/[!_]*.ipynb))
-PARITY     = $(wildcard nbs/60_published.distance.ipynb nbs/63_published.files.ipynb)
+PARITY     = $(wildcard nbs/600_published.distance.ipynb nbs/630_published.files.ipynb)
 # what the benchmarks compare with
 RIVALS     = $(shell sed -n 's/^bench_requirements = //p' settings.ini)
 SECONDS   ?= 60
@@ -38,7 +38,7 @@ LOWEST_TORCH  := $(shell sed -n 's/^requirements = torch>=\([0-9.]*\).*/\1/p' se
 
 help:  ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1#\2/p' Makefile | awk -F'#' '{ printf "%-21s %s\n", $$1, $$2 }'
-	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/05_mesh.ipynb ...'"
+	@echo "  variables: PYTHON=python3.12  OUT=runs/demo  MINUTES=3  WORKERS=2  NB='nbs/050_mesh.ipynb ...'"
 
 demo: .venv/installed  ## photograph the built-in head, train on it, evaluate and drive it; pictures, a video and metrics in runs/demo
 	$(BIN)/nerflame demo --out "$(OUT)" --minutes $(MINUTES)
@@ -47,7 +47,7 @@ demo: .venv/installed  ## photograph the built-in head, train on it, evaluate an
 test: .venv/installed check  ## run the tests in all notebooks; check that notebooks, modules and README agree
 	NERFLAME_TYPECHECK=1 MPLBACKEND=agg OMP_NUM_THREADS=1 $(BIN)/nbdev_test --n_workers $(WORKERS) --do_print --timing
 
-# a short form of it runs in the tests (nbs/95_testing.ipynb)
+# a short form of it runs in the tests (nbs/950_testing.ipynb)
 test-faults: .venv/installed  ## kill trainings, fill disks, remove folders, and compare what goes on with a training without faults; half an hour; SHORT=1: a minute; ONLY="kills disk": these kinds
 	$(BIN)/python tools/faults.py $(if $(SHORT),--short) $(if $(ONLY),--only $(ONLY)) $(if $(SHORT)$(ONLY),,--table tools/trust/faults.md)
 

@@ -2,7 +2,7 @@ __version__ = "0.1.0"
 
 import os, sys
 
-# torch's threads read this when torch is loaded; see "Device and threads" in nbs/02_runtime.ipynb
+# torch's threads read this when torch is loaded; see "Device and threads" in nbs/020_runtime.ipynb
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 def _usable(place):
@@ -12,7 +12,7 @@ def _usable(place):
     return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
 
 def _place_for_matplotlib():
-    "Choose a folder for Matplotlib where its own cannot be written; see \"Matplotlib's folder\" in nbs/04_plot.ipynb."
+    "Choose a folder for Matplotlib where its own cannot be written; see \"Matplotlib's folder\" in nbs/040_plot.ipynb."
     home = os.path.expanduser("~")
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config")
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
@@ -24,7 +24,7 @@ def _place_for_matplotlib():
         except OSError: continue
         if os.path.isabs(place) and _usable(place): return os.environ.setdefault("MPLCONFIGDIR", place)
 
-if os.environ.get("NERFLAME_TYPECHECK") == "1":   # under test; see nbs/03_checks.ipynb
+if os.environ.get("NERFLAME_TYPECHECK") == "1":   # under test; see nbs/030_checks.ipynb
     from nerflame.checks import install_checks
     install_checks()
 

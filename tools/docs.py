@@ -17,18 +17,18 @@ SITE = ROOT/"tools"/"site"
 # the parts of the site in the order in which one reads them: title, what it is about, its notebooks
 PARTS = [
     ("The field", "From a mesh to a picture: distances, density, the shell, the map that moves it, and networks.",
-        "06_* 30_* 32_* 34_* 36_* 37_* 31_* 33_* 35_* 38_* 39_*"),
-    ("Training", "From a scene to a trained face, in stages.", "5?_*"),
-    ("Heads", "Meshes that parameters move.", "1?_heads.*"),
-    ("Scenes", "Photographs, masks and cameras, and a person of our own to photograph.", "2?_*"),
-    ("Fitting", "The head model is found in the photographs.", "4?_fitting.*"),
-    ("Photographs", "From a phone to a scene.", "??_photos.*"),
-    ("Evaluation", "Pictures of a trained face, and how good they are.", "7?_evaluation.*"),
-    ("Preview", "Sliders and a picture in a notebook.", "7?_widget.*"),
-    ("Use", "Whole tasks in one call each: what the commands do.", "8?_*"),
-    ("The published method", "NeRFlame as it was published, its files and its baseline.", "6?_published.*"),
+        "060_* 300_* 320_* 340_* 360_* 370_* 310_* 330_* 350_* 380_* 390_*"),
+    ("Training", "From a scene to a trained face, in stages.", "5??_*"),
+    ("Heads", "Meshes that parameters move.", "1??_heads.*"),
+    ("Scenes", "Photographs, masks and cameras, and a person of our own to photograph.", "2??_*"),
+    ("Fitting", "The head model is found in the photographs.", "4??_fitting.*"),
+    ("Photographs", "From a phone to a scene.", "???_photos.*"),
+    ("Evaluation", "Pictures of a trained face, and how good they are.", "7??_evaluation.*"),
+    ("Preview", "Sliders and a picture in a notebook.", "7??_widget.*"),
+    ("Use", "Whole tasks in one call each: what the commands do.", "8??_*"),
+    ("The published method", "NeRFlame as it was published, its files and its baseline.", "6??_published.*"),
     ("Plumbing", "What all modules share, the command line, and the rules of the project.", "*")]
-TUTORIALS = "90_* 91_* 92_* 97_* 96_* 94_*"
+TUTORIALS = "900_* 910_* 920_* 970_* 960_* 940_*"
 REFERENCE = ["commands", "names", "api", "benchmarks", "measuring", "gallery", "citation", "changelog"]
 
 # ---- sources ----
@@ -48,7 +48,7 @@ def part_page(title, about, pages):
 
 def parts(pages):
     "Return the pages of the parts by file; each notebook is in the first that names it."
-    taken, files = [*matching(pages, f"index 93_* 98_* results from_published {TUTORIALS}")], {}
+    taken, files = [*matching(pages, f"index 930_* 980_* results from_published {TUTORIALS}")], {}
     for title, about, patterns in PARTS:
         mine = [p for p in matching(pages, patterns) if p not in taken]
         taken += mine
@@ -58,9 +58,9 @@ def parts(pages):
 def navigation(pages, files):
     "Return the navigation, which the front page holds."
     names = lambda patterns: [p.name for p in matching(pages, patterns)]
-    inside = [*names("93_* from_published"), *(Path(file).stem for file in files)]
+    inside = [*names("930_* from_published"), *(Path(file).stem for file in files)]
     return "\n".join([tree(["Overview <self>", *names(TUTORIALS)], "The idea"), tree(inside, "How it works"),
-        tree([*names("results"), *REFERENCE, *names("98_*")], "Reference")])
+        tree([*names("results"), *REFERENCE, *names("980_*")], "Reference")])
 
 def write_sources(folder, git):
     "Write all pages for Sphinx."

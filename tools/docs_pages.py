@@ -60,7 +60,7 @@ def commands():
 # ---- API ----
 FRAMES = (
     "You find shapes in the types. The frame of a head is in metres with y up, that of a scene in units of 1/8 m with "
-    "z up (:doc:`Cameras <07_cameras>`).")
+    "z up (:doc:`Cameras <070_cameras>`).")
 # the modules of `nerflame/__init__.py` in the order in which a user needs them
 TASKS = {
     "Scenes": "use.scene scenes.reading scenes.scene scenes.capture cameras",
@@ -219,7 +219,7 @@ FACES = {
         "A head scan at 400 x 400 pixels, 15 minutes of training: rendered, the truth, and the difference"),
     "bench_actor_200_10min_test.png": ("benchmarks.md#bench_actor_200_10min_test",
         "A synthetic actor in timesteps that training has not seen: rendered, the truth, and the difference"),
-    "glb_threejs.jpg": ("83_use.gltf.ipynb", "The exported face (glTF) in three.js beside the field")}
+    "glb_threejs.jpg": ("830_use.gltf.ipynb", "The exported face (glTF) in three.js beside the field")}
 
 def tile(file, link, text):
     "Return a picture of the gallery, with a link to its place."

@@ -3,7 +3,7 @@
 A notebook runs its exported cells itself, in place of the module that they are written to. Here these cells count as
 the lines of that module:
 
-    .venv/bin/coverage run tools/measure.py nbs/30_field.density.ipynb"""
+    .venv/bin/coverage run tools/measure.py nbs/300_field.density.ipynb"""
 import ast, re, sys
 import nbdev.test
 from execnb.shell import CaptureShell

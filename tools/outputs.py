@@ -4,7 +4,7 @@
 nbdev_clean leaves them alone, because settings.ini allows it. Names of folders of this machine are
 left out.
 
-    python tools/outputs.py nbs/30_field.density.ipynb ..."""
+    python tools/outputs.py nbs/300_field.density.ipynb ..."""
 import hashlib, re, sys, tempfile
 from pathlib import Path
 from notebooks import ROOT, read_notebook, write_notebook
