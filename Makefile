@@ -66,9 +66,10 @@ test-inputs: .venv/installed  ## give all readers bad files and values; fails at
 test-fuzz: .venv/fuzz  ## feed the readers of files with inputs that change at random, a minute each (SECONDS=600: ten); those that find a fault are kept in tools/fuzz_corpus
 	$(BIN)/python tools/fuzz.py --seconds $(SECONDS) --table tools/trust/fuzz.md
 
-test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there), and a stranger's RUN, whose names are scripts; screenshots in runs/browser
+test-browser: .venv/browser  ## the preview in JupyterLab, Notebook 7 and headless Chromium (which must be there), a stranger's RUN, whose names are scripts, and the page of a face; screenshots in runs/browser; RUN=runs/demo: its page
 	$(BIN)/python tools/browser.py
 	$(BIN)/python tools/browser_hostile.py
+	$(BIN)/python tools/browser_page.py $(RUN)
 
 # We measure the modules, also in programs that notebooks start. Checking annotations would count as running code, so it is off.
 coverage: .venv/installed  ## run the notebooks (or NB=...) and report which lines of the modules they run

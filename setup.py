@@ -24,7 +24,8 @@ setup(
     license="MIT",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
     # stubs lie beside the modules of all sub-packages
-    package_data={"": ["*.pyi"], cfg["lib_path"]: ["py.typed", "forms.json", "configs/*.yaml", "samples/*.csv"]},
+    package_data={"": ["*.pyi"], cfg["lib_path"]: [
+        "py.typed", "forms.json", "configs/*.yaml", "samples/*.csv", "page/*"]},
     python_requires=">=" + cfg["min_python"],
     install_requires=cfg["requirements"].split(),
     extras_require=extras,

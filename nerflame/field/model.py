@@ -313,7 +313,7 @@ def posed_verts(
     return verts
 
 # %% ../../nbs/390_field.model.ipynb #8daff9cf
-_CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
+LIGHT_LIMIT = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
 
 # %% ../../nbs/390_field.model.ipynb #e4763aac
 @patch
@@ -323,7 +323,7 @@ def light_change(self:NeRFlame,
     "Return how much more light than at the canonical head reaches the vertices, as shifts of logits."
     change = self.field.shading(normals) - self.field.shading(self.rest_map.normals)
     # no pose makes day of night: light that was found in some poses is a guess in others
-    return change.clamp(-_CHANGE, _CHANGE)
+    return change.clamp(-LIGHT_LIMIT, LIGHT_LIMIT)
 
 # %% ../../nbs/390_field.model.ipynb #fb748bd0
 @patch

@@ -438,7 +438,7 @@ def posed_verts(
     ...
 
 # %% ../../nbs/390_field.model.ipynb #8daff9cf
-_CHANGE = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
+LIGHT_LIMIT = 1.2   # of a logit, at most: a colour of 0.5 becomes 0.77
 
 # %% ../../nbs/390_field.model.ipynb #9c4728d5
 _DRAFT_CELL = 4   # `cell_size` for drafts

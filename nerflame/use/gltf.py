@@ -81,9 +81,10 @@ def rest_params(
 def avatar_params(
     avatar:Avatar,
     model:RadianceModel,
+    params:HeadParams|None=None,   # one row, of the person in some state; None: at rest
 )->HeadParams:   # one row
     "Return the parameters at which the head model has the vertices of an avatar."
-    rest = rest_params(model)
+    rest = rest_params(model) if params is None else params
     skin = torch.from_numpy(avatar.skin).to(model.canonical_verts)
     return rest.replace(static_offset=skin if rest.static_offset is None else rest.static_offset + skin)
 
@@ -200,7 +201,7 @@ def _first_colours(model, layers):
     alpha = torch.full_like(rgb[:, :1], 0.3).index_fill(0, layers.faces[:layers.solid].unique(), 1.)
     return torch.cat([rgb, alpha], 1)
 
-def _without_faint(hair):
+def without_faint(hair):
     "Leave out the faces of layers that are nearly transparent."
     kept = (hair.colours[hair.faces, 3] > _FAINT).any(1)
     rows, used = np.unique(hair.faces[kept], return_inverse=True)
@@ -229,7 +230,7 @@ def make_hair(
     views = layer_views(model, params, find, picture, progress=progress)
     if not views: return None
     with torch.enable_grad(): fitted = fit_layers(views, meshes[1].faces, torch.from_numpy(hair.colours))
-    return _without_faint(replace(hair, colours=fitted.numpy()))
+    return without_faint(replace(hair, colours=fitted.numpy()))
 
 # %% ../../nbs/830_use.gltf.ipynb #bdb4d5a1
 def posed_avatar(

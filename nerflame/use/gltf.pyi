@@ -81,6 +81,7 @@ def rest_params(
 def avatar_params(
     avatar:Avatar,
     model:RadianceModel,
+    params:HeadParams|None=None,   # one row, of the person in some state; None: at rest
 )->HeadParams:   # one row
     "Return the parameters at which the head model has the vertices of an avatar."
     ...
@@ -152,7 +153,7 @@ def _first_colours(model, layers):
     "Return the colours (V, 4) that the field has at the vertices of layers; those of the inner one are opaque."
     ...
 
-def _without_faint(hair):
+def without_faint(hair):
     "Leave out the faces of layers that are nearly transparent."
     ...
 
