@@ -197,16 +197,26 @@ def measure_run(browser, folder, out):
         page.wait_for_timeout(1500)
         page.screenshot(path=out/f"{name}_page_{label}.png")
     page.close()
-    for label, dark in (("phone", False), ("phone_dark", True)):
+    for label, dark in dict(phone=False, phone_dark=True).items():
         page, _, _ = opened(browser, path, 390, 780, dark)
         page.wait_for_timeout(1000)
         page.screenshot(path=out/f"{name}_page_{label}.png")
         page.close()
 
 
+def side_by_side(out, name, file):
+    "Write the screenshots of a page beside each other."
+    shots = [Image.open(out/f"{name}_page_{label}.png").convert("RGB") for label in ("smile", "orbited", "phone_dark")]
+    shots = [shot.resize((round(shot.width*SIZE/shot.height), SIZE), Image.LANCZOS) for shot in shots]
+    sheet = Image.new("RGB", (sum(shot.width for shot in shots) + 16*(len(shots) - 1), SIZE), "white")
+    for i, shot in enumerate(shots): sheet.paste(shot, (sum(s.width + 16 for s in shots[:i]), 0))
+    sheet.save(file, quality=85)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", nargs="*", metavar="RUN", help="folder that nerflame train or demo wrote")
+    parser.add_argument("--picture", metavar="FILE.jpg", help="of the last RUN: screenshots side by side")
     options = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
     out = ROOT/"runs"/"browser"
@@ -216,6 +226,7 @@ def main():
         if not options.run: check_toy(play, browser, out)
         for folder in options.run: measure_run(browser, folder, out)
         browser.close()
+    if options.picture: side_by_side(out, Path(options.run[-1]).resolve().name, options.picture)
 
 
 if __name__ == "__main__": main()

@@ -1,6 +1,7 @@
 """Test the glTF files of nerflame with Khronos' validator, and with three.js, which loads, poses and draws them.
 
-We try both ways to write morph targets, sparse accessors and all rows. The script writes pictures side by side:
+We try both ways to write morph targets, sparse accessors and all rows, and a file with an animation, which three.js
+plays to a moment. The script writes pictures side by side:
 photograph (of a RUN that nerflame demo wrote), field, our drawing of the mesh, three.js. It needs Node with npm, a
 registry or a filled cache for it, and Chromium or Chrome. Where one of them is missing, it prints a note and does the
 rest. It works in build/glb."""
@@ -9,17 +10,18 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 import numpy as np, torch
 from PIL import Image
+from scipy.spatial.transform import Rotation, Slerp
 from nerflame.cameras import orbit_camera
 from nerflame.scenes.light import Lighting
 from nerflame.scenes.capture import captured_person
 from nerflame.evaluation.runs import control_capture
 from nerflame.evaluation.control import person_truth
 from nerflame.core import InputError
-from nerflame.use.motion import ARKIT_WEIGHTS
-from nerflame.use.drive import arkit_mapping
+from nerflame.use.motion import ARKIT_WEIGHTS, Motion, read_live_link
+from nerflame.use.drive import arkit_mapping, take_params
 from nerflame.testing import capped_model
-from nerflame.use.gltf import draw_avatar, make_avatar, posed_avatar, posed_hair, rest_params, save_glb
-from nerflame.use.gltf import split_seams, target_normals
+from nerflame.use.gltf import draw_avatar, make_avatar, motion_clip, posed_avatar, posed_hair, rest_params
+from nerflame.use.gltf import save_glb, split_seams, target_normals
 from nerflame.heads.flame import rodrigues
 from nerflame.heads.head import load_head
 from nerflame.metrics import psnr
@@ -32,6 +34,7 @@ WORK = ROOT/"build"/"glb"
 PACKAGES = ["gltf-validator@2.0.0-dev.3.10", "three@0.187.0"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SECONDS = 120   # that the browser may take
+MOMENT = 1.23   # of the animation, seconds
 
 VALIDATE = """
 const v = require("gltf-validator"), fs = require("fs");
@@ -89,6 +92,15 @@ try {
     });
     out.push({verts, hair, png: renderer.domElement.toDataURL("image/png")});
   }
+  let moment = null;
+  if (gltf.animations.length) {
+    for (const bone of mesh.skeleton.bones) gltf.scene.getObjectByName(bone.name).quaternion.identity();
+    const mixer = new THREE.AnimationMixer(gltf.scene);
+    mixer.clipAction(gltf.animations[0]).play();
+    mixer.setTime(task.seconds);
+    moment = {weights: [...mesh.morphTargetInfluences],
+      turns: mesh.skeleton.bones.map(b => gltf.scene.getObjectByName(b.name).quaternion.toArray())};
+  }
   const bytes = a => {
     let s = "";
     for (const b of new Uint8Array(a.buffer, a.byteOffset, a.byteLength)) s += String.fromCharCode(b);
@@ -96,7 +108,7 @@ try {
   };
   const morphs = kind => (mesh.geometry.morphAttributes[kind] ?? []).map(a => bytes(a.array));
   await send({
-    targets: {position: morphs("position"), normal: morphs("normal")}, poses: out,
+    moment, targets: {position: morphs("position"), normal: morphs("normal")}, poses: out,
     names: Object.keys(mesh.morphTargetDictionary), bones: mesh.skeleton.bones.map(b => b.name),
     unlit: mesh.material.isMeshBasicMaterial === true});
 } catch (e) { await send({error: String(e.stack ?? e)}); }
@@ -247,7 +259,10 @@ def main():
     run = load_run(options.run) if options.run else None
     model = run.model if run else capped_model()
     avatar = make_avatar(model, options.texture, progress=True)
-    files = [save_glb(WORK/name, avatar, dense) for name, dense in (("avatar.glb", False), ("avatar_dense.glb", True))]
+    take = read_live_link("sample")
+    clip = motion_clip(model.head, Motion(take_params(model.head, take), take.times))
+    kinds = dict(avatar=(False, None), avatar_dense=(True, None), avatar_moving=(False, clip))
+    files = [save_glb(WORK/f"{name}.glb", avatar, dense, motion) for name, (dense, motion) in kinds.items()]
     errors = 0
     for glb in files:
         print(f"{glb.relative_to(ROOT)}: {glb.stat().st_size/1e6:.2f} MB")
@@ -257,8 +272,10 @@ def main():
     cameras = [orbit_camera(s.azimuth, 0.05, width=options.size) for s in states]
     fov = float(np.degrees(2*np.arctan(options.size/2/float(cameras[0].focal[0, 1]))))
     poses = [pose_task(model, avatar, s, c) for s,c in zip(states, cameras)]
-    seen = [in_browser(browser, dict(file=glb.name, size=options.size, fov=fov, poses=poses)) for glb in files]
+    task = dict(size=options.size, fov=fov, poses=poses, seconds=MOMENT)
+    seen = [in_browser(browser, task | dict(file=glb.name)) for glb in files]
     agree = all([same_parts(avatar, s) for s in seen]) and seen[0]["targets"] == seen[1]["targets"]
+    agree &= same_moment(clip, seen[2]["moment"])
     photograph = photographer(run)
     rows = [look(avatar, model, s, c, answer, photograph) for s,c,answer in zip(states, cameras, seen[0]["poses"])]
     agree &= all(r["agree"] for r in rows)
@@ -287,6 +304,15 @@ def same_parts(avatar, seen):
         same[kind] = len(arrays) == len(targets) and all(equal)
     print(f"the targets' displacements {word(same['position'])}, their changes of the normals {word(same['normal'])}")
     return agree and all(same.values())
+
+def same_moment(clip, moment):
+    "Test whether three.js plays a clip as it is meant: weights, and rotations of the joints."
+    weights = np.array([np.interp(MOMENT, clip.times, w) for w in clip.weights.T])
+    turns = [Slerp(clip.times, Rotation.from_quat(q))(MOMENT) for q in np.moveaxis(clip.turns, 1, 0)]
+    error = abs(np.array(moment["weights"]) - weights).max()
+    angle = max((turn.inv()*Rotation.from_quat(own)).magnitude() for turn, own in zip(turns, moment["turns"]))
+    print(f"three.js plays the animation: weights within {error:.1e}, joints within {np.degrees(angle):.1e} degrees")
+    return error < 1e-4 and angle < 1e-3 and weights.any()
 
 def look(avatar, model, state, camera, answer, photograph):
     "Compare a state with the answer of three.js: pictures by name, their PSNR, and agreement of vertices and pictures."

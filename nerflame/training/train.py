@@ -313,10 +313,13 @@ def new_model(self:Training)->NeRFlame:
         lambda: NeRFlame(self.head, rest, settings, to_scene, self.generator, space=space))
     model = new()
     states = states_of(self.timesteps, len(self.scene))
+    if c.beyond is not None: call(self.callbacks, "log", "looking for hair and what else stands off the head ...")
     space = None if c.beyond is None else find_beyond(model, self.scene, states, c.beyond)
     if space is not None: model = new(space)
     model.set_holdout(find_holdout(model, self.scene, states))
-    if settings.field.lit: model.set_light(find_light(model, self.scene, states))
+    if settings.field.lit:
+        call(self.callbacks, "log", "looking for the light ...")
+        model.set_light(find_light(model, self.scene, states))
     return model
 
 # %% ../../nbs/590_training.train.ipynb #b3585441

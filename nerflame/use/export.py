@@ -20,7 +20,7 @@ from ..scenes.pictures import parse_background
 from .motion import Motion, read_live_link
 from .drive import arkit_mapping, take_params
 from .gltf import (
-    Avatar, check_place, cutouts, make_avatar, posing_error, save_glb, save_ply, save_textured_obj)
+    Avatar, check_place, cutouts, make_avatar, motion_clip, posing_error, save_glb, save_ply, save_textured_obj)
 from .layers import LayerFit, layer_face
 from .page import save_page
 
@@ -47,8 +47,8 @@ class ExportForm:
     "The form of exported files."
     # width and height of the texture, texels
     texture: Annotated[int, Option("PX", int_at_least(16, 16_384))] = 1024
-    # motion that the page in `html` can play, a face recording as nerflame drive takes; sample: a small made-up one;
-    # None: the sample, for heads whose expressions have the names of ARKit
+    # motion that the page in `html` can play and that the glb gets as an animation, a face recording as nerflame drive
+    # takes; sample: a small made-up one; None: in the page the sample, for heads with the names of ARKit, no animation
     arkit: Annotated[PathLike | None, Option("FILE.csv|sample")] = None
     # of `pictures`
     count: Annotated[int, Option("N", int_at_least(1, 100_000))] = 60
@@ -81,7 +81,8 @@ def _check_files(files, form):
     named = any((files.html, files.glb, files.obj, files.ply, files.pictures))
     options = "`html`, `glb`, `obj`, `ply`, `pictures`"
     require(named, "export", options, "at least one of them, such as `html=me.html`", "none")
-    require(files.html or not form.arkit, "export", "`arkit`", "`html`, the page that plays it", "none")
+    moves = "`html` or `glb`, which show the motion"
+    require(files.html or files.glb or not form.arkit, "export", "`arkit`", moves, "none")
     morphs = "`glb`, whose morph targets it is about"
     require(files.glb or not form.dense_morphs, "export", "`dense_morphs`", morphs, "none")
     for name in ("html", "glb", "obj", "ply"):
@@ -144,19 +145,24 @@ def _write_meshes(model, files, form, done):
     "Make the mesh, and write it in every form that is asked for; note the files as they are written."
     done.avatar = make_avatar(model, form.texture, form.own_uv, progress=True, whole=form.whole)
     done.error = posing_error(done.avatar, model)
-    if files.glb: done.files.append(save_glb(files.glb, done.avatar, form.dense_morphs))
+    clip = motion_clip(model.head, _recording(model, form.arkit)) if files.glb and form.arkit else None
+    if files.glb: done.files.append(save_glb(files.glb, done.avatar, form.dense_morphs, clip))
     if files.obj: done.files += save_textured_obj(files.obj, done.avatar)
     if files.ply: done.files.append(save_ply(files.ply, done.avatar))
 
 # %% ../../nbs/850_use.export.ipynb #43d6054b
+def _recording(model, arkit):
+    "Return the motion of a face recording. Raises `InputError` for heads that it does not drive."
+    take = read_live_link(arkit)
+    return Motion(take_params(model.head, take), take.times)
+
 def _page_motion(model, arkit):
     "Return the motion that a page plays; None for heads that no face recording drives, if none is asked for."
     try: arkit_mapping(model.head)
     except InputError:
         if arkit is None: return None
         raise
-    take = read_live_link(arkit or "sample")
-    return Motion(take_params(model.head, take), take.times)
+    return _recording(model, arkit or "sample")
 
 def _write_page(run, path, form, done, fit):
     "Write the page of a RUN."

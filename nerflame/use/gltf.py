@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Hair', 'Avatar', 'rest_params', 'expression_targets', 'make_avatar', 'posed_avatar', 'posed_hair', 'posing_error',
-           'check_place', 'save_glb', 'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
+           'Clip', 'motion_clip', 'check_place', 'save_glb', 'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
 
 # %% ../../nbs/830_use.gltf.ipynb #20c52cc1
 import contextlib, itertools, json, os, re, struct, unicodedata
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np, torch
 import torch.nn.functional as F
 from PIL import Image
+from scipy.spatial.transform import Rotation
 from fastcore.basics import patch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,7 +30,7 @@ from ..field.canonical import head_share
 from ..field.network import seen_from
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
-from .motion import ARKIT_WEIGHTS
+from .motion import ARKIT_WEIGHTS, Motion
 from .drive import arkit_mapping
 from .texture import Layout, bake_texture, choose_layout, even_rim, faces_without_skin, nearest_skin
 from .texture import skin_colours, skin_directions, skin_height
@@ -77,6 +78,24 @@ def rest_params(
     person = model.params
     return model.head.neutral().replace(betas=person.betas, static_offset=person.static_offset)
 
+# %% ../../nbs/830_use.gltf.ipynb #18535a68
+VISEMES = dict(
+    sil={}, PP=dict(mouthPress=0.6, mouthRollLower=0.3, mouthRollUpper=0.3),
+    FF=dict(mouthRollLower=0.5, mouthUpperUp=0.25, jawOpen=0.05),
+    TH=dict(jawOpen=0.15, tongueOut=0.4, mouthLowerDown=0.2),
+    DD=dict(jawOpen=0.15, mouthLowerDown=0.2, mouthUpperUp=0.1), kk=dict(jawOpen=0.2, mouthStretch=0.15),
+    CH=dict(jawOpen=0.1, mouthFunnel=0.5, mouthPucker=0.2),
+    SS=dict(jawOpen=0.03, mouthStretch=0.3, mouthSmile=0.15, mouthLowerDown=0.25),
+    nn=dict(jawOpen=0.12, mouthLowerDown=0.15), RR=dict(jawOpen=0.12, mouthFunnel=0.3, mouthPucker=0.15),
+    aa=dict(jawOpen=0.6, mouthLowerDown=0.2), E=dict(jawOpen=0.25, mouthStretch=0.4, mouthSmile=0.2),
+    ih=dict(jawOpen=0.2, mouthSmile=0.3, mouthStretch=0.1), oh=dict(jawOpen=0.4, mouthFunnel=0.5),
+    ou=dict(jawOpen=0.12, mouthPucker=0.7, mouthFunnel=0.3))   # weights of ARKit
+
+def _both_sides(recipe):
+    "Return a recipe with the sides of paired expressions."
+    single = ("jawOpen", "tongueOut", "mouthFunnel", "mouthPucker", "mouthRollLower", "mouthRollUpper")
+    return {name + side: w for name, w in recipe.items() for side in ([""] if name in single else ("Left", "Right"))}
+
 # %% ../../nbs/830_use.gltf.ipynb #a9a72c3e
 def avatar_params(
     avatar:Avatar,
@@ -89,18 +108,26 @@ def avatar_params(
     return rest.replace(static_offset=skin if rest.static_offset is None else rest.static_offset + skin)
 
 # %% ../../nbs/830_use.gltf.ipynb #b84df6a4
+def target_rows(
+    head:Head,
+)->dict:   # name: weights of the head's expressions, (n_expr,) float32
+    "Return what the morph targets of a head are made of, by the names of ARKit if it has them; visemes come last."
+    names, single = head.expression_names, np.eye(head.n_expr, dtype=np.float32)
+    try: mapping = arkit_mapping(head).astype(np.float32)
+    except InputError: return dict(zip(names, single))
+    # the recorder writes JawOpen, ARKit itself jawOpen
+    rows = {name[0].lower() + name[1:]: weights for name, weights in zip(ARKIT_WEIGHTS, mapping) if weights.any()}
+    rows |= {name: single[i] for i, name in enumerate(names) if not mapping[:, i].any()}
+    if not {"jawOpen", "mouthFunnel", "mouthPucker"} <= rows.keys(): return rows
+    mixed = lambda recipe: sum((w*rows[name] for name, w in recipe.items() if name in rows), 0*single[0])
+    return rows | {f"viseme_{name}": mixed(_both_sides(recipe)) for name, recipe in VISEMES.items()}
+
+# %% ../../nbs/830_use.gltf.ipynb #c0f981d2
 def expression_targets(
     head:Head,
 )->dict:   # name: displacements (V, 3) float32, metres
-    "Return the expressions of a head as morph targets, by the names of ARKit if it has them."
-    directions, names = head.arrays.exprdirs, head.expression_names
-    try: mapping = arkit_mapping(head)
-    except InputError: return {name: directions[..., i] for i, name in enumerate(names)}
-    targets = {}
-    for name, weights in zip(ARKIT_WEIGHTS, mapping):
-        # the recorder writes JawOpen, ARKit itself jawOpen
-        if weights.any(): targets[name[0].lower() + name[1:]] = directions @ weights.astype(np.float32)
-    return targets | {name: directions[..., i] for i, name in enumerate(names) if not mapping[:, i].any()}
+    "Return the expressions of a head as morph targets, by the names of ARKit if it has them, and its visemes."
+    return {name: head.arrays.exprdirs @ row for name, row in target_rows(head).items()}
 
 # %% ../../nbs/830_use.gltf.ipynb #8efbffa5
 def four_joints(
@@ -441,10 +468,47 @@ def _add_hair(text, parts, hair):
     text["meshes"].append(mesh)
     text["materials"] += materials
 
+# %% ../../nbs/830_use.gltf.ipynb #3890e54f
+@dataclass(frozen=True, eq=False)
+class Clip:
+    "Motion of an avatar."
+    times: np.ndarray     # (N,) seconds, ascending
+    weights: np.ndarray   # (N, T) of the morph targets, in their order
+    turns: np.ndarray     # (N, 5, 4) quaternions x, y, z, w of the joints, relative to their parents
+
+def motion_clip(
+    head:Head,
+    motion:Motion,   # of this head, N rows from its neutral face
+)->Clip:
+    "Turn expressions and rotations of a head into weights and rotations of its avatar."
+    rows = target_rows(head)
+    spoken = np.array([name.startswith("viseme_") for name in rows], bool)
+    weights = np.zeros((len(motion.times), len(rows)))
+    expression = motion.params.expression.cpu().numpy().astype(float)
+    if rows: weights[:, ~spoken] = expression @ np.linalg.pinv(np.stack([*rows.values()])[~spoken])
+    pose = motion.params.full_pose.cpu().numpy().astype(float)
+    turns = Rotation.from_rotvec(pose.reshape(-1, 3)).as_quat().reshape(-1, 5, 4)
+    return Clip(np.asarray(motion.times), weights, turns)
+
+# %% ../../nbs/830_use.gltf.ipynb #72c00f06
+def _add_clip(text, parts, clip):
+    "Add a clip to the text of a glb file: one channel for all weights, and one for each joint that turns."
+    samplers, channels = [], []
+    time = parts.accessor(_float32(clip.times[:, None] - clip.times[0]), "SCALAR", None, bounds=True)
+    def channel(node, path, values, kind):
+        output = parts.accessor(_float32(values), kind, None)
+        channels.append(dict(sampler=len(samplers), target=dict(node=node, path=path)))
+        samplers.append(dict(input=time, output=output, interpolation="LINEAR"))
+    if clip.weights.any(): channel(0, "weights", clip.weights.reshape(-1, 1), "SCALAR")
+    for j, turns in enumerate(np.moveaxis(clip.turns, 1, 0)):
+        if abs(turns[:, :3]).max() > 1e-6: channel(1 + j, "rotation", turns, "VEC4")
+    if channels: text["animations"] = [dict(name="motion", samplers=samplers, channels=channels)]
+
 # %% ../../nbs/830_use.gltf.ipynb #f158c7ce
 def glb_bytes(
     avatar:Avatar,
     dense:bool=False,   # write every vertex of every morph target, for readers without sparse accessors
+    clip:Clip|None=None,   # motion that players of the file show; None: none
 )->bytes:
     "Return the content of a glb file."
     parts = GlbParts()
@@ -455,6 +519,7 @@ def glb_bytes(
         image = parts.view(png.getvalue())
     text = _glb_text(avatar, primitive, nodes, skeleton, image)
     if avatar.hair: _add_hair(text, parts, avatar.hair)
+    if clip: _add_clip(text, parts, clip)
     block = bytes(parts.data) + bytes(-len(parts.data) % 4)
     text |= dict(bufferViews=parts.views, accessors=parts.accessors, buffers=[dict(byteLength=len(block))])
     text = json.dumps(text, separators=(",", ":")).encode()
@@ -495,10 +560,11 @@ def save_glb(
     path,          # .glb
     avatar:Avatar,
     dense:bool=False,   # write every vertex of every morph target, for readers without sparse accessors
+    clip:Clip|None=None,   # motion that players of the file show; None: none
 )->Path:           # the file
     "Write a glTF file with texture, skeleton and morph targets, in one step. Raises `InputError`."
     check_place(path, ".glb")
-    data = glb_bytes(avatar, dense)
+    data = glb_bytes(avatar, dense, clip)
     with new_files(path) as (temporary,): temporary.write_bytes(data)
     return Path(path)
 

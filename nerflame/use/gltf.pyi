@@ -5,7 +5,7 @@
 
 # %% auto #0
 __all__ = ['Hair', 'Avatar', 'rest_params', 'expression_targets', 'make_avatar', 'posed_avatar', 'posed_hair', 'posing_error',
-           'check_place', 'save_glb', 'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
+           'Clip', 'motion_clip', 'check_place', 'save_glb', 'save_textured_obj', 'save_ply', 'draw_avatar', 'cutouts']
 
 # %% ../../nbs/830_use.gltf.ipynb #20c52cc1
 import contextlib, itertools, json, os, re, struct, unicodedata
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np, torch
 import torch.nn.functional as F
 from PIL import Image
+from scipy.spatial.transform import Rotation
 from fastcore.basics import patch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,7 +31,7 @@ from ..field.canonical import head_share
 from ..field.network import seen_from
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import render_each, to_bytes
-from .motion import ARKIT_WEIGHTS
+from .motion import ARKIT_WEIGHTS, Motion
 from .drive import arkit_mapping
 from .texture import Layout, bake_texture, choose_layout, even_rim, faces_without_skin, nearest_skin
 from .texture import skin_colours, skin_directions, skin_height
@@ -77,6 +78,23 @@ def rest_params(
     "Return the parameters of a model's person at rest."
     ...
 
+# %% ../../nbs/830_use.gltf.ipynb #18535a68
+VISEMES = dict(
+    sil={}, PP=dict(mouthPress=0.6, mouthRollLower=0.3, mouthRollUpper=0.3),
+    FF=dict(mouthRollLower=0.5, mouthUpperUp=0.25, jawOpen=0.05),
+    TH=dict(jawOpen=0.15, tongueOut=0.4, mouthLowerDown=0.2),
+    DD=dict(jawOpen=0.15, mouthLowerDown=0.2, mouthUpperUp=0.1), kk=dict(jawOpen=0.2, mouthStretch=0.15),
+    CH=dict(jawOpen=0.1, mouthFunnel=0.5, mouthPucker=0.2),
+    SS=dict(jawOpen=0.03, mouthStretch=0.3, mouthSmile=0.15, mouthLowerDown=0.25),
+    nn=dict(jawOpen=0.12, mouthLowerDown=0.15), RR=dict(jawOpen=0.12, mouthFunnel=0.3, mouthPucker=0.15),
+    aa=dict(jawOpen=0.6, mouthLowerDown=0.2), E=dict(jawOpen=0.25, mouthStretch=0.4, mouthSmile=0.2),
+    ih=dict(jawOpen=0.2, mouthSmile=0.3, mouthStretch=0.1), oh=dict(jawOpen=0.4, mouthFunnel=0.5),
+    ou=dict(jawOpen=0.12, mouthPucker=0.7, mouthFunnel=0.3))   # weights of ARKit
+
+def _both_sides(recipe):
+    "Return a recipe with the sides of paired expressions."
+    ...
+
 # %% ../../nbs/830_use.gltf.ipynb #a9a72c3e
 def avatar_params(
     avatar:Avatar,
@@ -87,10 +105,17 @@ def avatar_params(
     ...
 
 # %% ../../nbs/830_use.gltf.ipynb #b84df6a4
+def target_rows(
+    head:Head,
+)->dict:   # name: weights of the head's expressions, (n_expr,) float32
+    "Return what the morph targets of a head are made of, by the names of ARKit if it has them; visemes come last."
+    ...
+
+# %% ../../nbs/830_use.gltf.ipynb #c0f981d2
 def expression_targets(
     head:Head,
 )->dict:   # name: displacements (V, 3) float32, metres
-    "Return the expressions of a head as morph targets, by the names of ARKit if it has them."
+    "Return the expressions of a head as morph targets, by the names of ARKit if it has them, and its visemes."
     ...
 
 # %% ../../nbs/830_use.gltf.ipynb #8efbffa5
@@ -278,10 +303,31 @@ def _add_hair(text, parts, hair)->None:
     "Add hair to the text of a glb file, as the last node."
     ...
 
+# %% ../../nbs/830_use.gltf.ipynb #3890e54f
+@dataclass(frozen=True, eq=False)
+class Clip:
+    "Motion of an avatar."
+    times: np.ndarray     # (N,) seconds, ascending
+    weights: np.ndarray   # (N, T) of the morph targets, in their order
+    turns: np.ndarray     # (N, 5, 4) quaternions x, y, z, w of the joints, relative to their parents
+
+def motion_clip(
+    head:Head,
+    motion:Motion,   # of this head, N rows from its neutral face
+)->Clip:
+    "Turn expressions and rotations of a head into weights and rotations of its avatar."
+    ...
+
+# %% ../../nbs/830_use.gltf.ipynb #72c00f06
+def _add_clip(text, parts, clip)->None:
+    "Add a clip to the text of a glb file: one channel for all weights, and one for each joint that turns."
+    ...
+
 # %% ../../nbs/830_use.gltf.ipynb #f158c7ce
 def glb_bytes(
     avatar:Avatar,
     dense:bool=False,   # write every vertex of every morph target, for readers without sparse accessors
+    clip:Clip|None=None,   # motion that players of the file show; None: none
 )->bytes:
     "Return the content of a glb file."
     ...
@@ -307,6 +353,7 @@ def save_glb(
     path,          # .glb
     avatar:Avatar,
     dense:bool=False,   # write every vertex of every morph target, for readers without sparse accessors
+    clip:Clip|None=None,   # motion that players of the file show; None: none
 )->Path:           # the file
     "Write a glTF file with texture, skeleton and morph targets, in one step. Raises `InputError`."
     ...
