@@ -202,7 +202,7 @@ class LayerFit:
 
 # %% ../../nbs/832_use.layers.ipynb #c5f92a7b
 _FAINT = -2.5             # logit of the opacity that outer layers begin with: 8 %
-_LEVELS = 64, 128, 256, 512   # resolutions of changes, texels
+_LEVELS = 32, 64, 128, 256   # resolutions of changes, texels
 
 class LayerTextures(nn.Module):
     "Textures of K layers whose logits are a first texture and changes of several resolutions."
