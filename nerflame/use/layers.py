@@ -74,7 +74,7 @@ def pose_layered(
 @dataclass(frozen=True, eq=False)
 class Met:
     "The S places where R rays meet the layers of a face, ray by ray, the nearest first."
-    ray_idx: Int[Tensor, "s"]
+    ray_idx: Int[Tensor, "s"]        # the ray of each
     offsets: Int[Tensor, "r_1"]      # (R+1): places of ray r are offsets[r]:offsets[r+1]
     layer: Int[Tensor, "s"]          # of the skin, 0 to K-1; -1: hair
     uv: Float[Tensor, "s 2"]         # on the texture, of the skin

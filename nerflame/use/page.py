@@ -189,7 +189,7 @@ def page_text(
     face:LayeredFace,
     model:RadianceModel,       # that it was made of
     motion:Motion|None=None,   # see `pack_face`
-    title:str="A face",
+    title:str="A face",        # see `save_page`
 )->str:
     "Return the text of a page with a face."
     info, block = pack_face(face, model, motion)
@@ -205,7 +205,7 @@ def save_page(
     face:LayeredFace,
     model:RadianceModel,       # that it was made of
     motion:Motion|None=None,   # see `pack_face`
-    title:str="A face",
+    title:str="A face",        # above the sliders, and of the window
 )->Path:                       # the file
     "Write a page with a face, in one step. Raises `InputError`."
     check_place(path, ".html")
