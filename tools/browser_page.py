@@ -16,48 +16,39 @@ from nerflame.cameras import orbit_camera
 from nerflame.heads.head import Head
 from nerflame.metrics import psnr
 from nerflame.testing import capped_model
-from nerflame.use.drive import arkit_mapping
 from nerflame.use.export import ExportFiles, export_run
 from nerflame.use.gltf import avatar_params, make_avatar, rest_params
 from nerflame.use.layers import LayerFit, draw_layers, layer_face
-from nerflame.use.motion import ARKIT_WEIGHTS, Motion
+from nerflame.use.motion import Motion
 from nerflame.use.page import save_page
 from nerflame.published.methods import load_run
 from browser import comes, find_chromium
 from notebooks import ROOT
+from test_glb import SOFTWARE_GL, State, params_of
 
 SCRIPT = "\"></script><img src=x onerror='window.stranger = 1'>"
-GL = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 NO_GL = ["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "--disable-3d-apis"]
 SIZE = 512   # of pictures, pixels
 
-# name, azimuth, elevation, weights by the names of ARKit, turns by joint, radians
+SMILE = dict(mouthSmileLeft=0.9, mouthSmileRight=0.9)
+EE = dict(mouthStretchLeft=0.7, mouthStretchRight=0.7, jawOpen=0.3)
+CLOSED = dict(eyeBlinkLeft=1., eyeBlinkRight=1., browInnerUp=0.8)
 STATES = [
-    ("rest", 0., 0., {}, {}), ("rest, left", 0.9, 0.1, {}, {}), ("rest, right", -0.6, 0.25, {}, {}),
-    ("jaw", 0.3, 0., {}, dict(jaw=[0.25, 0, 0])),
-    ("smile", -0.3, 0.05, dict(mouthSmileLeft=0.9, mouthSmileRight=0.9), {}),
-    ("neck and eyes", 0.4, 0., {}, dict(neck=[0.1, 0.4, 0], left_eye=[0, -0.35, 0], right_eye=[0, -0.35, 0])),
-    ("wink", 0.7, 0., dict(eyeBlinkRight=1.), dict(jaw=[0.1, 0.05, 0])),
-    ("eyes closed, brows", -0.8, 0.15, dict(eyeBlinkLeft=1., eyeBlinkRight=1., browInnerUp=0.8), {}),
-    ("kiss", 0.1, -0.2, dict(mouthPucker=1.), dict(neck=[-0.15, -0.3, 0])),
-    ("ee", -1.2, 0., dict(mouthStretchLeft=0.7, mouthStretchRight=0.7, jawOpen=0.3), {})]
-JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
+    State("rest", 0., elevation=0.), State("rest, left", 0.9, elevation=0.1),
+    State("rest, right", -0.6, elevation=0.25),
+    State("jaw", 0.3, turns=dict(jaw=[0.25, 0, 0]), elevation=0.), State("smile", -0.3, SMILE, elevation=0.05),
+    State("neck and eyes", 0.4, turns=dict(neck=[0.1, 0.4, 0], left_eye=[0, -0.35, 0], right_eye=[0, -0.35, 0]),
+        elevation=0.),
+    State("wink", 0.7, dict(eyeBlinkRight=1.), dict(jaw=[0.1, 0.05, 0]), elevation=0.),
+    State("eyes closed, brows", -0.8, CLOSED, elevation=0.15),
+    State("kiss", 0.1, dict(mouthPucker=1.), dict(neck=[-0.15, -0.3, 0]), elevation=-0.2),
+    State("ee", -1.2, EE, elevation=0.)]
 
 
-def posed(model, expression, pose):
-    "Return the parameters of a model's person with an expression and rotations (5, 3) of the joints."
-    return rest_params(model).replace(expression=expression, global_orient=pose[0], neck_pose=pose[1], jaw_pose=pose[2],
-        eye_pose=pose[3:].ravel())
-
-
-def task_of(model, state):
-    "Return the parameters of a state, and what the page's `picture` takes for it."
-    _, azimuth, elevation, weights, turns = state
-    given = [weights.get(n[0].lower() + n[1:], 0.) for n in ARKIT_WEIGHTS]
-    expression = np.array(given) @ arkit_mapping(model.head)
-    pose = np.array([turns.get(j, [0, 0, 0]) for j in JOINTS], float)
-    params = posed(model, expression, pose)
-    return params, dict(weights=expression.tolist(), turns=pose.ravel().tolist(), azimuth=azimuth, elevation=elevation)
+def task_of(params, azimuth, elevation):
+    "Return what the page's `picture` takes for a state, one row of parameters."
+    weights, turns = params.expression[0].tolist(), params.full_pose[0].flatten().tolist()
+    return dict(weights=weights, turns=turns, azimuth=azimuth, elevation=elevation)
 
 
 def picture(page, task, fine=False, background=1.):
@@ -92,14 +83,13 @@ def hostile_page(folder):
 
 def check_numbers(page, face, model):
     "Compare vertices and a picture with the head model and with our drawing."
-    pose = np.array([[0.1, 0.2, 0], [0.1, 0.3, 0], [0.25, 0.05, 0], [0.1, 0.2, 0], [0, -0.3, 0]])
-    weights = [0.4, 0.3, -0.2]
-    params = posed(model, weights, pose)
-    task = dict(weights=weights, turns=pose.ravel().tolist(), azimuth=0.35, elevation=0.1)
+    params = rest_params(model).replace(expression=[0.4, 0.3, -0.2], global_orient=[0.1, 0.2, 0],
+        neck_pose=[0.1, 0.3, 0], jaw_pose=[0.25, 0.05, 0], eye_pose=[0.1, 0.2, 0, 0, -0.3, 0])
+    task = task_of(params, 0.35, 0.1)
     drawn = picture(page, task, fine=True)
     pose_it = "([w, t]) => { nerflame.head.pose(w, t); return [...nerflame.head.verts]; }"
     verts = np.array(page.evaluate(pose_it,
-        [weights, pose.ravel().tolist()])).reshape(-1, 3)
+        [task["weights"], task["turns"]])).reshape(-1, 3)
     own = model.head(avatar_params(face.avatar, model, params))[0].numpy()[face.avatar.rows]
     error = abs(verts - own).max()
     plain = draw_layers(face, model, params, orbit_camera(0.35, 0.1, width=2*SIZE))
@@ -180,11 +170,12 @@ def measure_run(browser, folder, out):
     print(f"{name}: {size:.2f} MB, opens in {seconds:.1f} s, {speed:.1f} pictures/s of {SIZE} x {SIZE}")
     rows, decibels = [], []
     for state in STATES:
-        params, task = task_of(run.model, state)
-        full = run.model.render(orbit_camera(state[1], state[2], width=SIZE), params).rgb.cpu()
+        params = params_of(run.model.head, rest_params(run.model), state)
+        task = task_of(params, state.azimuth, state.elevation)
+        full = run.model.render(state.camera(SIZE), params).rgb.cpu()
         seen = [picture(page, task, fine) for fine in (False, True)]
         decibels.append([float(psnr(full[None], s[None])[0]) for s in seen])
-        print(f"  {state[0]:20} {decibels[-1][0]:.2f} dB while it moves, {decibels[-1][1]:.2f} dB at rest")
+        print(f"  {state.name:20} {decibels[-1][0]:.2f} dB while it moves, {decibels[-1][1]:.2f} dB at rest")
         rows.append(torch.cat([full, seen[1], (4*(full - seen[1]).abs()).clamp(0, 1)], 1))
     moving, still = np.mean(decibels, 0)
     print(f"  mean                 {moving:.2f} dB while it moves, {still:.2f} dB at rest")
@@ -222,7 +213,7 @@ def main():
     out = ROOT/"runs"/"browser"
     out.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=find_chromium(), args=GL)
+        browser = play.chromium.launch(executable_path=find_chromium(), args=SOFTWARE_GL)
         if not options.run: check_toy(play, browser, out)
         for folder in options.run: measure_run(browser, folder, out)
         browser.close()

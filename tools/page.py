@@ -14,11 +14,17 @@ NAMES = """BackSide BufferAttribute BufferGeometry DoubleSide DynamicDrawUsage L
     PerspectiveCamera Scene ShaderMaterial Texture WebGLRenderer""".split()
 
 
+def npm_install(npm, folder, packages):
+    "Install packages into a folder and run none of their scripts; return the finished process."
+    (folder/"package.json").write_text(json.dumps(dict(private=True)))
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
 def bundle(folder):
     "Return the bundle, made in a folder."
-    (folder/"package.json").write_text(json.dumps(dict(private=True)))
-    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"three@{THREE}", f"esbuild@{ESBUILD}"]
-    subprocess.run(install, cwd=folder, check=True, stdout=sys.stderr)
+    done = npm_install("npm", folder, [f"three@{THREE}", f"esbuild@{ESBUILD}"])
+    if done.returncode: sys.exit(f"page: npm: {done.stderr.strip()}")
     entry = folder/"entry.js"
     entry.write_text(f'export {{{", ".join(NAMES)}}} from "three";\n'
         'export {OrbitControls} from "three/addons/controls/OrbitControls.js";\n')

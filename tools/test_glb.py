@@ -29,9 +29,10 @@ from nerflame.plot import show_images
 from nerflame.published.methods import load_run
 from nerflame.training.run import data_folder
 from notebooks import ROOT
+from page import THREE, npm_install
 
 WORK = ROOT/"build"/"glb"
-PACKAGES = ["gltf-validator@2.0.0-dev.3.10", "three@0.187.0"]
+PACKAGES = ["gltf-validator@2.0.0-dev.3.10", f"three@{THREE}"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SECONDS = 120   # that the browser may take
 MOMENT = 1.23   # of the animation, seconds
@@ -126,9 +127,7 @@ def tools():
 def install(npm):
     "Install the packages into build/glb; return False and print a note where that does not work."
     WORK.mkdir(parents=True, exist_ok=True)
-    (WORK/"package.json").write_text(json.dumps(dict(private=True)))
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES]
-    done = subprocess.run(command, cwd=WORK, capture_output=True, text=True)
+    done = npm_install(npm, WORK, PACKAGES)
     if not done.returncode: return True
     *_, last = ["no message", *done.stderr.strip().splitlines()]
     print(f"skipped: npm cannot install {', '.join(PACKAGES)}: {last}")
@@ -155,8 +154,9 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         self.end_headers()
         self.server.done.set()
 
-CHROMIUM = ["--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--no-first-run", "--disable-extensions"]
+# WebGL without a graphics card
+SOFTWARE_GL = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+CHROMIUM = ["--headless=new", *SOFTWARE_GL, "--no-first-run", "--disable-extensions"]
 
 def in_browser(browser, task):
     "Let three.js load a file in build/glb and draw the poses of a task; return its answer. Raises RuntimeError."
@@ -199,11 +199,16 @@ def standing(model, avatar):
 
 @dataclass(frozen=True)
 class State:
-    "A state of the head, and the azimuth of its camera."
+    "A state of the head, and where its camera stands."
     name: str
     azimuth: float                               # radians
     weights: dict = field(default_factory=dict)  # name of a target: weight
     turns: dict = field(default_factory=dict)    # name of a joint: axis-angle, radians
+    elevation: float = 0.05                      # radians
+
+    def camera(self, size):
+        "Return the camera for a picture of `size` pixels."
+        return orbit_camera(self.azimuth, self.elevation, width=size)
 
 def held(model, state):
     "Add the captured rotation of the neck to a state, for a head in its captured place."
@@ -269,7 +274,7 @@ def main():
         errors += validate(node, glb)
     if not browser: sys.exit("test_glb: failed" if errors else None)
     states = states_of(avatar)
-    cameras = [orbit_camera(s.azimuth, 0.05, width=options.size) for s in states]
+    cameras = [s.camera(options.size) for s in states]
     fov = float(np.degrees(2*np.arctan(options.size/2/float(cameras[0].focal[0, 1]))))
     poses = [pose_task(model, avatar, s, c) for s,c in zip(states, cameras)]
     task = dict(size=options.size, fov=fov, poses=poses, seconds=MOMENT)

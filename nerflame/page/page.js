@@ -239,14 +239,16 @@ class State {
   constructor(info, numbers) {
     this.info = info;
     this.motion = info.motion && {...info.motion, weights: numbers.motionWeights, turns: numbers.motionTurns};
-    this.values = info.sliders.map(slider => slider.start);
     this.weights = new Float32Array(info.expressions);
     this.turns = new Float32Array(15);
-    this.time = 0;      // in the recorded motion, seconds
-    this.playing = false;
+    this.reset();
   }
 
-  reset() { this.values = this.info.sliders.map(slider => slider.start); this.playing = false; this.time = 0; }
+  reset() {
+    this.values = this.info.sliders.map(slider => slider.start);
+    this.playing = false;
+    this.time = 0;      // in the recorded motion, seconds
+  }
 
   // Collect the weights and turns of all sliders, on top of the recorded motion.
   collect() {
@@ -316,7 +318,7 @@ async function main() {
   const head = new Head(info, numbers);
   const textures = await Promise.all(info.heights.map((_, k) => readTexture(numbers[`texture${k}`])));
   const canvas = document.getElementById("face"), state = new State(info, numbers), stage = new Stage(canvas, head, textures);
-  let changed = true, fine = false, last = performance.now();
+  let changed = false;   // since the last picture
   const find = id => document.getElementById(id);
   const change = () => { changed = true; };
   const set = values => info.sliders.forEach((slider, i) => { if (slider.label in values) state.values[i] = values[slider.label]; });
@@ -346,7 +348,8 @@ async function main() {
   });
 
   const draw = fine => { state.collect(); stage.pose(state.weights, state.turns); stage.draw(fine); };
-  let still = 0, moved = false;   // seconds since the last change; whether the picture before this one moved
+  let last = performance.now(), still = 0;   // seconds since the last change
+  let moved = false, fine = false;           // whether the last picture moved, and whether it had smooth edges
   const frame = now => {
     const seconds = (now - last)/1000;
     last = now;
@@ -366,7 +369,7 @@ async function main() {
     moved = moves;
     requestAnimationFrame(frame);
   };
-  draw(true);
+  draw(false);
   requestAnimationFrame(frame);
   if (location.hash === "#play") play(true);
 

@@ -6,6 +6,7 @@
 __all__ = ['ExportFiles', 'ExportForm', 'Exported', 'export_run']
 
 # %% ../../nbs/850_use.export.ipynb #0949a449
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,7 +19,7 @@ from ..evaluation.runs import DeviceName, PathLike, RunFolder, open_run
 from ..evaluation.states import Background
 from ..scenes.pictures import parse_background
 from .motion import Motion, read_live_link
-from .drive import arkit_mapping, take_params
+from .drive import take_params
 from .gltf import (
     Avatar, check_place, cutouts, make_avatar, motion_clip, posing_error, save_glb, save_ply, save_textured_obj)
 from .layers import LayerFit, layer_face
@@ -135,17 +136,18 @@ def export_run(
         if files.html or files.glb or files.obj or files.ply:
             head, plain = "a face with a head, to make a mesh of", "plain NeRF, which has none"
             require(run.model.head is not None, run.folder, "preset", head, plain)
-            _write_meshes(run.model, files, form, done)
-        if files.html: _write_page(run, files.html, form, done, fit)
+            motion = _recording(run.model, form.arkit) if form.arkit else None   # before the work: it may be refused
+            _write_meshes(run.model, files, form, done, motion)
+        if files.html: _write_page(run, files.html, form, done, fit, motion)
         if files.pictures: done.files += _write_pictures(run.model, files.pictures, form)
     return done
 
 # %% ../../nbs/850_use.export.ipynb #ffbf9602
-def _write_meshes(model, files, form, done):
+def _write_meshes(model, files, form, done, motion):
     "Make the mesh, and write it in every form that is asked for; note the files as they are written."
     done.avatar = make_avatar(model, form.texture, form.own_uv, progress=True, whole=form.whole)
     done.error = posing_error(done.avatar, model)
-    clip = motion_clip(model.head, _recording(model, form.arkit)) if files.glb and form.arkit else None
+    clip = motion_clip(model.head, motion) if motion else None
     if files.glb: done.files.append(save_glb(files.glb, done.avatar, form.dense_morphs, clip))
     if files.obj: done.files += save_textured_obj(files.obj, done.avatar)
     if files.ply: done.files.append(save_ply(files.ply, done.avatar))
@@ -156,17 +158,10 @@ def _recording(model, arkit):
     take = read_live_link(arkit)
     return Motion(take_params(model.head, take), take.times)
 
-def _page_motion(model, arkit):
-    "Return the motion that a page plays; None for heads that no face recording drives, if none is asked for."
-    try: arkit_mapping(model.head)
-    except InputError:
-        if arkit is None: return None
-        raise
-    return _recording(model, arkit or "sample")
-
-def _write_page(run, path, form, done, fit):
-    "Write the page of a RUN."
-    motion = _page_motion(run.model, form.arkit)
+def _write_page(run, path, form, done, fit, motion):
+    "Write the page of a RUN; without motion it plays the sample, if that drives the head."
+    if motion is None:
+        with contextlib.suppress(InputError): motion = _recording(run.model, "sample")
     face = layer_face(run.model, done.avatar, fit or LayerFit(form.texture), progress=True)
     title = run.folder.resolve().name if run.folder else "A face"
     done.files.append(save_page(path, face, run.model, motion, title))

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 import numpy as np, torch
-import torch.nn.functional as F
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from fastcore.basics import patch
@@ -35,7 +34,7 @@ from .drive import arkit_mapping
 from .texture import Layout, bake_texture, choose_layout, even_rim, faces_without_skin, nearest_skin
 from .texture import skin_colours, skin_directions, skin_height
 from .texture import composite_layers, find_layers, fit_layers, layer_views, layers_off_mesh
-from .texture import ring_directions
+from .texture import ring_directions, sample_texture
 
 # %% ../../nbs/830_use.gltf.ipynb #a7c86c56
 @dataclass(frozen=True, eq=False)
@@ -91,9 +90,13 @@ VISEMES = dict(
     ih=dict(jawOpen=0.2, mouthSmile=0.3, mouthStretch=0.1), oh=dict(jawOpen=0.4, mouthFunnel=0.5),
     ou=dict(jawOpen=0.12, mouthPucker=0.7, mouthFunnel=0.3))   # weights of ARKit
 
+def _arkit_name(name):
+    "Return the name that ARKit itself has for a weight: jawOpen, where the recorder writes JawOpen."
+    return name[0].lower() + name[1:]
+
 def _both_sides(recipe):
     "Return a recipe with the sides of paired expressions."
-    single = ("jawOpen", "tongueOut", "mouthFunnel", "mouthPucker", "mouthRollLower", "mouthRollUpper")
+    single = {_arkit_name(name) for name in ARKIT_WEIGHTS}
     return {name + side: w for name, w in recipe.items() for side in ([""] if name in single else ("Left", "Right"))}
 
 # %% ../../nbs/830_use.gltf.ipynb #a9a72c3e
@@ -115,8 +118,7 @@ def target_rows(
     names, single = head.expression_names, np.eye(head.n_expr, dtype=np.float32)
     try: mapping = arkit_mapping(head).astype(np.float32)
     except InputError: return dict(zip(names, single))
-    # the recorder writes JawOpen, ARKit itself jawOpen
-    rows = {name[0].lower() + name[1:]: weights for name, weights in zip(ARKIT_WEIGHTS, mapping) if weights.any()}
+    rows = {_arkit_name(name): weights for name, weights in zip(ARKIT_WEIGHTS, mapping) if weights.any()}
     rows |= {name: single[i] for i, name in enumerate(names) if not mapping[:, i].any()}
     if not {"jawOpen", "mouthFunnel", "mouthPucker"} <= rows.keys(): return rows
     mixed = lambda recipe: sum((w*rows[name] for name, w in recipe.items() if name in rows), 0*single[0])
@@ -302,6 +304,21 @@ def posing_error(
 _CODES = {"float32": 5126, "uint32": 5125, "uint16": 5123, "uint8": 5121}   # of glTF, for types of numbers
 _VERTICES, _INDICES = 34962, 34963                                          # of glTF, for the use on a graphics card
 
+def short_indices(
+    indices:np.ndarray,   # of vertices
+)->np.ndarray:            # uint16 or uint32
+    "Return indices in the smallest type; the largest integer of a type begins a new strip on graphics cards."
+    largest = np.iinfo(np.uint16).max
+    return indices.astype(np.uint16 if indices.max(initial=0) < largest else np.uint32)
+
+def whole_shares(
+    shares:np.ndarray,   # 0..1
+    kind,                # of integer
+)->np.ndarray:
+    "Return shares as integers, the largest of which stands for 1."
+    return np.round(shares*np.iinfo(kind).max).astype(kind)
+
+# %% ../../nbs/830_use.gltf.ipynb #b2ea1a37
 def split_seams(
     faces:np.ndarray,      # (F, 3)
     uv_faces:np.ndarray,   # (F, 3)
@@ -400,8 +417,7 @@ def _primitive(parts, avatar, dense):
         position = parts.deltas(_float32(displacements[rows]), dense)
         normal = parts.deltas(target_normals(avatar, displacements)[rows], dense)
         targets.append(dict(POSITION=position, NORMAL=normal))
-    index = faces.ravel().astype(np.uint16 if len(rows) < 1 << 16 else np.uint32)
-    indices = parts.accessor(index, "SCALAR", _INDICES)
+    indices = parts.accessor(short_indices(faces.ravel()), "SCALAR", _INDICES)
     primitive = dict(attributes=attributes, indices=indices, material=0, mode=4)
     return primitive | (dict(targets=targets) if targets else {})
 
@@ -437,15 +453,14 @@ def _glb_text(avatar, primitive, nodes, skeleton, image):
 # %% ../../nbs/830_use.gltf.ipynb #806603f4
 def _hair_mesh(parts, hair, material):
     "Append the layers of hair; return their mesh and its materials, the first of which has the number `material`."
-    whole = lambda shares, kind: np.round(shares*np.iinfo(kind).max).astype(kind)
     rgb, alpha = torch.from_numpy(hair.colours).split([3, 1], 1)
     colours = torch.cat([linear_light(rgb), alpha], 1).numpy()
-    of_neck = whole(hair.share, np.uint8)
+    of_neck = whole_shares(hair.share, np.uint8)
     weights = np.stack([255 - of_neck, of_neck, 0*of_neck, 0*of_neck], 1)
     joints = np.tile(np.array([0, 1, 0, 0], np.uint8), (len(weights), 1))
     attributes = dict(
         POSITION=parts.accessor(hair.verts, "VEC3", bounds=True),
-        COLOR_0=parts.accessor(whole(colours, np.uint16), "VEC4", shares=True),
+        COLOR_0=parts.accessor(whole_shares(colours, np.uint16), "VEC4", shares=True),
         JOINTS_0=parts.accessor(joints*(weights > 0).astype(np.uint8), "VEC4"),
         WEIGHTS_0=parts.accessor(weights.astype(np.uint8), "VEC4", shares=True))
     unlit, primitives, materials = dict(extensions=dict(KHR_materials_unlit={})), [], []
@@ -453,8 +468,7 @@ def _hair_mesh(parts, hair, material):
     modes = dict(hair=dict(doubleSided=True), hair_layers=dict(alphaMode="BLEND"))
     for (name, mode), faces in zip(modes.items(), (hair.faces[:hair.solid], hair.faces[hair.solid:])):
         if not len(faces): continue
-        index = faces.ravel().astype(np.uint16 if len(hair.verts) < 1 << 16 else np.uint32)
-        indices = parts.accessor(index, "SCALAR", _INDICES)
+        indices = parts.accessor(short_indices(faces.ravel()), "SCALAR", _INDICES)
         primitives.append(dict(attributes=attributes, indices=indices, material=material + len(materials), mode=4))
         materials.append(dict(name=name) | plain | mode | unlit)
     return dict(name="hair", primitives=primitives), materials
@@ -651,9 +665,7 @@ def draw_avatar(
     hits = MeshBVH(transform_points(to_scene.cpu(), verts), faces).raycast(rays.origins, rays.directions)
     corners = torch.from_numpy(avatar.layout.corners()).float()[hits.face_idx.clamp(min=0)]
     uv = (corners*hits.bary[..., None]).sum(1)
-    grid = (uv*torch.tensor([2., -2.]) + torch.tensor([-1., 1.]))[None, None]
-    texture = torch.from_numpy(avatar.texture).permute(2, 0, 1)[None]/255
-    seen = F.grid_sample(texture, grid, padding_mode="border", align_corners=False)[0, :, 0].T
+    seen = sample_texture(torch.from_numpy(avatar.texture).permute(2, 0, 1)/255, uv)
     picture = torch.where(hits.face_idx[:, None] >= 0, seen, torch.tensor(background))
     if avatar.hair:
         layers = find_layers(rays, *_scene_meshes(avatar, to_scene, posed, hair), avatar.hair.solid)

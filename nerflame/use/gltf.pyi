@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 import numpy as np, torch
-import torch.nn.functional as F
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from fastcore.basics import patch
@@ -36,7 +35,7 @@ from .drive import arkit_mapping
 from .texture import Layout, bake_texture, choose_layout, even_rim, faces_without_skin, nearest_skin
 from .texture import skin_colours, skin_directions, skin_height
 from .texture import composite_layers, find_layers, fit_layers, layer_views, layers_off_mesh
-from .texture import ring_directions
+from .texture import ring_directions, sample_texture
 
 # %% ../../nbs/830_use.gltf.ipynb #a7c86c56
 @dataclass(frozen=True, eq=False)
@@ -90,6 +89,10 @@ VISEMES = dict(
     aa=dict(jawOpen=0.6, mouthLowerDown=0.2), E=dict(jawOpen=0.25, mouthStretch=0.4, mouthSmile=0.2),
     ih=dict(jawOpen=0.2, mouthSmile=0.3, mouthStretch=0.1), oh=dict(jawOpen=0.4, mouthFunnel=0.5),
     ou=dict(jawOpen=0.12, mouthPucker=0.7, mouthFunnel=0.3))   # weights of ARKit
+
+def _arkit_name(name):
+    "Return the name that ARKit itself has for a weight: jawOpen, where the recorder writes JawOpen."
+    ...
 
 def _both_sides(recipe):
     "Return a recipe with the sides of paired expressions."
@@ -221,6 +224,20 @@ def posing_error(
 _CODES = {"float32": 5126, "uint32": 5125, "uint16": 5123, "uint8": 5121}   # of glTF, for types of numbers
 _VERTICES, _INDICES = 34962, 34963                                          # of glTF, for the use on a graphics card
 
+def short_indices(
+    indices:np.ndarray,   # of vertices
+)->np.ndarray:            # uint16 or uint32
+    "Return indices in the smallest type; the largest integer of a type begins a new strip on graphics cards."
+    ...
+
+def whole_shares(
+    shares:np.ndarray,   # 0..1
+    kind,                # of integer
+)->np.ndarray:
+    "Return shares as integers, the largest of which stands for 1."
+    ...
+
+# %% ../../nbs/830_use.gltf.ipynb #b2ea1a37
 def split_seams(
     faces:np.ndarray,      # (F, 3)
     uv_faces:np.ndarray,   # (F, 3)

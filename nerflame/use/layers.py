@@ -6,7 +6,6 @@
 __all__ = ['LayeredFace', 'PosedLayers', 'Met', 'draw_layers', 'LayerFit', 'layer_face']
 
 # %% ../../nbs/832_use.layers.ipynb #8e78048c
-import math
 from dataclasses import dataclass, replace
 import numpy as np, torch
 import torch.nn.functional as F
@@ -18,12 +17,12 @@ from ..closest import MeshBVH
 from ..cameras import Cameras, image_rays, orbit_camera
 from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
-from ..scenes.light import sphere_directions
 from ..field.volume import Pixels, composite, volume_weights
 from ..field.model import NeRFlame, RadianceModel
 from ..evaluation.render import to_bytes
 from ..widget.sliders import expression_groups, expression_strength
-from .texture import find_layers, skin_directions
+from .texture import by_ray, descend, find_layers, orbit_around, sample_texture, skin_directions
+from .texture import with_opaque
 from .gltf import Avatar, avatar_params, make_avatar, posed_hair, rest_params, without_faint
 
 # %% ../../nbs/832_use.layers.ipynb #fed4156f
@@ -49,6 +48,10 @@ class PosedLayers:
     shading: Float[Tensor, "v 3"]    # what the light adds to the logits of the skin's colours
 
 # %% ../../nbs/832_use.layers.ipynb #11f9bbc7
+def is_lit(model):
+    "Return whether colours of a model follow the light of the scene."
+    return isinstance(model, NeRFlame) and model.config.field.lit
+
 @torch.no_grad()
 def pose_layered(
     face:LayeredFace,
@@ -58,17 +61,17 @@ def pose_layered(
     "Pose the layers of a face with the head model."
     avatar, faces, to_scene = face.avatar, model.head.faces, model.to_scene
     whole = model.head(avatar_params(avatar, model, params))[0]
-    lit = isinstance(model, NeRFlame) and model.config.field.lit
-    turned = vertex_normals(whole, faces) @ to_scene[:3, :3].T
-    shading = model.light_change(F.normalize(turned, dim=1)) if lit else torch.zeros_like(whole)
+    turn = lambda normals: F.normalize(normals @ to_scene[:3, :3].to(normals).T, dim=1)
+    shading = model.light_change(turn(vertex_normals(whole, faces))) if is_lit(model) else torch.zeros_like(whole)
     rows = torch.from_numpy(avatar.rows).to(faces.device)
-    skin, own = whole[rows].cpu(), torch.from_numpy(avatar.faces)
-    grow = vertex_normals(skin, own)*torch.from_numpy(face.share).float()[:, None]
+    skin = whole[rows].cpu()
+    normals = vertex_normals(skin, torch.from_numpy(avatar.faces))
+    grow = normals*torch.from_numpy(face.share).float()[:, None]
     place = lambda v: transform_points(to_scene.cpu(), v)
     layers = torch.stack([place(skin + height*grow) for height in face.heights])
     hair = place(torch.from_numpy(posed_hair(avatar, params.full_pose[0].cpu().numpy())).float())
     hair_up = vertex_normals(hair, torch.from_numpy(avatar.hair.faces)) if avatar.hair else hair
-    return PosedLayers(layers, hair, vertex_normals(place(skin), own), hair_up, shading[rows].cpu())
+    return PosedLayers(layers, hair, turn(normals), hair_up, shading[rows].cpu())
 
 # %% ../../nbs/832_use.layers.ipynb #b5ada6de
 @dataclass(frozen=True, eq=False)
@@ -110,8 +113,7 @@ def faded(cosine):
 def _in_order(n_rays, *parts):
     "Join the fields of places, the last of a ray from the last part; return them by ray, and their offsets."
     ray_idx, *fields = (torch.cat(v) for v in zip(*parts))
-    order = ray_idx.argsort(stable=True)
-    offsets = torch.searchsorted(ray_idx[order], torch.arange(n_rays + 1))
+    order, offsets = by_ray(ray_idx, n_rays)
     return ray_idx[order], offsets, *(f[order] for f in fields)
 
 # %% ../../nbs/832_use.layers.ipynb #14899af5
@@ -125,6 +127,7 @@ def meet_layers(
     corners, shaded = torch.from_numpy(face.avatar.layout.corners()).float(), posed.shading[faces]
     on_skin = lambda values, face_idx, bary: (values[face_idx]*bary[..., None]).sum(1)
     inner = Mesh(posed.skin[0], faces)
+    # `find_layers` steps over the inner layer where others touch it, at lips and lids, so we look for it apart
     end = MeshBVH(inner.verts, faces).raycast(rays.origins, rays.directions)
     ends = (end.face_idx >= 0).nonzero()[:, 0]
     last, bary = end.face_idx[ends].long(), end.bary[ends]
@@ -149,12 +152,10 @@ def texture_at(
     met:Met,
 )->Float[Tensor, "s c"]:                 # zeros for hair
     "Return the values of textures at places on the skin, bilinear. Differentiable in `textures`."
-    grid = met.uv*met.uv.new_tensor([2, -2]) + met.uv.new_tensor([-1, 1])
     out = met.uv.new_zeros(len(met.uv), textures.shape[1])
     for k, texture in enumerate(textures):
         on = (met.layer == k).nonzero()[:, 0]
-        values = F.grid_sample(texture[None], grid[on][None, None], padding_mode="border", align_corners=False)
-        out = out.index_copy(0, on, values[0, :, 0].T)
+        out = out.index_copy(0, on, sample_texture(texture, met.uv[on]))
     return out
 
 def paint(
@@ -221,20 +222,15 @@ class LayerTextures(nn.Module):
     def at(self, met:Met, first:Float[Tensor, "s 4"])->Float[Tensor, "s 4"]:
         "Return rgba at places on the skin, given the first texture there."
         logits = first + sum(texture_at(change, met) for change in self.changes)
-        return _opaque_inside(logits.sigmoid(), (met.layer == 0)[:, None])
+        return with_opaque(logits.sigmoid(), (met.layer == 0)[:, None])
 
-    def whole(self)->Float[Tensor, "k 4 s s"]:
+    @torch.no_grad()
+    def as_bytes(self)->np.ndarray:   # (K, S, S, 4) uint8
         "Return rgba of all texels."
         size = self.first.shape[-2:]
         grown = (F.interpolate(c, size=size, mode="bilinear", align_corners=False) for c in self.changes)
         inner = torch.arange(len(self.first))[:, None, None, None] == 0
-        return _opaque_inside((self.first + sum(grown)).sigmoid(), inner, 1)
-
-# %% ../../nbs/832_use.layers.ipynb #55d52a66
-def _opaque_inside(rgba, inner, axis=-1):
-    "Make the inner layer opaque."
-    rgb, alpha = rgba.split([3, 1], axis)
-    return torch.cat([rgb, torch.where(inner, 1., alpha)], axis)
+        return to_bytes(with_opaque((self.first + sum(grown)).sigmoid(), inner, 1).permute(0, 2, 3, 1))
 
 # %% ../../nbs/832_use.layers.ipynb #e9363c46
 _TURN = 0.3   # of the eyes, radians
@@ -256,9 +252,9 @@ def fit_views(
     fit:LayerFit,
 )->list:   # of (HeadParams, Cameras)
     "Return the states and cameras of the pictures that layers are fitted to."
-    rest, views = rest_params(model), []
-    for x, y, z in sphere_directions(fit.views).tolist():   # a head is rarely seen from far above or below
-        views.append((rest, orbit_camera(math.atan2(x, -y), 0.6*math.asin(z), width=fit.size)))
+    rest = rest_params(model)
+    # a head is rarely seen from far above or below
+    views = [(rest, camera) for camera in orbit_around(fit.views, fit.size, steep=0.6)]
     for i, state in enumerate(opening_states(model.head, rest)):
         azimuth, elevation = (0., 0.5, -0.5, 0.25, -0.25)[i % 5], (0.05, -0.1)[i % 2]
         views.append((state, orbit_camera(azimuth, elevation, width=fit.size)))
@@ -288,30 +284,21 @@ _THIN = 3e-4         # weight of opacity that no picture asks for, of places tha
 _THIN_HAIR = 1e-3    # the same, of all vertices of hair
 _KEEP = 1e-4         # weight of changes of the first texture
 
-def _hair_colours(first, logits):
-    "Return rgba of hair; its inner layer stays opaque."
-    rgb, alpha = logits.sigmoid().split([3, 1], 1)
-    return torch.cat([rgb, torch.where(first[:, 3:] == 1, 1., alpha)], 1)
-
 def _fit(views, textures, hair, fit, progress):
     "Fit textures and colours of hair (W, 4) to views; return the colours of hair."
     logits = hair.clamp(0.02, 0.98).logit().requires_grad_()
-    adam = torch.optim.Adam([*textures.parameters(), logits], fit.rate)
-    slower = torch.optim.lr_scheduler.ExponentialLR(adam, 0.1**(1/fit.steps))
+    colours = lambda: with_opaque(logits.sigmoid(), hair[:, 3:] == 1)   # the inner layer of hair stays opaque
     draws = torch.Generator().manual_seed(0)
-    for _ in tqdm(range(fit.steps), "layers", disable=not progress):
+    def loss(_):
         view = views[int(torch.randint(len(views), (), generator=draws))]
         background, skin = torch.rand(3, generator=draws), textures.at(view.met, view.first)
-        strands = _hair_colours(hair, logits)
+        strands = colours()
         pixels = paint(view.met, skin, strands, background)
         error = (pixels.rgb - view.rgb - (1 - view.opacity)*background).square().mean()
         thin = _THIN*skin[:, 3].mean() + (_THIN_HAIR*strands[:, 3].mean() if len(strands) else 0)
-        loss = error + thin + _KEEP*sum(c.square().mean() for c in textures.changes)
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        slower.step()
-    return _hair_colours(hair, logits).detach()
+        return error + thin + _KEEP*sum(c.square().mean() for c in textures.changes)
+    descend([*textures.parameters(), logits], loss, fit.steps, fit.rate, "layers" if progress else None)
+    return colours().detach()
 
 # %% ../../nbs/832_use.layers.ipynb #a4821700
 def layer_face(
@@ -324,10 +311,9 @@ def layer_face(
     if avatar is None: avatar = make_avatar(model, fit.texture, progress=progress)
     follow = skin_directions(torch.from_numpy(avatar.verts), torch.from_numpy(avatar.faces)).norm(dim=1).numpy()
     textures = LayerTextures(avatar.texture, len(HEIGHTS))
-    face = LayeredFace(avatar, HEIGHTS, follow, np.zeros((0, *avatar.texture.shape[:2], 4), np.uint8))
+    face = LayeredFace(avatar, HEIGHTS, follow, textures.as_bytes())
     views = _look(face, model, fit, textures, progress)
     hair = torch.from_numpy(avatar.hair.colours) if avatar.hair else torch.zeros(0, 4)
     colours = _fit(views, textures, hair, fit, progress)
     if avatar.hair: avatar = replace(avatar, hair=without_faint(replace(avatar.hair, colours=colours.numpy())))
-    with torch.no_grad(): rgba = textures.whole().permute(0, 2, 3, 1)
-    return replace(face, avatar=avatar, textures=to_bytes(rgba))
+    return replace(face, avatar=avatar, textures=textures.as_bytes())

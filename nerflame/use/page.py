@@ -6,7 +6,7 @@
 __all__ = ['save_page']
 
 # %% ../../nbs/834_use.page.ipynb #66041147
-import base64, gzip, html, json, re
+import base64, gzip, html, json, math, re
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -14,16 +14,17 @@ import numpy as np, torch
 from PIL import Image
 from .. import __version__
 from ..mesh import vertex_normals
+from ..cameras import orbit_camera
+from ..heads.flame import JOINT_NAMES
 from ..heads.head import Head
-from ..field.model import LIGHT_LIMIT, NeRFlame, RadianceModel
+from ..field.model import LIGHT_LIMIT, RadianceModel
 from ..widget.sliders import expression_groups, expression_strength, slider_range
 from .motion import Motion
 from .drive import film_times, resample
-from .gltf import check_place, licence_note, new_files, split_seams
-from .layers import SIDEWAYS, LayeredFace
+from .gltf import check_place, licence_note, new_files, short_indices, split_seams, whole_shares
+from .layers import SIDEWAYS, LayeredFace, is_lit
 
 # %% ../../nbs/834_use.page.ipynb #5ead2d59
-_JOINTS = ("root", "neck", "jaw", "left_eye", "right_eye")
 _TURNS = dict(jaw=[("jaw", 0)], nod=[("neck", 0)], turn=[("neck", 1)], tilt=[("neck", 2)],
     eyes_down=[("left_eye", 0), ("right_eye", 0)], eyes_left=[("left_eye", 1), ("right_eye", 1)])
 _FIRST = 8   # expressions whose sliders are open
@@ -38,7 +39,7 @@ def page_sliders(
     head:Head,
 )->list[dict]:   # group, label, low, high, start, step, and moves: (weights or turns, place, factor)
     "Return the sliders of a page: joints, then expressions, both sides together, common ones first."
-    turns = {name: [("turns", 3*_JOINTS.index(j) + axis, 1) for j, axis in at] for name, at in _TURNS.items()}
+    turns = {name: [("turns", 3*JOINT_NAMES.index(j) + axis, 1) for j, axis in at] for name, at in _TURNS.items()}
     sliders = [_slider("head", "pose", name, moves) for name, moves in turns.items()]
     pairs = expression_groups(head.expression_names, expression_strength(head))
     for i, (label, names) in enumerate(pairs.items()):
@@ -62,10 +63,6 @@ def page_presets(
 # %% ../../nbs/834_use.page.ipynb #8dac7b07
 _KINDS = {"float32": "f4", "uint32": "u4", "uint16": "u2", "int16": "i2", "uint8": "u1", "int8": "i1"}
 
-def _indices(array):
-    "Return indices in the smallest type that holds them."
-    return array.astype(np.uint16 if array.size == 0 or array.max() < 1 << 16 else np.uint32)
-
 def _whole(values, scale):
     "Round values to multiples of a scale."
     return np.round(values/scale).astype(np.int16)
@@ -86,7 +83,7 @@ def pack_targets(
         values.append(whole[rows[-1]])
         scales.append(scale)
     start = np.cumsum([0, *map(len, rows)]).astype(np.uint32)
-    flat = _indices(np.concatenate([*rows, np.zeros(0, int)]))
+    flat = short_indices(np.concatenate([*rows, np.zeros(0, int)]))
     moved = np.concatenate([*values, np.zeros((0, 3), np.int16)])
     return dict(targetStart=start, targetRows=flat, targetMoves=moved, targetScale=np.array(scales, np.float32))
 
@@ -97,10 +94,9 @@ def _head_arrays(face, model):
     pairs, triangles = split_seams(avatar.faces, avatar.layout.faces)
     regressor, moves = model.head.flame.J_regressor.cpu().numpy(), np.asarray(arrays.exprdirs, np.float64)
     out = dict(
-        rest=avatar.verts, joints=avatar.joints, rows=_indices(pairs[:, 0]), triangles=_indices(triangles),
-        uv=np.round(np.clip(avatar.layout.uv[pairs[:, 1]]*[1, -1] + [0, 1], 0, 1)*65535).astype(np.uint16),
-        weights=np.round(arrays.lbs_weights[avatar.rows]*65535).astype(np.uint16),
-        share=np.round(face.share*255).astype(np.uint8),
+        rest=avatar.verts, joints=avatar.joints, rows=short_indices(pairs[:, 0]), triangles=short_indices(triangles),
+        uv=whole_shares(np.clip(avatar.layout.uv[pairs[:, 1]]*[1, -1] + [0, 1], 0, 1), np.uint16),
+        weights=whole_shares(arrays.lbs_weights[avatar.rows], np.uint16), share=whole_shares(face.share, np.uint8),
         targetJoints=np.einsum("jv,vct->tjc", regressor, moves).astype(np.float32))
     out |= pack_targets(moves[avatar.rows])
     repairs = np.asarray(arrays.posedirs)[avatar.rows].transpose(2, 0, 1)
@@ -110,7 +106,7 @@ def _head_arrays(face, model):
 
 def _light(face, model):
     "Return what the page has to know about light, and its arrays; nothing for a field that is not lit."
-    if not isinstance(model, NeRFlame) or not model.config.field.lit: return {}, {}
+    if not is_lit(model): return {}, {}
     shading = model.field.shading(model.rest_map.normals).detach().cpu().numpy()
     turn = model.to_scene[:3, :3].cpu().double().numpy()
     about = dict(light=model.field.light.flatten().tolist(), mostLight=LIGHT_LIMIT,
@@ -125,10 +121,10 @@ def _hair_arrays(hair):
     step = max(float((hair.verts - low).max()), 1e-6)/65535
     about = dict(hair=dict(low=low.tolist(), step=step, solid=int(hair.solid)))
     up = vertex_normals(torch.from_numpy(hair.verts), torch.from_numpy(hair.faces)).numpy()
-    whole = lambda shares: np.round(shares*255).astype(np.uint8)
     places = np.round((hair.verts - low)/step).astype(np.uint16)
-    return about, dict(hairVerts=places, hairTriangles=_indices(hair.faces),
-        hairNormals=np.round(127*up).astype(np.int8), hairColours=whole(hair.colours), hairShare=whole(hair.share))
+    return about, dict(hairVerts=places, hairTriangles=short_indices(hair.faces),
+        hairNormals=np.round(127*up).astype(np.int8), hairColours=whole_shares(hair.colours, np.uint8),
+        hairShare=whole_shares(hair.share, np.uint8))
 
 # %% ../../nbs/834_use.page.ipynb #506ba057
 _FRAMES = 30   # a second, of recorded motion
@@ -143,10 +139,12 @@ def _motion_arrays(motion):
     return dict(motion=dict(fps=_FRAMES, frames=len(params), scale=scale)), arrays
 
 def _camera(model):
-    "Return where the page looks from: the target, metres, the distance, metres, and the field of view, radians."
+    "Return where the page looks from, as `orbit_camera` does: target and distance, metres; field of view, radians."
     to_head = torch.linalg.inv(model.to_scene.cpu().double())
-    metres = float(to_head[:3, 0].norm())
-    return dict(target=to_head[:3, 3].tolist(), distance=4*metres, fov=0.6)
+    seen = orbit_camera(0., 0.)
+    distance = float(seen.c2w[0, :3, 3].norm()*to_head[:3, 0].norm())
+    fov = 2*math.atan(seen.width/2/float(seen.focal[0, 0]))
+    return dict(target=to_head[:3, 3].tolist(), distance=distance, fov=fov)
 
 def _texture_bytes(texture):
     "Return a texture as WebP; transparent texels keep their colours."

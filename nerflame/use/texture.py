@@ -24,7 +24,7 @@ from ..core import InputError, require
 from ..runtime import launch, warp_arrays
 from ..mesh import Mesh, edge_graph, face_areas, face_normals, interpolate, vertex_normals
 from ..closest import MeshBVH
-from ..cameras import image_rays, orbit_camera
+from ..cameras import Cameras, image_rays, orbit_camera
 from ..heads.flame import HeadParams
 from ..heads.head import Head, transform_points
 from ..scenes.person import mesh_edges, pack_boxes
@@ -238,6 +238,16 @@ def choose_layout(
         inside = layout.uv.min() >= 0 and layout.uv.max() <= 1
         if own or (inside and _filled(layout) > 0.4): return layout
     return box_layout(verts, head.faces.cpu().numpy()[kept], size)
+
+# %% ../../nbs/820_use.texture.ipynb #f8d928d7
+def sample_texture(
+    texture:Float[Tensor, "c a b"],   # row 0 at v = 1
+    uv:Float[Tensor, "n 2"],          # v up
+)->Float[Tensor, "n c"]:
+    "Return the values of a texture at places on it, bilinear. Differentiable in `texture`."
+    grid = uv*uv.new_tensor([2, -2]) + uv.new_tensor([-1, 1])
+    values = F.grid_sample(texture[None], grid[None, None], padding_mode="border", align_corners=False)
+    return values[0, :, 0].T
 
 # %% ../../nbs/820_use.texture.ipynb #c4c8a65c
 @dataclass(frozen=True, eq=False)
@@ -662,6 +672,15 @@ class LayerHits:
     offsets: Int[Tensor, "r_1"]   # (R+1): places of ray r are offsets[r]:offsets[r+1]
     blocked: Bool[Tensor, "r"]    # whether the mesh is behind them
 
+# %% ../../nbs/820_use.texture.ipynb #ae4ddf7e
+def by_ray(
+    ray_idx:Int[Tensor, "s"],   # the ray of each of S places
+    n_rays:int,
+)->tuple[Int[Tensor, "s"], Int[Tensor, "r_1"]]:
+    "Return the order that puts places ray by ray, those of a ray as they were, and the offsets of the rays in it."
+    order = ray_idx.argsort(stable=True)
+    return order, torch.searchsorted(ray_idx[order], torch.arange(n_rays + 1))
+
 # %% ../../nbs/820_use.texture.ipynb #f121628d
 def find_layers(
     rays,                          # R `Rays`, scene units
@@ -689,8 +708,7 @@ def find_layers(
         on = on[further]
         if not len(on): break
     ray_idx, face_idx, bary = (torch.cat(v) for v in zip(*found))
-    order = ray_idx.argsort(stable=True)
-    offsets = torch.searchsorted(ray_idx[order], torch.arange(len(rays) + 1))
+    order, offsets = by_ray(ray_idx, len(rays))
     return LayerHits(ray_idx[order], face_idx[order], bary[order], offsets, blocked)
 
 # %% ../../nbs/820_use.texture.ipynb #eb7b8e6d
@@ -714,6 +732,17 @@ class LayerView:
     rgb: Float[Tensor, "r 3"]       # the field
     opacity: Float[Tensor, "r"]     # of the field
 
+# %% ../../nbs/820_use.texture.ipynb #c3098f13
+def orbit_around(
+    views:int,
+    size:int,        # of the pictures, pixels
+    steep:float=1.,  # share of the elevations of evenly spread directions
+)->list[Cameras]:
+    "Return cameras on all sides of a head."
+    directions = sphere_directions(views).tolist()
+    return [orbit_camera(math.atan2(x, -y), steep*math.asin(z), width=size) for x, y, z in directions]
+
+# %% ../../nbs/820_use.texture.ipynb #90b9da23
 def layer_views(
     model:RadianceModel,
     params:HeadParams,   # the state to look at, one row
@@ -725,8 +754,7 @@ def layer_views(
 )->list[LayerView]:
     "Look at a field and at layers from all sides, but for views without layers."
     out = []
-    for x, y, z in tqdm(sphere_directions(views).tolist(), "hair", disable=not progress):
-        camera = orbit_camera(math.atan2(x, -y), math.asin(z), width=size)
+    for camera in tqdm(orbit_around(views, size), "hair", disable=not progress):
         hits = find(image_rays(camera))
         if not len(hits.ray_idx): continue
         pixels = model.render(camera, params, (0., 0., 0.))
@@ -746,6 +774,32 @@ def layer_loss(
     opacity = torch.where(view.hits.blocked, 1., pixels.accumulation)
     return (pixels.rgb - view.rgb)[met].square().mean() + (opacity - view.opacity)[met].square().mean()
 
+# %% ../../nbs/820_use.texture.ipynb #f97aa297
+def with_opaque(
+    rgba:Float[Tensor, "*n"],
+    opaque,        # bool, shaped as the opacities or broadcast to them
+    axis:int=-1,   # of the four channels
+)->Float[Tensor, "*n"]:
+    "Return colours with an opacity of 1 in some places."
+    rgb, alpha = rgba.split([3, 1], axis)
+    return torch.cat([rgb, torch.where(opaque, 1., alpha)], axis)
+
+def descend(
+    values,          # tensors to fit
+    loss,            # returns the loss of a step, counted from 0
+    steps:int,       # of Adam
+    rate:float,      # of the first step; it falls to a tenth
+    name:str|None=None,   # of the bar; None: no bar
+):
+    "Fit tensors in place."
+    adam = torch.optim.Adam(values, rate)
+    slower = torch.optim.lr_scheduler.ExponentialLR(adam, 0.1**(1/steps))
+    for step in tqdm(range(steps), name, disable=name is None):
+        adam.zero_grad()
+        loss(step).backward()
+        adam.step()
+        slower.step()
+
 # %% ../../nbs/820_use.texture.ipynb #d0720e3b
 def fit_layers(
     views:list,                    # of `LayerView`
@@ -756,17 +810,10 @@ def fit_layers(
 )->Float[Tensor, "v 4"]:           # vertices with an opacity of 1 keep it
     "Fit the colours and opacities of layers to pictures of the field."
     values, opaque = torch.logit(rgba.clamp(0.02, 0.98)).requires_grad_(), rgba[:, 3:] == 1
-    def colours():
-        rgb, alpha = values.sigmoid().split([3, 1], 1)
-        return torch.cat([rgb, torch.where(opaque, 1., alpha)], 1)
-    adam = torch.optim.Adam([values], rate)
-    slower = torch.optim.lr_scheduler.ExponentialLR(adam, 0.1**(1/steps))
-    for step in range(steps):
+    colours = lambda: with_opaque(values.sigmoid(), opaque)
+    def loss(step):
         fitted = colours()
         # where no picture decides, layers are transparent
-        loss = layer_loss(views[step % len(views)], faces, fitted) + 1e-3*fitted[:, 3].mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        slower.step()
+        return layer_loss(views[step % len(views)], faces, fitted) + 1e-3*fitted[:, 3].mean()
+    descend([values], loss, steps, rate)
     return colours().detach()
